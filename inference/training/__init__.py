@@ -1,0 +1,1 @@
+"""Training of the default model on synthetic phantoms; needs torch, never imported by a worker."""

@@ -1,0 +1,130 @@
+"""Which patches the network sees: stratified by node size and kind, with mined hard cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .volumes import Volume, read_volume, written_seeds
+
+PATCH = (64, 96, 96)
+"""Patch size in voxels of 1 mm (slices, rows, columns); multiples of the network's 16."""
+
+JITTER = (20, 32, 32)
+"""How far in voxels the point of interest may lie from the middle of its patch."""
+
+STRATA = {
+    "small": 0.10,
+    "medium": 0.32,
+    "large": 0.14,
+    "necrotic": 0.12,
+    "mined": 0.20,
+    "body": 0.12,
+}
+"""Share of patches by what they are centred on. Small: short axis below 5 mm; medium: 5 to 10;
+large: above; mined: a false alarm or a miss of the network during training; body: any soft
+tissue."""
+
+MINED_PER_VOLUME = 24
+
+
+@dataclass
+class _Entry:
+    volume: Volume
+    by_stratum: dict[str, list[tuple[int, int, int]]]
+    mined: list[tuple[int, int, int]]
+
+
+def _stratum(short_axis_mm: float, necrotic: bool) -> str:
+    if necrotic:
+        return "necrotic"
+    if short_axis_mm < 5:
+        return "small"
+    return "medium" if short_axis_mm < 10 else "large"
+
+
+class PatchSampler:
+    """Draws augmented training patches from the volumes found in a folder."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.rng = np.random.default_rng(seed)
+        self.entries: dict[int, _Entry] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take up the volumes that were written since the last call."""
+        for seed in written_seeds(self.folder):
+            if seed not in self.entries:
+                volume = read_volume(self.folder, seed)
+                self.entries[seed] = _Entry(volume, self._centres(volume), [])
+
+    @staticmethod
+    def _centres(volume: Volume) -> dict[str, list[tuple[int, int, int]]]:
+        centres: dict[str, list[tuple[int, int, int]]] = {}
+        for node in volume.nodes:
+            kind = _stratum(node["short_axis_mm"], node["necrotic"])
+            z, y, x = (int(c) for c in node["centre_mm"])
+            centres.setdefault(kind, []).append((z, y, x))
+        return centres
+
+    def any_volume(self) -> Volume:
+        """Return one volume at random: the next to mine."""
+        return self.entries[self._any_seed()].volume
+
+    def remember(self, seed: int, points: list[tuple[int, int, int]]) -> None:
+        """Store the voxels where the network was wrong in this volume, replacing older ones."""
+        self.rng.shuffle(points)
+        self.entries[seed].mined = points[:MINED_PER_VOLUME]
+
+    def _any_seed(self) -> int:
+        seeds = list(self.entries)
+        return seeds[int(self.rng.integers(len(seeds)))]
+
+    def _point(self) -> tuple[Volume, tuple[int, int, int]]:
+        kind = str(self.rng.choice(list(STRATA), p=list(STRATA.values())))
+        for _ in range(12):
+            entry = self.entries[self._any_seed()]
+            points = entry.mined if kind == "mined" else entry.by_stratum.get(kind, [])
+            if points:
+                return entry.volume, points[int(self.rng.integers(len(points)))]
+        volume = self.any_volume()
+        return volume, self._body_point(volume)
+
+    def _body_point(self, volume: Volume) -> tuple[int, int, int]:
+        shape = volume.image.shape
+        for _ in range(50):
+            z, y, x = (int(self.rng.integers(n)) for n in shape)
+            if -160 < volume.image[z, y, x] < 250:
+                return z, y, x
+        return shape[0] // 2, shape[1] // 2, shape[2] // 2
+
+    def patch(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return an augmented patch in HU and its binary truth, both float32 of shape PATCH."""
+        volume, point = self._point()
+        parts = []
+        for centre, jitter, side, extent in zip(
+            point, JITTER, PATCH, volume.image.shape, strict=True
+        ):
+            first = centre + int(self.rng.integers(-jitter, jitter + 1)) - side // 2
+            first = int(np.clip(first, 0, extent - side))
+            parts.append(slice(first, first + side))
+        image = volume.image[tuple(parts)].astype(np.float32)
+        truth = (volume.labels[tuple(parts)] > 0).astype(np.float32)
+        return self._augmented(image, truth)
+
+    def _augmented(
+        self, image: NDArray[np.float32], truth: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mirror left and right, vary gain and offset, sometimes add fine noise."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            image, truth = image[..., ::-1], truth[..., ::-1]
+        image = image * np.float32(rng.uniform(0.92, 1.08)) + np.float32(rng.uniform(-15, 15))
+        if rng.random() < 0.4:
+            noise = rng.standard_normal(image.shape, dtype=np.float32)
+            image = image + noise * np.float32(rng.uniform(2, 18))
+        return np.ascontiguousarray(image), np.ascontiguousarray(truth)

@@ -1,0 +1,259 @@
+"""The training loop: patches, loss, schedule, averaged weights, validation, checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+from torch import Tensor
+
+from inference.candidates import components, inscribed_diameter_mm, keep_labels
+from inference.foveal import MULTIPLE, FovealNet
+from inference.scoring import ScanScore, score_scan, summarise
+
+from .sampling import PatchSampler
+from .volumes import Volume, read_volume, written_seeds
+
+WINDOW_HU = (-250.0, 350.0)
+SCALE_HU = 200.0
+"""Input = HU clipped to the window, divided by the scale."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a training run is determined by, apart from the speed of the machine."""
+
+    minutes: float
+    seed: int = 0
+    batch: int = 2
+    peak_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    warm_up_steps: int = 50
+    positive_weight: float = 3.0
+    averaging: float = 0.997
+    mine_every: int = 40
+    validate_minutes: float = 5.0
+    threads: int = 2
+
+
+def normalise(hu: Tensor) -> Tensor:
+    """Return the network's input from Hounsfield units."""
+    return torch.clamp(hu, *WINDOW_HU) / SCALE_HU
+
+
+def predict(net: FovealNet, image_hu: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return the node probability of a whole 1 mm volume (slices, rows, columns)."""
+    pad = [(-n) % MULTIPLE for n in image_hu.shape]
+    x = normalise(torch.from_numpy(image_hu.astype(np.float32)))[None, None]
+    x = F.pad(x, (0, pad[2], 0, pad[1], 0, pad[0]), value=WINDOW_HU[0] / SCALE_HU)
+    training = net.training
+    net.eval()
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = net(x.contiguous(memory_format=torch.channels_last_3d))
+    net.train(training)
+    d, h, w = image_hu.shape
+    probability: NDArray[np.float32] = torch.sigmoid(logits.float())[0, 0, :d, :h, :w].numpy()
+    return probability
+
+
+def loss_of(logits: Tensor, truth: Tensor, positive_weight: float) -> Tensor:
+    """Return weighted cross-entropy plus Dice over the whole batch."""
+    weight = torch.tensor(positive_weight)
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, pos_weight=weight)
+    probability = torch.sigmoid(logits)
+    overlap = (probability * truth).sum()
+    return entropy + 1 - (2 * overlap + 1) / (probability.sum() + truth.sum() + 1)
+
+
+def learning_rate(plan: Plan, step: int, elapsed_share: float) -> float:
+    """Return the rate: a short warm-up, then a cosine over the run's time budget."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, elapsed_share)))
+    return plan.peak_rate * min(1.0, (step + 1) / plan.warm_up_steps) * (cosine + 0.005)
+
+
+def predicted_labels(
+    probability: NDArray[np.float32], threshold: float, smallest_mm: float = 3.0
+) -> NDArray[np.uint16]:
+    """Return the candidates of a 1 mm volume by the quick size rule used during training."""
+    labels = components(probability > threshold)
+    kept = [
+        index
+        for index, box in enumerate(ndi.find_objects(labels), 1)
+        if box is not None
+        and inscribed_diameter_mm(labels[box] == index, (1.0, 1.0, 1.0)) >= smallest_mm
+    ]
+    return keep_labels(labels, kept)
+
+
+def score_volume(
+    net: FovealNet, volume: Volume, threshold: float
+) -> tuple[ScanScore, NDArray[Any]]:
+    """Return the score of one volume and its predicted instance map."""
+    predicted = predicted_labels(predict(net, np.asarray(volume.image)), threshold)
+    return score_scan(predicted, np.asarray(volume.labels), volume.nodes), predicted
+
+
+class Trainer:
+    """One training run, which can be resumed from its own checkpoint or start from another's."""
+
+    def __init__(self, plan: Plan, volumes: Path, validation: Path, out: Path) -> None:
+        self.plan = plan
+        self.out = out
+        out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(plan.seed)
+        torch.set_num_threads(plan.threads)
+        self.sampler = PatchSampler(volumes, plan.seed)
+        self.validation = [read_volume(validation, s) for s in written_seeds(validation)]
+        self.net = FovealNet().to(memory_format=torch.channels_last_3d)
+        self.average = copy.deepcopy(self.net)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), lr=plan.peak_rate, weight_decay=plan.weight_decay
+        )
+        self.step = 0
+        self.spent_s = 0.0
+        self.smooth_loss: float | None = None
+
+    def start_from(self, checkpoint: Path) -> None:
+        """Take over weights only, for a new schedule."""
+        state = torch.load(checkpoint, weights_only=True)
+        self.net.load_state_dict(state["average"])
+        self.average.load_state_dict(state["average"])
+
+    def resume(self) -> None:
+        """Go on where this run's checkpoint stopped."""
+        state = torch.load(self.out / "checkpoint.pt", weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.spent_s = state["step"], state["spent_s"]
+
+    def save(self) -> None:
+        """Write the checkpoint; a crash while writing leaves the one before."""
+        state = {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "spent_s": self.spent_s,
+        }
+        partial = self.out / "checkpoint.partial"
+        torch.save(state, partial)
+        partial.replace(self.out / "checkpoint.pt")
+
+    def run(self) -> None:
+        """Train until the time budget is spent, then validate and save."""
+        budget_s = self.plan.minutes * 60
+        started = time.monotonic() - self.spent_s
+        next_validation_s = self.spent_s + self.plan.validate_minutes * 60
+        while self.spent_s < budget_s:
+            self._one_step(self.spent_s / budget_s)
+            self.spent_s = time.monotonic() - started
+            if self.step % self.plan.mine_every == 0:
+                self.sampler.refresh()
+                self._mine()
+                self._log_step()
+            if self.spent_s > next_validation_s:
+                self._validate(self.validation[:3], 0.5)
+                self.save()
+                next_validation_s = self.spent_s + self.plan.validate_minutes * 60
+        for threshold in (0.3, 0.5, 0.7, 0.85):
+            self._validate(self.validation, threshold)
+        self.save()
+        self._write_record()
+
+    def _one_step(self, elapsed_share: float) -> None:
+        plan = self.plan
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(plan, self.step, elapsed_share)
+        patches = [self.sampler.patch() for _ in range(plan.batch)]
+        image = torch.from_numpy(np.stack([p[0] for p in patches]))[:, None]
+        truth = torch.from_numpy(np.stack([p[1] for p in patches]))[:, None]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = self.net(normalise(image).contiguous(memory_format=torch.channels_last_3d))
+        loss = loss_of(logits.float(), truth, plan.positive_weight)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimiser.step()
+        self.step += 1
+        self._update_average()
+        value = loss.item()
+        before = self.smooth_loss
+        self.smooth_loss = value if before is None else 0.98 * before + 0.02 * value
+
+    def _update_average(self) -> None:
+        """Move the averaged weights and running statistics towards the current ones."""
+        keep = min(self.plan.averaging, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            current = self.net.state_dict()
+            for name, value in self.average.state_dict().items():
+                if value.dtype.is_floating_point:
+                    value.lerp_(current[name], 1 - keep)
+                else:
+                    value.copy_(current[name])
+
+    def _mine(self) -> None:
+        """Look at one volume and remember where the network is wrong."""
+        volume = self.sampler.any_volume()
+        score, predicted = score_volume(self.net, volume, 0.5)
+        points: list[tuple[int, int, int]] = []
+        boxes = ndi.find_objects(predicted)
+        for label in score.false_labels:
+            z, y, x = ((part.start + part.stop) // 2 for part in boxes[label - 1])
+            points.append((z, y, x))
+        for scored, node in zip(score.nodes, volume.nodes, strict=True):
+            if not scored.localised and scored.short_axis_mm >= 4.5:
+                z, y, x = (int(c) for c in node["centre_mm"])
+                points.append((z, y, x))
+        self.sampler.remember(volume.seed, points)
+
+    def _log_step(self) -> None:
+        row = {
+            "step": self.step,
+            "seconds": round(self.spent_s, 1),
+            "loss": round(self.smooth_loss or 0.0, 4),
+            "rate": f"{self.optimiser.param_groups[0]['lr']:.2e}",
+            "volumes": len(self.sampler.entries),
+        }
+        _append(self.out / "loss.csv", row)
+
+    def _validate(self, volumes: list[Volume], threshold: float) -> None:
+        scores = [score_volume(self.average, volume, threshold)[0] for volume in volumes]
+        row: dict[str, Any] = {
+            "step": self.step, "seconds": round(self.spent_s, 1), "threshold": threshold
+        }  # fmt: skip
+        for name, value in summarise(scores).items():
+            row[name] = None if value is None else round(value, 4)
+        _append(self.out / "validation.csv", row)
+
+    def _write_record(self) -> None:
+        record = {
+            "plan": asdict(self.plan),
+            "steps": self.step,
+            "seconds": round(self.spent_s, 1),
+            "training_seeds": list(self.sampler.entries),
+            "validation_seeds": [volume.seed for volume in self.validation],
+            "torch": torch.__version__,
+        }
+        (self.out / "record.json").write_text(json.dumps(record, indent=2))
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    """Add a row to a CSV file, with a header where the file is new."""
+    fresh = not path.exists()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(row))
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
