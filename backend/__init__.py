@@ -1,0 +1,1 @@
+"""Concord's server: Django rooms over pure imaging code."""

@@ -1,0 +1,36 @@
+"""The sign-in page; every attempt is recorded."""
+
+from __future__ import annotations
+
+from django.contrib.auth import views
+from django.contrib.auth.forms import AuthenticationForm
+from django.db import transaction
+from django.http import HttpResponse
+
+from backend.accounts.models import User
+from backend.audit.services import record
+
+
+class SignIn(views.LoginView):
+    """User name and password; a failure says so and is recorded."""
+
+    template_name = "sign_in.html"
+    redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Signed in: record it in the transaction that made the session."""
+        user = form.get_user()
+        with transaction.atomic():
+            response = super().form_valid(form)
+            if isinstance(user, User):
+                record("user.signed_in", user, actor=user, method="password")
+        return response
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """Refused: record the attempt under the name that was tried, if there is such a person."""
+        name = form.cleaned_data.get("username", "") if hasattr(form, "cleaned_data") else ""
+        user = User.objects.filter(username=name).first()
+        if user is not None:
+            with transaction.atomic():
+                record("user.sign_in_refused", user, actor=None, outcome="failure")
+        return super().form_invalid(form)

@@ -1,0 +1,33 @@
+"""The web process: Django over HTTP, Channels over websockets."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+# Only now are the apps loaded that these import.
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+
+from backend.jobs.consumers import websocket_urlpatterns as worker_sockets  # noqa: E402
+from backend.reading.consumers import websocket_urlpatterns as browser_sockets  # noqa: E402
+
+# A browser comes from our own origin with its session; a worker has a token and no origin.
+_browsers = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(browser_sockets)))
+_workers = URLRouter(worker_sockets)
+
+
+async def sockets(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Send a websocket to the workers' door or to the browsers'."""
+    door = _workers if scope["path"].startswith("/ws/worker") else _browsers
+    await door(scope, receive, send)
+
+
+application = ProtocolTypeRouter({"http": django_application, "websocket": sockets})

@@ -1,0 +1,67 @@
+"""The four ways a request can be wrong, and the one JSON shape they all take.
+
+`{"error": code, "message": sentence, "cure": what to do, "possible": [actions]}`
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ConcordError(Exception):
+    """Something was asked that cannot be done; says what, and what to do instead."""
+
+    status = 400
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        cure: str = "",
+        *,
+        possible: list[str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(f"{message} {cure}".strip())
+        self.code, self.message, self.cure = code, message, cure
+        self.possible = possible or []
+        self.extra = extra
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the answer."""
+        return {
+            "error": self.code,
+            "message": self.message,
+            "cure": self.cure,
+            "possible": self.possible,
+            **self.extra,
+        }
+
+
+class BadInput(ConcordError):
+    """What was sent cannot be used."""
+
+    status = 400
+
+
+class NotAllowed(ConcordError):
+    """This person may not do that."""
+
+    status = 403
+
+
+class Missing(ConcordError):
+    """There is no such thing, as far as this person may know."""
+
+    status = 404
+
+    def __init__(self, what: str = "page") -> None:
+        super().__init__(
+            "NOT_FOUND", f"There is no such {what}.", "Check the address, or go back to your list."
+        )
+
+
+class WrongState(ConcordError):
+    """That cannot be done in the state the thing is in."""
+
+    status = 409

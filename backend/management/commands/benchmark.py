@@ -1,0 +1,62 @@
+"""`manage.py benchmark NAME [--gate]`: measure beside a peer; one JSON object."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+# Name → module and function that returns {"rows": [...], "sizes": ..., "peer_config": ...}.
+BENCHMARKS = {
+    "nodes": ("backend.imaging.benchmark_nodes", "nodes_benchmark"),
+    "model": ("inference.evaluation", "model_benchmark"),
+}
+
+
+class Command(BaseCommand):
+    """Rows: what, ours, unit, peer, peer_name, peer_runs, ratio, target, met."""
+
+    help = __doc__ or ""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which benchmark; whether a missed target fails."""
+        parser.add_argument("name", choices=sorted(BENCHMARKS))
+        parser.add_argument("--gate", action="store_true", help="exit 1 unless every target is met")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run it and print."""
+        module, function = BENCHMARKS[options["name"]]
+        result = getattr(importlib.import_module(module), function)()
+        gate = " --gate" if options["gate"] else ""
+        report = {
+            "benchmark": options["name"],
+            "command": f"python manage.py benchmark {options['name']}{gate}",
+            "machine": _machine(),
+            "sizes": result.get("sizes"),
+            "peer_config": result.get("peer_config"),
+            "rows": result["rows"],
+        }
+        self.stdout.write(json.dumps(report, indent=1))
+        if options["gate"] and not all(row["met"] for row in report["rows"]):
+            sys.exit(1)
+
+
+def _machine() -> dict[str, Any]:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    model = next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "")
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "avx512_bf16": "avx512_bf16" in flags,
+        "load": os.getloadavg()[0],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,50 @@
+"""Errors of pages and plain views: a page that says what to do, or the one JSON shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from backend.errors import ConcordError, Missing
+
+_CSP = (
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'self'; frame-ancestors 'none'; form-action 'self'"
+)
+
+
+class ErrorPages:
+    """Turns `ConcordError` into an answer and gives every page its content policy."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, and add the policy where the view set none."""
+        response = self.get_response(request)
+        response.headers.setdefault("Content-Security-Policy", _CSP)
+        return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """A named error becomes its page or its JSON; others are Django's."""
+        if isinstance(error, Http404):
+            error = Missing("page")
+        if not isinstance(error, ConcordError):
+            return None
+        return error_answer(request, error)
+
+
+def error_answer(request: HttpRequest, error: ConcordError) -> HttpResponse:
+    """The error as JSON for programs, as a page for people."""
+    if _wants_json(request):
+        return JsonResponse(error.body(), status=error.status)
+    context = {"status": error.status, "message": error.message, "cure": error.cure}
+    return render(request, "error.html", context, status=error.status)
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    if request.path.startswith(("/api/", "/dicom-web/", "/healthz", "/readyz")):
+        return True
+    return "text/html" not in request.headers.get("Accept", "text/html")

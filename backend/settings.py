@@ -1,0 +1,172 @@
+"""Every setting of Concord, once: name, default, reason."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from backend.database import database_settings
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _flag(name: str, default: bool = False) -> bool:
+    return os.environ.get(name, "1" if default else "0").lower() in {"1", "true", "yes", "on"}
+
+
+def _secret_key(state: Path) -> str:
+    """The signing key: `CONCORD_SECRET_KEY`, else one made on first use and kept (mode 0600)."""
+    if key := os.environ.get("CONCORD_SECRET_KEY"):
+        return key
+    path = state / "secret-key"
+    if not path.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+# Where everything Concord keeps on disk lies: database, content store, keys, demo users.
+STATE = Path(os.environ.get("CONCORD_STATE", BASE_DIR / "var")).resolve()
+CONTENT_ROOT = STATE / "content"
+# The web process's port on 127.0.0.1.
+PORT = int(os.environ.get("CONCORD_PORT", "8000"))
+# Where workers reach the web process.
+WEB_URL = os.environ.get("CONCORD_WEB_URL", f"http://127.0.0.1:{PORT}")
+# Demonstration mode: demo users exist, the sign-in page says where their passwords are.
+DEMO = _flag("CONCORD_DEMO")
+# A series is judged and offered to protocols when nothing arrived for it this long.
+QUIET_SECONDS = float(os.environ.get("CONCORD_QUIET_SECONDS", "10"))
+# A leased run without a live worker is offered again by a sweep this often.
+SWEEP_SECONDS = float(os.environ.get("CONCORD_SWEEP_SECONDS", "1"))
+# A worker whose socket and advisory lock are gone is dead after this long.
+LEASE_GRACE_SECONDS = float(os.environ.get("CONCORD_LEASE_GRACE_SECONDS", "2"))
+# Largest file taken in one upload, and largest sum of a zip's contents.
+MAX_UPLOAD_BYTES = int(os.environ.get("CONCORD_MAX_UPLOAD_BYTES", str(4 << 30)))
+
+DEBUG = _flag("CONCORD_DEBUG")
+SECRET_KEY = _secret_key(STATE)
+ALLOWED_HOSTS = os.environ.get("CONCORD_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")
+CSRF_TRUSTED_ORIGINS = [o for o in os.environ.get("CONCORD_ORIGINS", "").split(",") if o]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "procrastinate.contrib.django",
+    "backend.audit",
+    "backend.accounts",
+    "backend.jobs",
+    "backend.archive",
+    "backend.reading",
+    "backend.reports",
+    "backend",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "backend.accounts.middleware.UserTimeZone",
+    "backend.middleware.ErrorPages",
+]
+ROOT_URLCONF = "backend.urls"
+ASGI_APPLICATION = "backend.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "backend" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "backend.pages.product",
+            ]
+        },
+    }
+]
+
+# `default` is the web role (no DDL, no change of the audit log); `owner` migrates.
+DATABASES: dict[str, dict[str, Any]] = database_settings(STATE)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+CSRF_FAILURE_VIEW = "backend.pages.forbidden"
+LOGIN_URL = "/sign-in/"
+LOGIN_REDIRECT_URL = "/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "concord_session"
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 9 << 20  # A list of changes is at most 8 MB; uploads stream.
+DATA_UPLOAD_MAX_NUMBER_FILES = 5000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 << 20
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [
+    (prefix, folder)
+    for prefix, folder in (
+        ("pages", BASE_DIR / "frontend" / "dist" / "pages"),
+        ("styles", BASE_DIR / "frontend" / "styles"),
+    )
+    if folder.is_dir()
+]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "backend.accounts.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    # DRF's own default lets everyone in; ours lets in only who signed in.
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": None,
+    "EXCEPTION_HANDLER": "backend.rest.handle",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Concord",
+    "DESCRIPTION": "Reading room: AI, two readers and a consensus. Research use only.",
+    "VERSION": "0.1.0",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+PROCRASTINATE_ON_APP_READY = "backend.jobs.queue.on_app_ready"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("CONCORD_LOG", "WARNING")},
+}

@@ -1,0 +1,63 @@
+"""What all tests share: the migrated database, whole stacks, the real data's folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import postgres
+from tests.stack import Stack
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def _required(name: str) -> bool:
+    return os.environ.get(name, "") == "1"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any) -> None:
+    """In-process tests run as the web role on a copy of the really migrated database."""
+    postgres.copy_database("concord_tests")
+
+
+@pytest.fixture
+def transactional_db() -> None:
+    """Never: it truncates, which the audit log refuses. Use `stack`, or `db`."""
+    raise RuntimeError(transactional_db.__doc__)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """Web, work and one inference worker; shared by the tests of a module."""
+    stack = Stack()
+    try:
+        yield stack.start()
+    finally:
+        stack.close()
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real images (`CONCORD_TEST_DATA`); the test is left out where it is absent."""
+    folder = Path(os.environ.get("CONCORD_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        if _required("CONCORD_REQUIRE_DATA"):
+            pytest.fail(f"CONCORD_REQUIRE_DATA=1, but there is no {folder}")
+        pytest.skip(f"no real test data at {folder}; set CONCORD_TEST_DATA")  # noqa: TID251
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Debian's Chromium; the test is left out where it is not installed."""
+    if not CHROMIUM.exists():
+        if _required("CONCORD_REQUIRE_BROWSER"):
+            pytest.fail("CONCORD_REQUIRE_BROWSER=1, but there is no /usr/bin/chromium: make system")
+        pytest.skip("no Chromium; run `make system`")  # noqa: TID251
+    return str(CHROMIUM)

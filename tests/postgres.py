@@ -1,0 +1,85 @@
+"""The tests' database server: a real Postgres, started before Django's settings are read.
+
+Loaded by `-p tests.postgres` (pyproject.toml). In-process tests use the database `concord_tests`, a
+copy of the migrated `concord`; whole stacks get copies of their own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+from backend.database import DatabaseUrls, EmbeddedPostgres, make_roles
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = Path(tempfile.mkdtemp(prefix="concord-tests-"))
+STATE.chmod(0o755)
+TEMPLATE = "concord"
+
+
+def _server() -> DatabaseUrls:
+    if os.environ.get("DATABASE_URL") and os.environ.get("DATABASE_OWNER_URL"):
+        owner = os.environ["DATABASE_OWNER_URL"]
+        urls = DatabaseUrls(
+            owner, os.environ["DATABASE_URL"], os.environ.get("CONCORD_QUEUE_URL", owner)
+        )
+        make_roles(owner, urls)
+        return urls
+    server = EmbeddedPostgres(STATE / "postgres", durable=False)
+    atexit.register(shutil.rmtree, STATE, ignore_errors=True)
+    atexit.register(server.stop)
+    return server.start()
+
+
+SERVER = _server()
+
+
+def named(urls: DatabaseUrls, name: str) -> DatabaseUrls:
+    """The same three roles on another database of the server."""
+    return DatabaseUrls(
+        *(url.rsplit("/", 1)[0] + f"/{name}" for url in (urls.owner, urls.web, urls.queue))
+    )
+
+
+def environment(urls: DatabaseUrls, state: Path) -> dict[str, str]:
+    """The environment of a Concord process on that database and state folder."""
+    return {
+        "DATABASE_URL": urls.web,
+        "DATABASE_OWNER_URL": urls.owner,
+        "CONCORD_QUEUE_URL": urls.queue,
+        "CONCORD_STATE": str(state),
+        "DJANGO_SETTINGS_MODULE": "backend.settings",
+    }
+
+
+_migrated = False
+
+
+def copy_database(name: str) -> DatabaseUrls:
+    """A fresh copy of the migrated database under `name`."""
+    global _migrated
+    if not _migrated:
+        urls = named(SERVER, TEMPLATE)
+        subprocess.run(
+            [sys.executable, "manage.py", "setup"],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **environment(urls, STATE)},
+        )
+        _migrated = True
+    with psycopg.connect(named(SERVER, "postgres").owner, autocommit=True) as connection:
+        connection.execute(f'drop database if exists "{name}" with (force)')
+        connection.execute(f'create database "{name}" template "{TEMPLATE}"')
+    return named(SERVER, name)
+
+
+TESTS = named(SERVER, "concord_tests")
+os.environ.update(environment(TESTS, STATE))
