@@ -76,14 +76,8 @@ begin
 end $$;
 create trigger reading_case_fixed before update on reading_case
   for each row execute function reading_case_fixed();
-""" + "".join(
-    f"create trigger reading_{table}_write_once before update or delete on reading_{table} "
-    "for each row execute function reading_deny();\n"
-    for table in WRITE_ONCE
-)
-UNDO = "".join(
-    f"drop trigger reading_{table}_write_once on reading_{table};\n" for table in WRITE_ONCE
-) + """
+"""
+UNDO = """
 drop trigger reading_case_fixed on reading_case; drop function reading_case_fixed();
 drop trigger reading_protocol_frozen on reading_protocol; drop function reading_protocol_frozen();
 drop trigger reading_final on reading_reading; drop function reading_final();
@@ -92,10 +86,18 @@ drop trigger reading_node_state_final on reading_nodestate;
 drop function reading_node_state_final();
 drop function reading_signed(uuid); drop function reading_deny();
 """
+DENY = (
+    "create trigger reading_{0}_write_once before update or delete on reading_{0} "
+    "for each row execute function reading_deny()"
+)
+ALLOW = "drop trigger reading_{0}_write_once on reading_{0}"
 
 
 class Migration(migrations.Migration):
     """Triggers of the reading room."""
 
     dependencies = [("reading", "0001_initial")]
-    operations = [migrations.RunSQL(SQL, UNDO)]
+    operations = [
+        migrations.RunSQL(SQL, UNDO),
+        *(migrations.RunSQL(DENY.format(t), ALLOW.format(t)) for t in WRITE_ONCE),
+    ]

@@ -53,11 +53,13 @@ class Mask(models.Model):
                 name="one_version_per_case_and_hash",
             ),
             models.CheckConstraint(
-                condition=models.Q(author_kind=AuthorKind.PERSON.value) ^ models.Q(author__isnull=True),
+                condition=models.Q(author_kind=AuthorKind.PERSON.value)
+                ^ models.Q(author__isnull=True),
                 name="a_person_is_named",
             ),
             models.CheckConstraint(
-                condition=models.Q(author_kind=AuthorKind.MODEL.value) ^ models.Q(run_id__isnull=True),
+                condition=models.Q(author_kind=AuthorKind.MODEL.value)
+                ^ models.Q(run_id__isnull=True),
                 name="a_model_names_its_run",
             ),
             models.CheckConstraint(

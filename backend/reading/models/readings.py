@@ -115,7 +115,9 @@ class Change(models.Model):
     class Meta:
         ordering = ("position",)
         constraints = (
-            models.UniqueConstraint(fields=["reading", "client_id"], name="one_change_per_client_id"),
+            models.UniqueConstraint(
+                fields=["reading", "client_id"], name="one_change_per_client_id"
+            ),
             models.UniqueConstraint(fields=["reading", "position"], name="dense_changes"),
             models.UniqueConstraint(fields=["reading", "base"], name="changes_do_not_fork"),
         )
