@@ -1,0 +1,13 @@
+"""What upper rooms ask to be told. Filled in their `AppConfig.ready()`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backend.archive.models import Series
+
+# Called in the transaction in which a series became a volume (again, if images came and it was
+# not bound before). A hook that raises undoes the judgement, which is then tried again.
+on_series_ready: list[Callable[[Series], object]] = []
