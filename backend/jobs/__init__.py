@@ -1,0 +1,1 @@
+"""Runs of models: the queue, the workers and the models themselves."""

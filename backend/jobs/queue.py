@@ -1,0 +1,139 @@
+"""The queue: procrastinate, in the same Postgres and in the caller's own transaction.
+
+A job carries a run's UUID and nothing else. Its status is only delivery: web alone says what
+state a run is in. Jobs of one subject exclude one another (`lock`); a run waits in the queue at
+most once (`queueing_lock`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from procrastinate import App, JobContext, builtin_tasks
+from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
+
+from backend.jobs.protocol import (
+    JOB_LOCK,
+    LOCK_NUMBER_MASK,
+    QUEUE,
+    TASK_NAME,
+    WORK_QUEUE,
+    WORKER_LOCK,
+)
+
+KEEP_FINISHED_HOURS = 72
+
+
+def on_app_ready(ready: App) -> None:
+    """Called by procrastinate when its app is made: old, finished jobs are deleted every night."""
+
+    @ready.periodic(cron="17 3 * * *")
+    @ready.task(
+        name="jobs.delete_finished",
+        queue=WORK_QUEUE,
+        queueing_lock="delete_finished",
+        pass_context=True,
+    )
+    async def delete_finished(context: JobContext, timestamp: int) -> None:
+        await builtin_tasks.remove_old_jobs(
+            context,
+            max_hours=KEEP_FINISHED_HOURS,
+            remove_failed=True,
+            remove_cancelled=True,
+            remove_aborted=True,
+        )
+
+
+def defer_run(run: uuid.UUID, *, subject: str) -> bool:
+    """Queue a run's job in the caller's transaction; False if it waits there already."""
+    try:
+        with transaction.atomic():
+            app.configure_task(
+                TASK_NAME, queue=QUEUE, lock=subject, queueing_lock=f"run:{run}"
+            ).defer(run=str(run))
+    except AlreadyEnqueued:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the inference queue that waits or is being done."""
+
+    id: int
+    run: uuid.UUID | None
+    doing: bool
+    started: datetime | None
+
+
+def unfinished_jobs(run: uuid.UUID | None = None) -> list[Job]:
+    """Jobs of the inference queue that wait or are being done; of one run, or of all."""
+    rows = _rows(
+        """
+        select j.id, j.args ->> 'run', j.status = 'doing',
+               (select max(e.at) from procrastinate_events e
+                 where e.job_id = j.id and e.type = 'started')
+          from procrastinate_jobs j
+         where j.status in ('todo', 'doing') and j.queue_name = %s
+           and (%s::text is null or j.args ->> 'run' = %s)
+        """,
+        [QUEUE, run and str(run), run and str(run)],
+    )
+    return [Job(number, _uuid(name), doing, started) for number, name, doing, started in rows]
+
+
+def retire(jobs: Iterable[int]) -> None:
+    """Finish jobs whose worker is dead, so that their locks are free again."""
+    for number in jobs:
+        _rows(
+            "select procrastinate_finish_job_v1(id, 'failed', false) from procrastinate_jobs "
+            "where id = %s and status in ('todo', 'doing') for update",
+            [number],
+        )
+
+
+def abort(run: uuid.UUID) -> None:
+    """Cancel a run's waiting job; ask the worker that does it to stop (it hears within 0.2 s)."""
+    for job in unfinished_jobs(run):
+        _rows("select procrastinate_cancel_job_v1(%s, true, false)", [job.id])
+
+
+def held_locks() -> tuple[set[int], set[int]]:
+    """Numbers of the workers, and of the jobs, that a live connection holds a lock for."""
+    rows = _rows(
+        """
+        select classid::bigint, objid::bigint from pg_locks
+         where locktype = 'advisory' and granted and objsubid = 2
+           and database = (select oid from pg_database where datname = current_database())
+           and classid in (%s, %s)
+        """,
+        [WORKER_LOCK, JOB_LOCK],
+    )
+    workers = {number for kind, number in rows if kind == WORKER_LOCK}
+    jobs = {number for kind, number in rows if kind == JOB_LOCK}
+    return workers, jobs
+
+
+def lock_number(job: int) -> int:
+    """The second key of a job's advisory lock."""
+    return job & LOCK_NUMBER_MASK
+
+
+def _rows(query: str, arguments: list[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, arguments)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+def _uuid(text: str | None) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text or "")
+    except ValueError:
+        return None
