@@ -92,8 +92,8 @@ class Reading(models.Model):
 class Change(models.Model):
     """One accepted change of a reading. Write-once.
 
-    `client_id` is the client's UUID of it; `before` keeps the state of the nodes it altered, for
-    undo and history; `answer` is what the client was told, and is told again.
+    `client_id` is the client's UUID of it; `states` keeps what was decided before and after on the nodes it
+    altered; `answer` is what the client was told, and is told again.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -107,7 +107,7 @@ class Change(models.Model):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by"
     )
     body = models.JSONField()
-    before = models.JSONField(default=dict)
+    states = models.JSONField(default=dict)
     facts = models.JSONField(default=dict)
     answer = models.JSONField()
     at = models.DateTimeField(auto_now_add=True)
