@@ -1,0 +1,71 @@
+"""Tokens, roles and sign-in."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from backend.accounts import services
+from backend.accounts.models import ApiToken, User, WorkerToken
+from backend.accounts.roles import Role, forbidden_pair
+from backend.audit.models import Event
+from backend.errors import NotAllowed
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rita() -> User:
+    return User.objects.create_user(username="rita", password="a long enough secret")
+
+
+def test_a_token_acts_as_its_user_and_only_its_hash_is_kept(rita: User) -> None:
+    token = services.create_token(user=rita)
+    assert services.user_of(token) == rita
+    assert token not in str(ApiToken.objects.values_list())
+    assert services.user_of(token + "x") is None
+
+
+def test_a_user_token_is_no_worker_and_a_worker_token_no_user(rita: User) -> None:
+    user_token = services.create_token(user=rita)
+    worker_token = services.create_worker_token(name="gpu-1")
+    assert services.worker_of(user_token) is None
+    assert services.user_of(worker_token) is None
+    assert services.worker_of(worker_token) == WorkerToken.objects.get(name="gpu-1")
+
+
+def test_a_revoked_or_locked_out_token_is_nobody(rita: User) -> None:
+    token = services.create_token(user=rita)
+    rita.is_active = False
+    rita.save()
+    assert services.user_of(token) is None
+
+
+def test_signing_needs_the_own_password_and_a_refusal_is_recorded(rita: User) -> None:
+    services.reauthenticate(user=rita, password="a long enough secret")
+    with pytest.raises(NotAllowed, match="not your password"):
+        services.reauthenticate(user=rita, password="guess")
+    assert Event.objects.filter(action="signature.refused", actor=rita, outcome="failure").exists()
+
+
+def test_sign_in_and_its_failures_are_recorded(rita: User, client: Client) -> None:
+    client.post("/sign-in/", {"username": "rita", "password": "wrong"})
+    answer = client.post("/sign-in/", {"username": "rita", "password": "a long enough secret"})
+    assert answer.status_code == 302
+    actions = list(Event.objects.filter(subject_id=str(rita.pk)).values_list("action", flat=True))
+    assert actions == ["user.sign_in_refused", "user.signed_in"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "pair"),
+    [
+        ({Role.READER, Role.ABSTRACTOR}, (Role.ABSTRACTOR, Role.READER)),
+        ({Role.READER, Role.AUDITOR}, (Role.AUDITOR, Role.READER)),
+        ({Role.READER, Role.ADJUDICATOR}, None),
+        ({Role.COORDINATOR}, None),
+    ],
+)
+def test_forbidden_roles_do_not_meet_in_one_person(
+    roles: set[Role], pair: tuple[Role, Role] | None
+) -> None:
+    assert forbidden_pair(roles) == pair

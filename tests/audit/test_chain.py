@@ -1,0 +1,212 @@
+"""What the audit log refuses, and what verification finds after the owner tampered with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from backend.accounts.models import User
+from backend.audit import history
+from backend.audit.models import Event, EventIsImmutable, NewsItem
+from backend.audit.services import News, record
+from tests import postgres
+
+INSERT = """
+insert into audit_event (chain, position, actor_name, action, subject_type, subject_id, outcome,
+                         reason, facts, software, previous, hash)
+values (%s, 0, 'Rita', %s, 'case', '1', 'success', '', '{"n": 1}', '0', '', '')
+"""
+
+
+class Log:
+    """A database with two chains of events, its owner's door, and `verify_audit`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.urls = postgres.copy_database("audit_log")
+        self.folder = folder
+        self.web = psycopg.connect(self.urls.web, autocommit=True)
+        self.owner = psycopg.connect(self.urls.owner, autocommit=True)
+        self.add("case:a", 5)
+        self.add("case:b", 3)
+
+    def add(self, chain: str, count: int) -> None:
+        for n in range(count):
+            self.web.execute(INSERT, [chain, f"thing.happened_{n}"])
+
+    def tamper(self, *statements: str) -> None:
+        self.owner.execute("alter table audit_event disable trigger all")
+        for statement in statements:
+            self.owner.execute(statement)
+        self.owner.execute("alter table audit_event enable trigger all")
+
+    def verify(self, *arguments: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "verify_audit", "--json", *arguments],
+            cwd=postgres.ROOT,
+            env={**os.environ, **postgres.environment(self.urls, postgres.STATE)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        verdict: dict[str, Any] = json.loads(done.stdout)
+        assert (done.returncode == 0) == verdict["holds"], done.stderr
+        return verdict
+
+    def close(self) -> None:
+        self.web.close()
+        self.owner.close()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    log = Log(tmp_path)
+    yield log
+    log.close()
+
+
+def faults(verdict: dict[str, Any]) -> list[tuple[str, str, int]]:
+    return [(f["kind"], f["chain"], f["position"]) for f in verdict["faults"]]
+
+
+def test_an_untouched_log_holds_also_against_its_exported_heads(log: Log) -> None:
+    heads = log.folder / "heads.json"
+    assert log.verify("--export-heads", str(heads))["holds"]
+    log.add("case:a", 2)
+    verdict = log.verify("--heads", str(heads))
+    assert verdict["holds"]
+    assert verdict["heads_compared"] >= 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update audit_event set action = 'x'",
+        "delete from audit_event",
+        "truncate audit_event",
+        "update audit_chainhead set position = 1",
+        "alter table audit_event disable trigger all",
+        "update audit_newsitem set seq = 9",
+    ],
+)
+def test_the_web_role_cannot_change_the_log(log: Log, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        log.web.execute(statement)
+
+
+@pytest.mark.parametrize("statement", ["update audit_event set action = 'x'", "truncate audit_event"])
+def test_even_the_owner_is_refused_while_the_triggers_stand(log: Log, statement: str) -> None:
+    with pytest.raises(psycopg.errors.RaiseException, match="write-once"):
+        log.owner.execute(statement)
+
+
+def test_an_altered_row_is_named(log: Log) -> None:
+    log.tamper("update audit_event set reason = 'x' where chain = 'case:a' and position = 3")
+    assert faults(log.verify()) == [("altered", "case:a", 3)]
+
+
+def test_a_deleted_middle_row_is_named(log: Log) -> None:
+    log.tamper("delete from audit_event where chain = 'case:a' and position = 3")
+    assert faults(log.verify()) == [("deleted", "case:a", 3)]
+
+
+def test_a_deleted_tail_is_named(log: Log) -> None:
+    log.tamper("delete from audit_event where chain = 'case:a' and position > 3")
+    verdict = log.verify()
+    assert faults(verdict) == [("tail_deleted", "case:a", 4)]
+    assert "events 4 to 5" in verdict["faults"][0]["sentence"]
+
+
+def test_two_swapped_rows_are_named(log: Log) -> None:
+    log.tamper(
+        "update audit_event set position = -3 where chain = 'case:a' and position = 3",
+        "update audit_event set position = 3 where chain = 'case:a' and position = 4",
+        "update audit_event set position = 4 where chain = 'case:a' and position = -3",
+    )
+    assert ("swapped", "case:a", 4) in faults(log.verify())
+
+
+def test_a_rebuilt_chain_shows_only_against_the_exported_heads(log: Log) -> None:
+    heads = log.folder / "heads.json"
+    log.verify("--export-heads", str(heads))
+    log.tamper("update audit_event set reason = 'x' where chain = 'case:b' and position = 1")
+    log.owner.execute("alter table audit_event disable trigger all")
+    previous = b""
+    for position in (1, 2, 3):
+        row = log.owner.execute(
+            "update audit_event e set previous = %s, hash = sha256(%s || audit_canonical(e))"
+            " where chain = 'case:b' and position = %s returning hash",
+            [previous, previous, position],
+        ).fetchone()
+        assert row is not None
+        previous = bytes(row[0])
+    log.owner.execute("update audit_chainhead set hash = %s where chain = 'case:b'", [previous])
+    log.owner.execute("alter table audit_event enable trigger all")
+    assert log.verify()["holds"]
+    assert faults(log.verify("--heads", str(heads))) == [("rebuilt", "case:b", 3)]
+
+
+def test_a_tail_cut_together_with_its_head_shows_against_the_exported_heads(log: Log) -> None:
+    heads = log.folder / "heads.json"
+    log.verify("--export-heads", str(heads))
+    log.tamper("delete from audit_event where chain = 'case:b' and position = 3")
+    log.owner.execute(
+        "update audit_chainhead h set position = 2, hash = (select hash from audit_event e"
+        " where e.chain = h.chain and e.position = 2) where chain = 'case:b'"
+    )
+    assert log.verify()["holds"]
+    assert faults(log.verify("--heads", str(heads))) == [("tail_deleted_with_head", "case:b", 3)]
+
+
+def test_exported_heads_that_were_forged_are_refused(log: Log) -> None:
+    heads = log.folder / "heads.json"
+    log.verify("--export-heads", str(heads))
+    forged = json.loads(heads.read_text())
+    forged["heads"][0]["hash"] = "00"
+    heads.write_text(json.dumps(forged))
+    assert "signature" in {kind for kind, _, _ in faults(log.verify("--heads", str(heads)))}
+
+
+@pytest.mark.django_db
+def test_recording_chains_per_case_and_verifies() -> None:
+    user = User.objects.create(username="rita", display_name="Rita Reader")
+    for chain in ("case:1", "case:1", "case:2"):
+        record("case.opened", user, actor=user, chain=chain, thickness_mm=3.0)
+    events = Event.objects.filter(chain__startswith="case:").order_by("number")
+    assert [(e.chain, e.position) for e in events] == [("case:1", 1), ("case:1", 2), ("case:2", 1)]
+    assert events[0].actor_name == "Rita Reader"
+    assert history.verify().holds
+    head = history.head_of("case:1")
+    assert head is not None
+    assert head["hash"] == bytes(events[1].hash).hex()
+
+
+@pytest.mark.django_db
+def test_the_model_refuses_every_way_of_changing_an_event() -> None:
+    user = User.objects.create(username="rita")
+    event = record("case.opened", user, actor=None)
+    event.action = "case.closed"
+    with pytest.raises(EventIsImmutable):
+        event.save()
+    with pytest.raises(EventIsImmutable):
+        event.delete()
+    with pytest.raises(EventIsImmutable):
+        Event.objects.all().update(action="x")
+    with pytest.raises(EventIsImmutable):
+        Event.objects.all().delete()
+
+
+@pytest.mark.django_db
+def test_news_are_numbered_densely_per_audience() -> None:
+    user = User.objects.create(username="rita")
+    news = [News("reading:1", "a"), News("user:1", "b"), News("reading:1", "c")]
+    record("thing.happened", user, actor=user, news=news)
+    told = NewsItem.objects.order_by("id").values_list("audience", "seq", "type")
+    assert list(told) == [("reading:1", 1, "a"), ("user:1", 1, "b"), ("reading:1", 2, "c")]
