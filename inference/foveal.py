@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from itertools import pairwise
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 MULTIPLE = 16
@@ -42,7 +42,7 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block; (batch, channels, slices, rows, columns) in and out."""
-        return F.relu(self.norm(self.conv(x)), inplace=True)
+        return functional.relu(self.norm(self.conv(x)), inplace=True)
 
     def fuse(self) -> None:
         """Fold the normalisation into the convolution; the block must be in evaluation mode."""
@@ -78,7 +78,7 @@ class FovealNet(nn.Module):
                 zip(channels, self.architecture.depths, strict=True)
             )
         )
-        pairs = list(zip(channels[:-1], channels[1:], strict=True))
+        pairs = list(pairwise(channels))
         self.lateral = nn.ModuleList(ConvBlock(coarse, fine, 1) for fine, coarse in pairs)
         self.joint = nn.ModuleList(ConvBlock(fine, fine) for fine, _ in pairs)
         self.head = nn.Conv3d(channels[0], 8, 1)
@@ -91,12 +91,14 @@ class FovealNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits; every spatial side of x must be a multiple of ``MULTIPLE``."""
-        views = [fold(x), F.avg_pool3d(x, 4)]
+        views = [fold(x), functional.avg_pool3d(x, 4)]
         while len(views) < len(self.branches):
-            views.append(F.avg_pool3d(views[-1], 2))
+            views.append(functional.avg_pool3d(views[-1], 2))
         features = self.branches[-1](views[-1])
         for level in reversed(range(len(self.branches) - 1)):
-            coarse = F.interpolate(self.lateral[level](features), scale_factor=2.0, mode="nearest")
+            coarse = functional.interpolate(
+                self.lateral[level](features), scale_factor=2.0, mode="nearest"
+            )
             features = self.joint[level](self.branches[level](views[level]) + coarse)
         return unfold(self.head(features))
 

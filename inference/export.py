@@ -1,0 +1,117 @@
+"""From a training checkpoint to a model folder: weights, ``model.json``, card and curves.
+
+``python -m inference.export CHECKPOINT_FOLDER --threshold 0.5`` writes the folder of the default
+model. The weights keep their batch normalisation (so that training can go on from them); the
+OpenVINO graph folds it away when it is built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fixtures.phantom import GENERATOR_VERSION
+from inference.foveal import Architecture, FovealNet
+from inference.model_folder import DEFAULT_MODEL, sha256_of
+
+INTENDED_USE = "demonstration model, trained on synthetic phantoms, not for diagnosis"
+VERSION = "0.1.0"
+MIN_SHORT_AXIS_MM = 4.5
+
+
+def trainable_weights(net: FovealNet) -> dict[str, Tensor]:
+    """Return the network's weights and running statistics by name, as float32."""
+    return {
+        name: value.detach().float().contiguous()
+        for name, value in net.state_dict().items()
+        if value.dtype.is_floating_point
+    }
+
+
+def describe(folder: Path, *, training: dict[str, Any], threshold: float) -> dict[str, Any]:
+    """Write ``model.json`` for the files that lie in the folder and return its content."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != "model.json")
+    content: dict[str, Any] = {
+        "id": "foveal-ln-ct",
+        "name": "Concord foveal LN-CT",
+        "version": VERSION,
+        "kind": "foveal",
+        "licence": "same as the application; synthetic training data, no patient data",
+        "intended_use": INTENDED_USE,
+        "modality": "CT",
+        "region": "head and neck, shoulders to skull base",
+        "architecture": asdict(Architecture()),
+        "input": {
+            "axes": "(slices, rows, columns), caudal to cranial, anterior to posterior, "
+            "right to left",
+            "unit": "HU",
+            "spacing_mm": [1.0, 1.0, 1.0],
+            "window_hu": [-250.0, 350.0],
+            "scale_hu": 200.0,
+        },
+        "output": {
+            "labels": {"1": "lymph node"},
+            "activation": "sigmoid",
+            "threshold": threshold,
+            "connectivity": 26,
+            "min_short_axis_mm": MIN_SHORT_AXIS_MM,
+        },
+        "training": training,
+        "files": {path.name: sha256_of(path) for path in files},
+    }
+    (folder / "model.json").write_text(json.dumps(content, indent=2) + "\n")
+    return content
+
+
+def export(
+    run: Path, folder: Path, *, threshold: float, command: list[str], code: str
+) -> dict[str, Any]:
+    """Write the model folder from a finished training run and return ``model.json``'s content.
+
+    ``command`` are the command lines that trained it, in order; ``code`` names the revision.
+    """
+    net = FovealNet()
+    net.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["average"])
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(trainable_weights(net), folder / "weights.safetensors")
+    for curve in ("loss.csv", "validation.csv"):
+        shutil.copyfile(run / curve, folder / curve)
+    record = json.loads((run / "record.json").read_text())
+    record |= {
+        "commands": command,
+        "code": code,
+        "generator_version": GENERATOR_VERSION,
+        "python": platform.python_version(),
+    }
+    return describe(folder, training=record, threshold=threshold)
+
+
+def main() -> None:
+    """Export the run named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m inference.export", description=__doc__)
+    parser.add_argument("run", type=Path, help="OUT folder of a finished training run")
+    parser.add_argument("--folder", type=Path, default=DEFAULT_MODEL)
+    parser.add_argument("--threshold", type=float, required=True)
+    parser.add_argument("--command", action="append", default=[], help="how it was trained")
+    parser.add_argument("--code", default="unknown", help="revision of the training code")
+    chosen = parser.parse_args()
+    export(
+        chosen.run,
+        chosen.folder,
+        threshold=chosen.threshold,
+        command=chosen.command,
+        code=chosen.code,
+    )
+
+
+if __name__ == "__main__":
+    main()

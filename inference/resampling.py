@@ -1,0 +1,69 @@
+"""Between the native grid and the working grid: separable linear resampling of whole volumes.
+
+Voxel i of an axis covers [i * spacing, (i + 1) * spacing); both grids share the outer corner of
+voxel 0. Each axis is one matrix product, so numpy's BLAS does the work on all threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shape3 = tuple[int, int, int]
+SLAB_SLICES = 16
+"""Slices converted to float32 at once: keeps the native volume from existing twice."""
+
+
+def resampled_shape(
+    shape: Sequence[int], spacing_mm: Sequence[float], target_mm: Sequence[float]
+) -> Shape3:
+    """Return the shape that covers the same extent with another spacing."""
+    d, h, w = (
+        max(1, round(n * s / t)) for n, s, t in zip(shape, spacing_mm, target_mm, strict=True)
+    )
+    return d, h, w
+
+
+def weight_matrix(
+    inputs: int, input_mm: float, outputs: int, output_mm: float, first_mm: float = 0.0
+) -> NDArray[np.float32]:
+    """Return the (outputs, inputs) matrix that resamples one axis.
+
+    Weights are a triangle as wide as the coarser spacing: linear interpolation where the output is
+    finer, a smoothing average where it is coarser. Beyond the border the last voxel repeats.
+    ``first_mm`` is the corner of output voxel 0, measured from the corner of input voxel 0.
+    """
+    centres = first_mm + (np.arange(outputs) + 0.5) * output_mm
+    last = (inputs - 0.5) * input_mm
+    clipped = np.clip(centres, 0.5 * input_mm, max(last, 0.5 * input_mm))
+    positions = (np.arange(inputs) + 0.5) * input_mm
+    width = max(input_mm, output_mm)
+    weights = np.clip(1 - np.abs(clipped[:, None] - positions[None, :]) / width, 0, None)
+    matrix: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
+
+
+def resample(
+    volume: NDArray[Any],
+    spacing_mm: Sequence[float],
+    shape: Sequence[int],
+    target_mm: Sequence[float],
+    first_mm: Sequence[float] = (0.0, 0.0, 0.0),
+) -> NDArray[np.float32]:
+    """Return the volume (slices, rows, columns) on another grid as float32.
+
+    ``first_mm`` is where the new grid's corner lies, measured from the old grid's corner.
+    """
+    z, y, x = (
+        weight_matrix(n, s, m, t, f)
+        for n, s, m, t, f in zip(volume.shape, spacing_mm, shape, target_mm, first_mm, strict=True)
+    )
+    in_plane = np.empty((volume.shape[0], shape[1], shape[2]), np.float32)
+    for start in range(0, volume.shape[0], SLAB_SLICES):
+        slab = volume[start : start + SLAB_SLICES].astype(np.float32)
+        in_plane[start : start + SLAB_SLICES] = y @ (slab @ x.T)
+    flat = z @ in_plane.reshape(volume.shape[0], -1)
+    return flat.reshape(shape[0], shape[1], shape[2])

@@ -1,0 +1,151 @@
+"""From a native volume to candidates on the same grid, with a network whose answer is known."""
+
+import numpy as np
+import pytest
+
+from fixtures.small import SmallNode, small_phantom
+from inference import pipeline
+from inference.body import NoBody, find_body
+from inference.model_folder import ModelDescription
+from inference.pipeline import SegmentationCancelled, segment
+
+
+class BrightnessNet:
+    """Calls node what is as bright as the small phantom's nodes."""
+
+    def __init__(self, tmp_path, threshold=0.5, min_short_axis_mm=4.5):
+        self.model = ModelDescription(
+            folder=tmp_path,
+            model_id="brightness",
+            name="Brightness",
+            version="1",
+            spacing_mm=(1.0, 1.0, 1.0),
+            window_hu=(-250.0, 350.0),
+            scale_hu=200.0,
+            threshold=threshold,
+            min_short_axis_mm=min_short_axis_mm,
+            sha256={},
+            content={},
+        )
+        self.shapes = []
+
+    def probability(self, image_hu):
+        self.shapes.append(image_hu.shape)
+        return (1 / (1 + np.exp(np.clip((70 - image_hu) / 5, -30, 30)))).astype(np.float32)
+
+    def provenance(self):
+        return {"model": "brightness"}
+
+
+@pytest.fixture
+def net(tmp_path):
+    return BrightnessNet(tmp_path)
+
+
+def dice(a, b):
+    return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+BALLS = (
+    SmallNode((0.5, 0.5, 0.3), (8.0, 6.0, 6.0)),
+    SmallNode((0.5, 0.45, 0.7), (9.0, 7.0, 5.0)),
+)
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing_mm"),
+    [
+        ((24, 64, 64), (2.0, 1.0, 1.0)),
+        ((40, 90, 100), (1.25, 0.7, 0.65)),
+        ((16, 50, 64), (3, 1.3, 1)),
+    ],
+)
+def test_nodes_come_back_on_the_native_grid(net, shape, spacing_mm):
+    phantom = small_phantom(shape=shape, spacing_mm=spacing_mm, nodes=BALLS)
+    found = segment(phantom.image, phantom.spacing_mm, net)
+    assert found.labels.shape == shape
+    assert found.labels.dtype == np.uint16
+    assert [node.label for node in found.nodes] == [1, 2]
+    for truth in (1, 2):
+        match = np.bincount(found.labels[phantom.labels == truth]).argmax()
+        assert match > 0
+        assert dice(found.labels == match, phantom.labels == truth) > 0.85
+
+
+def test_each_node_has_its_probability_density_and_short_axis(net):
+    found = segment(*_image_and_spacing(small_phantom(nodes=BALLS)), net)
+    for node in found.nodes:
+        assert net.model.threshold < node.mean <= node.highest <= 1
+        assert 80 < node.mean_hu < 100
+    assert sorted(node.short_axis_mm for node in found.nodes) == pytest.approx([10, 12], abs=1.5)
+    assert found.nodes[0].mean >= found.nodes[1].mean
+
+
+def test_a_candidate_below_the_smallest_short_axis_is_left_out(net):
+    nodes = [SmallNode((0.5, 0.5, 0.3), (6.0, 1.8, 1.8)), BALLS[1]]
+    found = segment(*_image_and_spacing(small_phantom(nodes=nodes)), net)
+    assert len(found.nodes) == 1
+
+
+def test_bone_is_no_node(net):
+    phantom = small_phantom(nodes=BALLS)
+    image = phantom.image.copy()
+    image[phantom.labels == 1] = 700
+    found = segment(image, phantom.spacing_mm, net)
+    assert len(found.nodes) == 1
+    assert not (found.labels[phantom.labels == 1] > 0).any()
+
+
+def test_a_couch_beside_the_body_is_outside_the_box_and_no_node(net):
+    phantom = small_phantom(shape=(24, 96, 64), nodes=())
+    image = phantom.image.copy()
+    image[:, 94:96, :] = 90
+    body = find_body(image, phantom.spacing_mm)
+    assert not segment(image, phantom.spacing_mm, net).nodes
+    assert (body.depth_mm[:, -1] == 0).all()
+
+
+def test_windows_give_what_one_shot_gives(net, monkeypatch):
+    phantom = small_phantom(shape=(48, 64, 64), spacing_mm=(2.0, 1.0, 1.0), nodes=BALLS)
+    whole = segment(phantom.image, phantom.spacing_mm, net)
+    assert whole.provenance["windows"] == 1
+    monkeypatch.setattr(pipeline, "LARGEST_SHOT_VOXELS", 1000)
+    monkeypatch.setattr(pipeline, "WINDOW", (48, 48, 48))
+    monkeypatch.setattr(pipeline, "WINDOW_MARGIN", 8)
+    windowed = segment(phantom.image, phantom.spacing_mm, net)
+    assert windowed.provenance["windows"] > 4
+    assert max(max(shape) for shape in net.shapes[1:]) <= 48
+    assert np.array_equal(windowed.labels, whole.labels)
+
+
+def test_progress_rises_to_one_and_every_stage_is_timed(net):
+    told = []
+    found = segment(
+        *_image_and_spacing(small_phantom()), net, progress=lambda s, f: told.append((s, f))
+    )
+    assert [stage for stage, _ in told] == ["body", "resample", "network", "nodes", "done"]
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert set(found.timings_s) == {"body", "resample", "network", "nodes"}
+
+
+def test_a_cancelled_run_stops_before_the_network(net):
+    with pytest.raises(SegmentationCancelled, match="Start it again"):
+        segment(*_image_and_spacing(small_phantom()), net, cancelled=lambda: True)
+    assert not net.shapes
+
+
+def test_air_alone_is_an_error_that_says_what_to_check(net):
+    with pytest.raises(NoBody, match="rescale"):
+        segment(np.full((10, 40, 40), -1000, np.int16), (2.0, 1.0, 1.0), net)
+
+
+def test_an_image_without_nodes_gives_an_empty_map(net):
+    found = segment(*_image_and_spacing(small_phantom(nodes=())), net)
+    assert not found.nodes
+    assert not found.labels.any()
+
+
+def _image_and_spacing(phantom):
+    return phantom.image, phantom.spacing_mm

@@ -1,0 +1,35 @@
+"""Resampling between grids that share their outer corner."""
+
+import numpy as np
+import pytest
+
+from inference.resampling import resample, resampled_shape, weight_matrix
+
+
+def test_the_same_grid_gives_the_same_values():
+    volume = np.random.default_rng(1).normal(size=(5, 6, 7)).astype(np.float32)
+    same = resample(volume, (2.0, 1.0, 0.5), volume.shape, (2.0, 1.0, 0.5))
+    assert same == pytest.approx(volume, abs=1e-6)
+
+
+@pytest.mark.parametrize("target_mm", [(0.5, 0.5, 0.5), (1.0, 1.0, 1.0), (3.0, 2.5, 1.7)])
+def test_a_constant_stays_and_a_ramp_stays_a_ramp(target_mm):
+    spacing_mm = (2.0, 0.8, 1.1)
+    z = (np.arange(20) + 0.5) * spacing_mm[0]
+    volume = np.broadcast_to(z[:, None, None], (20, 24, 22)).astype(np.float32)
+    shape = resampled_shape(volume.shape, spacing_mm, target_mm)
+    result = resample(volume, spacing_mm, shape, target_mm)
+    expected = (np.arange(shape[0]) + 0.5) * target_mm[0]
+    inner = slice(3, -3)
+    assert result[inner, 1, 1] == pytest.approx(expected[inner], abs=0.03 * target_mm[0] + 0.01)
+    assert result.std(axis=(1, 2)).max() < 1e-3
+
+
+def test_a_shifted_grid_reads_from_the_shifted_place():
+    volume = np.arange(10, dtype=np.float32)[:, None, None]
+    part = resample(volume, (1, 1, 1), (3, 1, 1), (1, 1, 1), (4.0, 0.0, 0.0))
+    assert part.ravel() == pytest.approx([4, 5, 6])
+
+
+def test_every_row_of_weights_sums_to_one():
+    assert weight_matrix(7, 3.0, 21, 1.0).sum(axis=1) == pytest.approx(np.ones(21))
