@@ -1,0 +1,221 @@
+"""From the bytes of one file to a DICOM object that can be stored, or to what is wrong with it."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import pydicom
+from pydicom import uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import InvalidDicomError
+
+from backend.archive.findings import ASK_SENDER, Ignored, NotTaken
+from backend.archive.metadata import Metadata, clean_text, metadata_of
+from backend.archive.pixels import PixelFacts, inspect
+
+READ_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.2",  # CT
+        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
+        "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy converted enhanced CT
+        "1.2.840.10008.5.1.4.1.1.4",  # MR
+        "1.2.840.10008.5.1.4.1.1.4.1",  # Enhanced MR
+        "1.2.840.10008.5.1.4.1.1.4.4",  # Legacy converted enhanced MR
+        "1.2.840.10008.5.1.4.1.1.128",  # PET
+        "1.2.840.10008.5.1.4.1.1.128.1",  # Legacy converted enhanced PET
+        "1.2.840.10008.5.1.4.1.1.130",  # Enhanced PET
+    }
+)
+DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_NEEDED = (
+    ("SOPInstanceUID", "SOP Instance UID"),
+    ("SeriesInstanceUID", "Series Instance UID"),
+    ("StudyInstanceUID", "Study Instance UID"),
+    ("SOPClassUID", "SOP Class UID"),
+)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One DICOM object, read and found whole."""
+
+    name: str
+    data: bytes = field(repr=False)
+    dataset: Dataset = field(repr=False)
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+    sop_class_uid: str
+    transfer_syntax: str
+    pixels: PixelFacts | None
+    metadata: Metadata = field(repr=False)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is a CT, MR or PET image."""
+        return self.sop_class_uid in READ_CLASSES
+
+
+def parse(name: str, data: bytes) -> Incoming:
+    """Read one file.
+
+    A DICOM object without preamble and file meta information is taken if it names all its UIDs;
+    it is stored with both added.
+
+    Raises:
+        NotTaken: with what is wrong.
+        Ignored: for a DICOMDIR.
+    """
+    if not data:
+        raise NotTaken("EMPTY", "{name} is empty.", "Send the file again.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # What pydicom would warn of is judged here.
+        try:
+            return _parse(name, data)
+        except (NotTaken, Ignored):
+            raise
+        except Exception as error:  # No file may stop a batch.
+            raise NotTaken(
+                "UNREADABLE",
+                f"{{name}} begins like DICOM but cannot be read ({type(error).__name__}).",
+                "The file is damaged or cut off; send it again from the scanner or PACS.",
+            ) from error
+
+
+def _parse(name: str, data: bytes) -> Incoming:
+    dataset, data = _read(data)
+    if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == DICOMDIR_CLASS:
+        raise Ignored(name)
+    uids = _uids(dataset)
+    try:
+        pixels = inspect(dataset)
+        if pixels is None and uids["SOPClassUID"] in READ_CLASSES:
+            raise NotTaken(
+                "NO_PIXELS",
+                "{name} is an image without pixels: only a header, or cut off before the pixels.",
+                ASK_SENDER,
+            )
+    except NotTaken as problem:
+        problem.sop_uid = uids["SOPInstanceUID"]
+        problem.series_uid = uids["SeriesInstanceUID"]
+        raise
+    return Incoming(
+        name=name,
+        data=data,
+        dataset=dataset,
+        study_uid=uids["StudyInstanceUID"],
+        series_uid=uids["SeriesInstanceUID"],
+        sop_uid=uids["SOPInstanceUID"],
+        sop_class_uid=uids["SOPClassUID"],
+        transfer_syntax=str(dataset.file_meta.TransferSyntaxUID),
+        pixels=pixels,
+        metadata=_served_metadata(dataset),
+    )
+
+
+def _read(data: bytes) -> tuple[Dataset, bytes]:
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), force=False)
+    except InvalidDicomError:
+        return _without_preamble(data)
+    meta = getattr(dataset, "file_meta", None)
+    if meta is None or not meta.get("TransferSyntaxUID"):
+        return _rewritten(dataset)
+    if meta.TransferSyntaxUID not in uid.AllTransferSyntaxes:
+        raise NotTaken(
+            "UNSUPPORTED_SYNTAX",
+            f"{{name}} is written in the transfer syntax {meta.TransferSyntaxUID}, "
+            "which is not one of DICOM's.",
+            "Export it again as Explicit VR Little Endian.",
+        )
+    return dataset, data
+
+
+def _without_preamble(data: bytes) -> tuple[Dataset, bytes]:
+    refused = NotTaken(
+        "NOT_DICOM",
+        "{name} is not a DICOM file.",
+        "Nothing to do if it does not belong to the study; otherwise export it as DICOM.",
+    )
+    if data[:2] not in (b"\x08\x00", b"\x02\x00", b"\x00\x08"):
+        raise refused
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        known = bool(dataset.get("SOPClassUID") or dataset.get("SOPInstanceUID"))
+    except Exception:  # noqa: BLE001  bytes that only look like a data set
+        raise refused from None
+    if not known:
+        raise refused
+    return _rewritten(dataset)
+
+
+def _rewritten(dataset: Dataset) -> tuple[Dataset, bytes]:
+    """The object as a proper file, read back: with preamble and file meta information."""
+    _uids(dataset)
+    implicit, little = dataset.original_encoding
+    syntax = uid.ExplicitVRBigEndian
+    if little is not False:
+        syntax = uid.ExplicitVRLittleEndian if implicit is False else uid.ImplicitVRLittleEndian
+    meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    dataset.file_meta = meta
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+    data = buffer.getvalue()
+    return pydicom.dcmread(io.BytesIO(data)), data
+
+
+def _uids(dataset: Dataset) -> dict[str, str]:
+    found = {key: text(dataset, key) for key, _ in _NEEDED}
+    lacking = [label for key, label in _NEEDED if not found[key]]
+    if lacking:
+        raise NotTaken(
+            "MISSING_UID",
+            f"{{name}} lacks its {_listed(lacking)}.",
+            "Send the original file; these identify it and cannot be made up.",
+            sop_uid=found["SOPInstanceUID"][:64],
+        )
+    bad = [label for key, label in _NEEDED if not is_uid(found[key])]
+    if bad:
+        raise NotTaken(
+            "BAD_UID",
+            f"{{name}} has a {_listed(bad)} that is not a UID (digits and dots, at most 64).",
+            "Have the sender correct it; UIDs are never changed here.",
+        )
+    return found
+
+
+def is_uid(value: str) -> bool:
+    """Whether the text is a UID that may stand in an address."""
+    return len(value) <= 64 and _UID.fullmatch(value) is not None
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _served_metadata(dataset: Dataset) -> Metadata:
+    """The metadata as frames are served: colour that is decoded comes as RGB."""
+    metadata = metadata_of(dataset)
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated and dataset.get("SamplesPerPixel") == 3:
+        metadata["00280004"] = {"vr": "CS", "Value": ["RGB"]}
+        metadata["00280006"] = {"vr": "US", "Value": [0]}
+    return metadata
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """A value as text ("" where absent or malformed), safe for the database."""
+    try:
+        value: Any = dataset.get(keyword)
+    except Exception:  # noqa: BLE001  pydicom raises many kinds on a malformed value
+        return ""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue":
+        value = "\\".join(str(v) for v in value)
+    return clean_text(str(value)).strip()

@@ -1,0 +1,182 @@
+"""Pixels of stored instances: where they lie, whether they are whole, frames as raw bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import uid
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import get_expected_length, get_nr_frames
+
+from backend.archive.findings import ASK_SENDER, NotTaken
+from backend.imaging import codecs
+
+codecs.register()
+
+NATIVE_LITTLE_ENDIAN = frozenset({uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian})
+PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+MAX_PIXEL_BYTES = 1 << 30  # Decoded; a header may promise any number.
+
+
+@dataclass(frozen=True)
+class PixelFacts:
+    """How the pixels of one instance lie in its file.
+
+    `offset` and `frame_bytes` are given only for native little-endian pixels whose frames start
+    at whole bytes; elsewhere a frame has to be decoded.
+    """
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+    slope: float
+    intercept: float
+    offset: int | None = None
+    frame_bytes: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For the database."""
+        return asdict(self)
+
+
+def inspect(dataset: Dataset) -> PixelFacts | None:
+    """The facts of whole, readable pixels; None where the object has no pixels.
+
+    Call before any other use of the pixel element: it needs the declared length.
+
+    Raises:
+        NotTaken: TRUNCATED, PIXELS_UNREADABLE or TOO_LARGE.
+    """
+    keyword = next((k for k in PIXEL_KEYWORDS if k in dataset), None)
+    if keyword is None:
+        return None
+    raw = dataset.get_item(keyword)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if isinstance(raw, RawDataElement) and raw.value is not None:
+        present = len(raw.value)
+        if raw.length not in (0xFFFFFFFF, present):
+            raise _truncated(raw.length, present)
+    else:
+        present = len(dataset[keyword].value or b"")
+    try:
+        expected = get_expected_length(dataset)
+        facts = _facts(dataset)
+    except Exception as error:  # noqa: BLE001  absent or malformed tags of many kinds
+        raise NotTaken(
+            "PIXELS_UNREADABLE",
+            f"{{name}} does not say how its pixels are laid out ({_first_line(error)}).",
+            ASK_SENDER,
+        ) from None
+    if expected > MAX_PIXEL_BYTES:
+        raise NotTaken(
+            "TOO_LARGE",
+            f"{{name}} promises {expected >> 20} MiB of pixels, more than the "
+            f"{MAX_PIXEL_BYTES >> 20} MiB allowed.",
+            "Send the series as single-frame images.",
+        )
+    if not syntax.is_encapsulated:
+        if present < expected:
+            raise _truncated(expected, present)
+        return _native(facts, raw, syntax, expected)
+    _decode_all(dataset, facts)
+    return facts
+
+
+def _truncated(expected: int, present: int) -> NotTaken:
+    return NotTaken(
+        "TRUNCATED",
+        f"{{name}} is cut off: {present} of {expected} bytes of its pixels are there.",
+        "The copy or transfer broke off; send the file again.",
+    )
+
+
+def _facts(dataset: Dataset) -> PixelFacts:
+    bits = int(dataset.BitsAllocated)
+    facts = PixelFacts(
+        rows=int(dataset.Rows),
+        columns=int(dataset.Columns),
+        frames=int(get_nr_frames(dataset, warn=False)),
+        samples=int(dataset.SamplesPerPixel),
+        bits_allocated=bits,
+        bits_stored=int(dataset.get("BitsStored") or bits),
+        signed=bool(dataset.get("PixelRepresentation") or 0),
+        slope=float(dataset.get("RescaleSlope") or 1),
+        intercept=float(dataset.get("RescaleIntercept") or 0),
+    )
+    if min(facts.rows, facts.columns, facts.frames, facts.samples, bits) < 1:
+        raise ValueError("rows, columns, frames, samples and bits must be positive")
+    return facts
+
+
+def _native(facts: PixelFacts, raw: Any, syntax: str, expected: int) -> PixelFacts:
+    """With the place of the pixels, where frames can be cut out of the file as they are."""
+    if (
+        syntax not in NATIVE_LITTLE_ENDIAN
+        or not isinstance(raw, RawDataElement)
+        or facts.bits_allocated % 8
+        or expected % facts.frames
+    ):
+        return facts
+    return PixelFacts(
+        **{
+            **asdict(facts),
+            "offset": raw.value_tell,
+            "frame_bytes": expected // facts.frames,
+        }
+    )
+
+
+def _decode_all(dataset: Dataset, facts: PixelFacts) -> None:
+    """Decode every frame once, so that nothing is stored that cannot be served."""
+    for index in range(facts.frames):
+        try:
+            decode(dataset, index)
+        except Exception as error:  # noqa: BLE001  decoders raise many kinds on broken streams
+            syntax = dataset.file_meta.TransferSyntaxUID
+            raise NotTaken(
+                "PIXELS_UNREADABLE",
+                f"The pixels of {{name}} ({syntax.name}, frame {index + 1} of {facts.frames}) "
+                f"cannot be decoded: {_first_line(error)}.",
+                "Send the file uncompressed, or send it again if it is damaged.",
+            ) from None
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".:")[:160]
+
+
+def decode(dataset: Dataset, index: int) -> NDArray[Any]:
+    """One frame: (rows, columns) or (rows, columns, samples), stored values, RGB where colour."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    plugin = codecs.LABEL if codecs.is_available(syntax) else ""
+    return pixel_array(dataset, index=index, decoding_plugin=plugin)
+
+
+def raw_frame(dataset: Dataset, index: int) -> bytes:
+    """One frame as explicit little-endian bytes, as its metadata describes them."""
+    array = decode(dataset, index)
+    bits = int(dataset.BitsAllocated)
+    if bits == 1:
+        return np.packbits(array.ravel().astype(np.uint8), bitorder="little").tobytes()
+    if array.dtype.kind in "iu" and array.dtype.itemsize * 8 < bits:
+        array = array.astype(f"{array.dtype.kind}{bits // 8}")
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+
+
+def stored_values(data: bytes, facts: dict[str, Any]) -> NDArray[Any]:
+    """Native 16-bit bytes of one frame as values (rows, columns), unused bits corrected."""
+    array = np.frombuffer(data, "<i2" if facts["signed"] else "<u2")
+    array = array.reshape(facts["rows"], facts["columns"])
+    if shift := facts["bits_allocated"] - facts["bits_stored"]:
+        array = (array << shift) >> shift
+    return array

@@ -1,0 +1,37 @@
+"""What can be done with the archive: receive, judge, load. The list of verbs."""
+
+from backend.archive.judging import judge_batch, judge_quiet_series, judge_series
+from backend.archive.receiving import (
+    Taken,
+    close_receipt,
+    open_receipt,
+    receive,
+    store_instances,
+    take_upload,
+)
+from backend.archive.storing import read_dataset
+from backend.archive.volume import (
+    grid_of,
+    load_volume,
+    source_datasets,
+    source_headers,
+    volume_parts,
+)
+
+__all__ = [
+    "Taken",
+    "close_receipt",
+    "grid_of",
+    "judge_batch",
+    "judge_quiet_series",
+    "judge_series",
+    "load_volume",
+    "open_receipt",
+    "read_dataset",
+    "receive",
+    "source_datasets",
+    "source_headers",
+    "store_instances",
+    "take_upload",
+    "volume_parts",
+]

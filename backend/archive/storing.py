@@ -1,0 +1,216 @@
+"""Putting one DICOM object into the archive: bytes first, then its rows, once."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+import pydicom
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+from pydicom.dataset import Dataset
+
+from backend.archive.facts import series_facts, study_facts
+from backend.archive.findings import NotTaken
+from backend.archive.metadata import Metadata
+from backend.archive.models import Instance, Receipt, Series, Study, VolumeState
+from backend.archive.parsing import Incoming
+from backend.archive.pixels import decode
+from backend.imaging.dicom import facts_of
+from backend.store import store
+
+_FRESH = {
+    "volume_state": VolumeState.PENDING,
+    "volume_code": "",
+    "volume_reason": "",
+    "grid": None,
+    "geometry_hash": "",
+    "judged_at": None,
+    "metadata_blob": "",
+    "metadata_blob_unnamed": "",
+}
+
+
+def store_incoming(*, receipt: Receipt, incoming: Incoming) -> bool:
+    """Store one object; True if it is new, False if these very bytes are already here.
+
+    Safe against the same object arriving at several doors at once: the database lets in one, and
+    the others are compared with it.
+
+    Raises:
+        NotTaken: CONFLICT…, LATE_IMAGE, SERIES_ELSEWHERE, SERIES_MODALITY or STUDY_PATIENT.
+    """
+    existing = Instance.objects.filter(sop_uid=incoming.sop_uid).first()
+    if existing is None:
+        blob = store().put(incoming.data)
+        try:
+            with transaction.atomic():
+                _insert(receipt, incoming, blob)
+            return True
+        except IntegrityError:
+            existing = Instance.objects.filter(sop_uid=incoming.sop_uid).first()
+            if existing is None:
+                raise
+    _compare(existing, incoming)
+    return False
+
+
+def _insert(receipt: Receipt, incoming: Incoming, blob: str) -> None:
+    series = _series(incoming)
+    if series.bound:
+        raise NotTaken(
+            "LATE_IMAGE",
+            "{name} came after its series was bound to a case, whose grid never changes.",
+            "If the case must include it, withdraw the case and receive the series anew.",
+            incoming.sop_uid,
+            incoming.series_uid,
+        )
+    dataset, pixels = incoming.dataset, incoming.pixels
+    Instance.objects.create(
+        series=series,
+        receipt=receipt,
+        sop_uid=incoming.sop_uid,
+        sop_class_uid=incoming.sop_class_uid,
+        number=_integer(dataset, "InstanceNumber"),
+        transfer_syntax=incoming.transfer_syntax,
+        blob=blob,
+        size=len(incoming.data),
+        rows=pixels.rows if pixels else None,
+        columns=pixels.columns if pixels else None,
+        frames=pixels.frames if pixels else 0,
+        pixel_offset=pixels.offset if pixels else None,
+        frame_bytes=pixels.frame_bytes if pixels else None,
+        metadata=incoming.metadata,
+        geometry=geometry_of(dataset) if incoming.is_image else {},
+        pixels=pixels.to_json() if pixels else {},
+    )
+    Series.objects.filter(pk=series.pk).update(
+        received_at=timezone.now(), is_image=series.is_image and incoming.is_image, **_FRESH
+    )
+
+
+def _series(incoming: Incoming) -> Series:
+    """The object's series, made if it is new, its row locked; raises `NotTaken`."""
+    dataset = incoming.dataset
+    series = Series.objects.select_for_update().filter(uid=incoming.series_uid).first()
+    if series is None:
+        study, _ = Study.objects.get_or_create(
+            uid=incoming.study_uid, defaults=study_facts(dataset)
+        )
+        series, _ = Series.objects.select_for_update().get_or_create(
+            uid=incoming.series_uid,
+            defaults={
+                "study": study,
+                "received_at": timezone.now(),
+                "is_image": incoming.is_image,
+                **series_facts(dataset),
+            },
+        )
+    if series.study.uid != incoming.study_uid:
+        raise NotTaken(
+            "SERIES_ELSEWHERE",
+            "{name} claims a series (Series Instance UID) that is already here as part of another "
+            "study.",
+            "One of the two carries a wrong UID: have the sender correct it and send it again.",
+            incoming.sop_uid,
+            incoming.series_uid,
+        )
+    facts = study_facts(dataset)
+    if series.study.patient_id != facts["patient_id"]:
+        raise NotTaken(
+            "STUDY_PATIENT",
+            "{name} claims a study that is already here with another Patient ID.",
+            "One of the two carries a wrong UID or ID: have the sender correct it.",
+            incoming.sop_uid,
+            incoming.series_uid,
+        )
+    modality = series_facts(dataset)["modality"]
+    if series.modality != modality:
+        raise NotTaken(
+            "SERIES_MODALITY",
+            f"{{name}} is {modality or 'of no modality'}, but its series is already here as "
+            f"{series.modality or 'of no modality'}.",
+            "A series has one modality: have the sender correct the Series Instance UID.",
+            incoming.sop_uid,
+            incoming.series_uid,
+        )
+    return series
+
+
+def geometry_of(dataset: Dataset) -> dict[str, Any]:
+    """`imaging.dicom.SliceFacts` of one image, as JSON."""
+    return dict(vars(facts_of(dataset)))
+
+
+def _compare(existing: Instance, incoming: Incoming) -> None:
+    """Let pass what is the same object; raises `NotTaken` for one that only claims to be."""
+    if hashlib.sha256(incoming.data).hexdigest() == existing.blob:
+        return
+    old = read_dataset(existing)
+    sop, series = incoming.sop_uid, incoming.series_uid
+    if not _same_pixels(old, incoming.dataset):
+        raise NotTaken(
+            "SAME_UID_OTHER_PIXELS",
+            f"{{name}} has the SOP Instance UID of an image that is already here ({sop}), but "
+            "other pixels.",
+            "The image here stays as it is; have the sender give the other one its own UID.",
+            sop,
+            series,
+        )
+    if _header(existing.metadata) != _header(incoming.metadata):
+        raise NotTaken(
+            "SAME_UID_OTHER_HEADER",
+            f"{{name}} is already here ({sop}) with the same pixels but another header.",
+            "The first one stays. If its header is wrong, have the sender give a new UID.",
+            sop,
+            series,
+        )
+
+
+def _header(metadata: Metadata) -> dict[str, Any]:
+    """What must agree: all but how pixels are encoded and who sent them."""
+    encoding = {"7FE00010", "00280004", "00280006", "00282110", "00282112", "00282114", "FFFCFFFC"}
+    return {tag: value for tag, value in metadata.items() if tag not in encoding}
+
+
+def _same_pixels(a: Dataset, b: Dataset) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for keyword in ("FloatPixelData", "DoubleFloatPixelData"):
+            if a.get(keyword) != b.get(keyword):
+                return False
+        if ("PixelData" in a) != ("PixelData" in b):
+            return False
+        if "PixelData" not in a or a.PixelData == b.PixelData:
+            return True
+        frames = int(a.get("NumberOfFrames") or 1)
+        if frames != int(b.get("NumberOfFrames") or 1):
+            return False
+        try:
+            return all(np.array_equal(decode(a, i), decode(b, i)) for i in range(frames))
+        except Exception:  # noqa: BLE001  undecodable is not the same
+            return False
+
+
+def read_dataset(instance: Instance) -> Dataset:
+    """The stored object, with pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pydicom.dcmread(io.BytesIO(store().read(instance.blob)))
+
+
+def _integer(dataset: Dataset, keyword: str) -> int | None:
+    try:
+        value = int(dataset.get(keyword))
+    except Exception:  # noqa: BLE001  absent or malformed
+        return None
+    return value if abs(value) < 2**31 else None
+
+
+def counted(receipt: Receipt, what: str) -> None:
+    """One more of `stored`, `already_here`, `kept_aside` or `ignored`."""
+    Receipt.objects.filter(pk=receipt.pk).update(**{what: F(what) + 1})
