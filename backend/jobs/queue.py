@@ -15,8 +15,10 @@ from typing import Any
 
 from django.db import connection, transaction
 from procrastinate import App, JobContext, builtin_tasks
-from procrastinate.contrib.django import app
+from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.manager import JobManager
+from procrastinate.tasks import configure_task
 
 from backend.jobs.protocol import (
     JOB_LOCK,
@@ -28,6 +30,13 @@ from backend.jobs.protocol import (
 )
 
 KEEP_FINISHED_HOURS = 72
+# A work process tells it lives every 5 s; what a silent one was doing is done again, three times.
+WORK_SILENCE_SECONDS = 15
+WORK_ATTEMPTS = 3
+
+# In the work process procrastinate's own app has a connection of its own; jobs deferred through
+# it would not be part of Django's transaction. These always are.
+_manager = JobManager(DjangoConnector())
 
 
 def on_app_ready(ready: App) -> None:
@@ -50,16 +59,29 @@ def on_app_ready(ready: App) -> None:
         )
 
 
-def defer_run(run: uuid.UUID, *, subject: str) -> bool:
-    """Queue a run's job in the caller's transaction; False if it waits there already."""
+def defer(
+    task: str,
+    *,
+    queue: str = WORK_QUEUE,
+    lock: str | None = None,
+    queueing_lock: str | None = None,
+    **arguments: Any,
+) -> bool:
+    """Queue a job by its task's name, in the caller's transaction; False if it waits already."""
+    job = configure_task(
+        name=task, job_manager=_manager, queue=queue, lock=lock, queueing_lock=queueing_lock
+    )
     try:
         with transaction.atomic():
-            app.configure_task(
-                TASK_NAME, queue=QUEUE, lock=subject, queueing_lock=f"run:{run}"
-            ).defer(run=str(run))
+            job.defer(**arguments)
     except AlreadyEnqueued:
         return False
     return True
+
+
+def defer_run(run: uuid.UUID, *, subject: str) -> bool:
+    """Queue a run's job in the caller's transaction; False if it waits there already."""
+    return defer(TASK_NAME, queue=QUEUE, lock=subject, queueing_lock=f"run:{run}", run=str(run))
 
 
 @dataclass(frozen=True)
@@ -96,6 +118,25 @@ def retire(jobs: Iterable[int]) -> None:
             "where id = %s and status in ('todo', 'doing') for update",
             [number],
         )
+
+
+def revive_work() -> None:
+    """Queue again what a dead work process was doing; after three times it has failed."""
+    stalled = _rows(
+        """
+        select j.id, j.attempts from procrastinate_jobs j
+          left join procrastinate_workers w on w.id = j.worker_id
+         where j.status = 'doing' and j.queue_name = %s
+           and (w.id is null or w.last_heartbeat < now() - make_interval(secs => %s))
+           for update of j skip locked
+        """,
+        [WORK_QUEUE, WORK_SILENCE_SECONDS],
+    )
+    for number, attempts in stalled:
+        if attempts + 1 < WORK_ATTEMPTS:
+            _rows("select procrastinate_retry_job_v2(%s, now(), null, null, null)", [number])
+        else:
+            retire([number])
 
 
 def abort(run: uuid.UUID) -> None:

@@ -23,6 +23,8 @@ on_run_changed: list[OnRunChanged] = []
 # nothing registered only an admin sees any.
 runs_seen_by: list[Callable[[User], Q]] = []
 runs_managed_by: list[Callable[[User], Q]] = []
+# Who may open the pages of runs and models; they list the runs that person may look at.
+opens_runs_page: list[Callable[[User], bool]] = []
 
 # Called every second by `manage.py work`, each in a thread of its own.
 every_second: list[Callable[[], object]] = []

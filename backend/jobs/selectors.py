@@ -45,6 +45,20 @@ def run_managed_by(user: User | AnonymousUser, run: uuid.UUID) -> Run:
     return _one(runs_managed_by(user), run)
 
 
+def opens_runs_page(user: User | AnonymousUser) -> bool:
+    """Whether the pages of runs and models are for this user: an admin, or as a room above says."""
+    if not isinstance(user, User):
+        return False
+    return user.is_superuser or any(opens(user) for opens in registry.opens_runs_page)
+
+
+def person(user: User | AnonymousUser) -> User:
+    """The signed-in user of a request that let only them in."""
+    if not isinstance(user, User):
+        raise TypeError("Let only signed-in users reach this view.")
+    return user
+
+
 @dataclass(frozen=True)
 class WorkerStatus:
     """A worker process as the runs page and `/readyz` show it."""

@@ -32,7 +32,26 @@ from backend.jobs.protocol import (
     next_state,
     overall_progress,
 )
+from backend.jobs.registering import register_model
 from backend.jobs.registry import run_changed
+
+__all__ = [
+    "Lease",
+    "cancel",
+    "claim",
+    "current_attempt",
+    "enqueue",
+    "fail",
+    "hand_back",
+    "lease_of",
+    "lose",
+    "mask_ready",
+    "metrics",
+    "progress",
+    "register_model",
+    "retry",
+    "stale",
+]
 
 READABLE = "The case can be read without it."
 
@@ -139,7 +158,7 @@ def claim(*, run: uuid.UUID, session: WorkerSession, job: int | None = None) -> 
 @transaction.atomic
 def progress(*, run: uuid.UUID, attempt: int, stage: str, fraction: float) -> Run:
     """Note how far an attempt is. No event: only news."""
-    found, current = _current(run, attempt)
+    found, current = current_attempt(run, attempt)
     _step(found, RunAction.PROGRESS)
     found.stage = stage if stage in STAGE_SHARE else found.stage
     found.progress = max(found.progress, overall_progress(stage, fraction))
@@ -156,7 +175,7 @@ def progress(*, run: uuid.UUID, attempt: int, stage: str, fraction: float) -> Ru
 @transaction.atomic
 def metrics(*, run: uuid.UUID, attempt: int, values: dict[str, Any]) -> Run:
     """Keep figures a worker sends while it works, and tell open viewers."""
-    found, _ = _current(run, attempt)
+    found, _ = current_attempt(run, attempt)
     found.metrics = {**found.metrics, **values}
     found.save(update_fields=["metrics"])
     announce(f"run:{found.id}", "run.metrics", values)
@@ -173,7 +192,7 @@ def mask_ready(
     done = RunState(found.state) is RunState.SUCCEEDED
     if done and (found.attempt, found.mask_blob) == (attempt, sha256):
         return found
-    found, current = _current(run, attempt)
+    found, current = current_attempt(run, attempt)
     if current.mask_blob != sha256 or not sha256 or current.result is None:
         raise WrongState(
             "NOT_PUT",
@@ -205,7 +224,7 @@ def mask_ready(
 @transaction.atomic
 def fail(*, run: uuid.UUID, attempt: int, message: str, final: bool = False) -> Run:
     """The worker could not do it: tried again, unless `final` or too often; then dead."""
-    found, current = _current(run, attempt)
+    found, current = current_attempt(run, attempt)
     _step(found, RunAction.FAIL)
     _end(current, "failed", message=message)
     return _again(found, message, give_up=final)
@@ -214,7 +233,7 @@ def fail(*, run: uuid.UUID, attempt: int, message: str, final: bool = False) -> 
 @transaction.atomic
 def lose(*, run: uuid.UUID, attempt: int, message: str) -> Run:
     """The worker is gone: offered again, or dead after too many attempts."""
-    found, current = _current(run, attempt)
+    found, current = current_attempt(run, attempt)
     _step(found, RunAction.LOSE)
     _end(current, "lost", message=message)
     if current.job is not None:
@@ -225,7 +244,7 @@ def lose(*, run: uuid.UUID, attempt: int, message: str) -> Run:
 @transaction.atomic
 def hand_back(*, run: uuid.UUID, attempt: int) -> Run:
     """A worker that stops in good order gives the run back; that attempt does not count."""
-    found, current = _current(run, attempt)
+    found, current = current_attempt(run, attempt)
     _step(found, RunAction.LOSE)
     _end(current, "handed_back")
     found.attempts_allowed += 1
@@ -299,7 +318,7 @@ def _locked(run: uuid.UUID) -> Run:
     return first
 
 
-def _current(run: uuid.UUID, number: int) -> tuple[Run, RunAttempt]:
+def current_attempt(run: uuid.UUID, number: int) -> tuple[Run, RunAttempt]:
     """The locked run and its live attempt, or 409: that attempt has ended."""
     found = _locked(run)
     current = found.attempts.filter(number=number, ended=None).first()

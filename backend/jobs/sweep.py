@@ -28,6 +28,8 @@ CLAIM_TIME = timedelta(seconds=60)
 
 def sweep() -> int:
     """Offer every run without a live worker or job again; returns how many."""
+    with transaction.atomic():
+        queue.revive_work()
     # Attempts and runs are read before jobs: a run that moves on in between is judged again
     # under its lock.
     live = list(
