@@ -14,7 +14,7 @@ from .trainer import Plan, Trainer
 from .volumes import main as write_volumes
 from .volumes import written_seeds
 
-TRAINING_SEEDS = (100_000, 160)
+TRAINING_SEEDS = (100_000, 140)
 VALIDATION_SEEDS = (20_000, 6)
 """First seed and number of phantoms. Benchmark seeds (10 000 and up) are never used here."""
 
@@ -30,6 +30,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=TRAINING_SEEDS[0])
     parser.add_argument("--volumes", type=int, default=TRAINING_SEEDS[1])
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and sampling")
+    parser.add_argument("--patch", type=int, nargs=3, default=(48, 64, 64), help="multiples of 16")
+    parser.add_argument("--batch", type=int, default=4, help="patches per step")
     parser.add_argument("--peak-rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--start-from", type=Path, help="checkpoint whose weights to begin with")
@@ -50,6 +52,8 @@ def main() -> None:
     plan = Plan(
         minutes=chosen.minutes,
         seed=chosen.seed,
+        batch=chosen.batch,
+        patch=(chosen.patch[0], chosen.patch[1], chosen.patch[2]),
         peak_rate=chosen.peak_rate,
         threads=chosen.threads,
     )

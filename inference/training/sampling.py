@@ -10,19 +10,16 @@ from numpy.typing import NDArray
 
 from .volumes import Volume, read_volume, written_seeds
 
-PATCH = (64, 96, 96)
-"""Patch size in voxels of 1 mm (slices, rows, columns); multiples of the network's 16."""
-
-JITTER = (20, 32, 32)
-"""How far in voxels the point of interest may lie from the middle of its patch."""
+JITTER_SHARE = 0.33
+"""How far, as share of the side, the point of interest may lie from the middle of its patch."""
 
 STRATA = {
     "small": 0.10,
-    "medium": 0.32,
-    "large": 0.14,
-    "necrotic": 0.12,
-    "mined": 0.20,
-    "body": 0.12,
+    "medium": 0.36,
+    "large": 0.16,
+    "necrotic": 0.10,
+    "mined": 0.18,
+    "body": 0.10,
 }
 """Share of patches by what they are centred on. Small: short axis below 5 mm; medium: 5 to 10;
 large: above; mined: a false alarm or a miss of the network during training; body: any soft
@@ -49,8 +46,9 @@ def _stratum(short_axis_mm: float, necrotic: bool) -> str:
 class PatchSampler:
     """Draws augmented training patches from the volumes found in a folder."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, patch: tuple[int, int, int]) -> None:
         self.folder = folder
+        self.patch_shape = patch
         self.rng = np.random.default_rng(seed)
         self.entries: dict[int, _Entry] = {}
         self.refresh()
@@ -103,12 +101,11 @@ class PatchSampler:
         return shape[0] // 2, shape[1] // 2, shape[2] // 2
 
     def patch(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return an augmented patch in HU and its binary truth, both float32 of shape PATCH."""
+        """Return an augmented patch in HU and its binary truth, both float32."""
         volume, point = self._point()
         parts = []
-        for centre, jitter, side, extent in zip(
-            point, JITTER, PATCH, volume.image.shape, strict=True
-        ):
+        for centre, side, extent in zip(point, self.patch_shape, volume.image.shape, strict=True):
+            jitter = int(JITTER_SHARE * side)
             first = centre + int(self.rng.integers(-jitter, jitter + 1)) - side // 2
             first = int(np.clip(first, 0, extent - side))
             parts.append(slice(first, first + side))

@@ -39,7 +39,8 @@ class Plan:
 
     minutes: float
     seed: int = 0
-    batch: int = 2
+    batch: int = 4
+    patch: tuple[int, int, int] = (48, 64, 64)
     peak_rate: float = 3e-3
     weight_decay: float = 1e-4
     warm_up_steps: int = 50
@@ -111,7 +112,7 @@ class Trainer:
         out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(plan.seed)
         torch.set_num_threads(plan.threads)
-        self.sampler = PatchSampler(volumes, plan.seed)
+        self.sampler = PatchSampler(volumes, plan.seed, plan.patch)
         self.validation = [read_volume(validation, s) for s in written_seeds(validation)]
         self.net = channels_last(FovealNet())
         self.average = copy.deepcopy(self.net)
