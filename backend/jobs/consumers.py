@@ -21,7 +21,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.db import Error as DatabaseError
@@ -40,6 +40,7 @@ NOT_SIGNED_IN = 4401
 PROGRESS_SECONDS = 0.2
 Answer = dict[str, Any] | None
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class WorkerConsumer(AsyncJsonWebsocketConsumer):
@@ -189,10 +190,10 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
                 return token.strip() if scheme.lower() == "bearer" else None
         return None
 
-    async def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in this socket's thread, with a connection that lasts as the socket."""
 
-        def guarded() -> Any:
+        def guarded() -> T:
             try:
                 return function(*args, **kwargs)
             except DatabaseError:

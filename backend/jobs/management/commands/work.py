@@ -63,7 +63,7 @@ async def _work(concurrency: int) -> None:
 async def _take_jobs(concurrency: int, stop: asyncio.Event) -> None:
     """Work the queue; begin anew where the database went away."""
     while not stop.is_set():
-        connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
+        connector = app.connector.get_worker_connector()
         with app.replace_connector(connector) as worker_app:
             try:
                 async with worker_app.open_async():

@@ -1,0 +1,208 @@
+"""The worker: takes jobs from the queue, claims their runs on the socket, does them one by one.
+
+One process per device. Its database role sees only the queue; what it may fetch and put is opened
+by each run's lease. On SIGTERM it finishes the run it does if that takes seconds, else hands it
+back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import signal
+import threading
+import uuid
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from procrastinate.job_context import AbortReason
+
+from backend.jobs.protocol import QUEUE, TASK_NAME
+from inference.adapters import LOADERS, Loader, Models
+from inference.execution import Execution
+from inference.link import Link, Refused
+from inference.liveness import KEEPALIVES, Liveness
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+DRAIN_SECONDS = 6.0
+GOODBYE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker is told by its environment and command line."""
+
+    queue_url: str
+    web_url: str
+    token: str
+    models: Path
+    name: str
+    threads: int | None = None
+    pauses: Mapping[str, float] = field(default_factory=dict)
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, settings: Settings, loaders: Mapping[str, Loader] = LOADERS) -> None:
+        self.settings = settings
+        self.session = uuid.uuid4()
+        self.models = Models(settings.models, threads=settings.threads, loaders=loaders)
+        self.liveness = Liveness(settings.queue_url)
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="run")
+        self.link = Link(settings.web_url, settings.token, self._hello())
+        self.link.on_cancel = self._cancelled
+        self._running: Execution | None = None
+        self._stop = asyncio.Event()
+
+    def _hello(self) -> dict[str, Any]:
+        facts = {
+            "name": self.settings.name,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "processors": os.cpu_count(),
+            "device": "CPU",
+            "version": platform.python_version(),
+        }
+        return {
+            "type": "hello",
+            "session": str(self.session),
+            "number": self.liveness.number,
+            "facts": facts,
+        }
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT; raises `TokenRefused`."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        timeout = httpx.Timeout(30.0, connect=5.0)
+        async with httpx.AsyncClient(
+            base_url=self.settings.web_url, timeout=timeout, trust_env=False
+        ) as self._client:
+            link = asyncio.create_task(self.link.keep(), name="link")
+            keep = asyncio.create_task(self.liveness.keep(), name="liveness")
+            queue = asyncio.create_task(self._take_jobs(), name="queue")
+            try:
+                await asyncio.wait({link, queue}, return_when=asyncio.FIRST_COMPLETED)
+                self._stop.set()
+                if link.done():
+                    await link  # Raises why: there is no work without the socket.
+                await queue
+            finally:
+                for task in (queue, link, keep):
+                    task.cancel()
+                await asyncio.gather(queue, link, keep, return_exceptions=True)
+                self.thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _take_jobs(self) -> None:
+        """Work the queue; begin anew where the database went away."""
+        while not self._stop.is_set():
+            try:
+                await self._work()
+            except (ConnectorException, psycopg.OperationalError) as error:
+                logger.warning("the queue does not answer (%s); trying again", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), POLL_SECONDS)
+
+    async def _work(self) -> None:
+        connector = PsycopgConnector(
+            conninfo=self.settings.queue_url, kwargs=KEEPALIVES, min_size=1, max_size=4, timeout=10
+        )
+        app = App(connector=connector)
+
+        @app.task(name=TASK_NAME, queue=QUEUE, pass_context=True)
+        async def do(context: JobContext, run: str) -> None:
+            await self._do(context, run)
+
+        async with app.open_async():
+            await self._until_stopped(
+                app.run_worker_async(
+                    queues=[QUEUE],
+                    name=self.settings.name,
+                    concurrency=1,
+                    fetch_job_polling_interval=POLL_SECONDS,
+                    abort_job_polling_interval=POLL_SECONDS,
+                    shutdown_graceful_timeout=DRAIN_SECONDS,
+                    install_signal_handlers=False,
+                )
+            )
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`; on stop, cancel it, which lets it finish what it began."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not working.done():
+                working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+    async def _do(self, context: JobContext, run: str) -> None:
+        """One job: claim its run and do it, under the job's advisory lock."""
+        job = int(context.job.id or 0)
+        await self.liveness.hold(job)
+        try:
+            lease = await self.link.ask({"type": "claim", "run": run, "job": job})
+        except Refused as refused:
+            logger.info("run %s: not claimed (%s)", run, refused)
+            await self.liveness.release(job)
+            return
+        except asyncio.CancelledError:
+            await self.liveness.release(job)
+            raise
+        logger.info("run %s: attempt %s, %s", run, lease["attempt"], lease["model"]["name"])
+        self._running = Execution(
+            lease=lease,
+            link=self.link,
+            client=self._client,
+            models=self.models,
+            thread=self.thread,
+            worker=self.settings.name,
+            pauses=self.settings.pauses,
+        )
+        self.link.lease = (run, lease["attempt"])
+        try:
+            await self._running.perform()
+        except asyncio.CancelledError:
+            self._running.stop.set()
+            if context.abort_reason() is AbortReason.SHUTDOWN:
+                await self._hand_back(run, lease["attempt"])
+            else:
+                await self._thread_is_free()
+            raise
+        finally:
+            self.link.lease = None
+            self._running = None
+            await self.liveness.release(job)
+
+    async def _hand_back(self, run: str, attempt: int) -> None:
+        message = {"type": "handed_back", "run": run, "attempt": attempt}
+        with contextlib.suppress(Refused, TimeoutError):
+            await self.link.ask(message, patience=GOODBYE_SECONDS)
+            logger.info("run %s: handed back", run)
+
+    async def _thread_is_free(self) -> None:
+        """Wait for the computation to notice that it should stop."""
+        await asyncio.get_running_loop().run_in_executor(self.thread, threading.Event)
+
+    def _cancelled(self, run: str, attempt: int) -> None:
+        """The web process said that this attempt has ended."""
+        running = self._running
+        if running is not None and (run, attempt) == self.link.lease:
+            running.stop.set()
