@@ -4,6 +4,21 @@ from django.apps import AppConfig
 
 
 class ReadingConfig(AppConfig):
-    """The reading room."""
+    """The reading room, and what it registers with the rooms below."""
 
     name = "backend.reading"
+
+    def ready(self) -> None:
+        """Fill the registries of archive and jobs."""
+        from backend.archive import registry as archive
+        from backend.archive import visibility as archive_visibility
+        from backend.jobs import registry as jobs
+        from backend.reading import services, visibility
+
+        archive.on_series_ready.append(lambda series: services.open_case(series=series))
+        archive_visibility.register(visibility.series_seen_by)
+        archive_visibility.register_scope("readings", visibility.series_of_reading)
+        archive_visibility.register_uploader(visibility.may_upload)
+        jobs.on_run_changed.append(services.on_run_changed)
+        jobs.runs_seen_by.append(visibility.runs_seen_by)
+        jobs.runs_managed_by.append(visibility.runs_managed_by)

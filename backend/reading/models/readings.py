@@ -92,8 +92,8 @@ class Reading(models.Model):
 class Change(models.Model):
     """One accepted change of a reading. Write-once.
 
-    `client_id` is the client's UUID of it; `states` keeps what was decided before and after on the nodes it
-    altered; `answer` is what the client was told, and is told again.
+    `client_id` is the client's UUID of it; `states` keeps what was decided on the nodes it altered,
+    before and after; `answer` is what the client was told, and is told again.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -1,0 +1,98 @@
+"""The voxels behind a mask's manifest: one blob per slice in the content store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+
+from backend.imaging.grid import Grid, Shape
+from backend.imaging.masks import (
+    Labels,
+    Manifest,
+    PackedMask,
+    pack_mask,
+    slice_bytes,
+    volume_of,
+)
+from backend.reading.models import Mask, MaskSlice
+from backend.store import store
+
+# Flushing to the disk is waiting; a few slices wait together.
+_WRITERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="slices")
+# Slices are named by their content, so a kept one is never stale. 48 × 512 kB = 24 MB.
+_KEPT_SLICES = 48
+
+
+def read_slice(blob: str, shape: Shape) -> Labels:
+    """The labels ``(rows, columns)`` of a slice blob; read-only."""
+    return _read_slice(blob, shape[1], shape[2])
+
+
+@lru_cache(maxsize=_KEPT_SLICES)
+def _read_slice(blob: str, rows: int, columns: int) -> Labels:
+    plane = np.frombuffer(store().read(blob), dtype="<u2").reshape(rows, columns)
+    return plane.astype(np.uint16, copy=False)
+
+
+def put_slices(planes: Mapping[int, Labels]) -> dict[int, str]:
+    """Keep slices durably: index → blob hash, "" for a slice without a label."""
+    filled = [(index, plane) for index, plane in planes.items() if plane.any()]
+    names = _WRITERS.map(lambda item: store().put(slice_bytes(item[1]), compress=True), filled)
+    found = dict.fromkeys(planes, "")
+    found.update(zip((index for index, _ in filled), names, strict=True))
+    return found
+
+
+def plane_of(manifest: Manifest, shape: Shape, index: int) -> Labels:
+    """One slice of a mask ``(rows, columns)``, zeros where it is empty; read-only."""
+    blob = manifest.slices.get(index)
+    if blob is None:
+        return np.zeros(shape[1:], np.uint16)
+    return read_slice(blob, shape)
+
+
+def volume(mask: Mask) -> Labels:
+    """The whole label map ``(slices, rows, columns)`` uint16 of a mask."""
+    grid: Grid = mask.case.grid
+    manifest = mask.manifest
+    return volume_of(manifest, grid.shape, lambda i: plane_of(manifest, grid.shape, i))
+
+
+def packed(mask: Mask) -> bytes:
+    """The mask in its container (`imaging.masks.pack_mask`)."""
+    manifest, shape = mask.manifest, mask.case.grid.shape
+    planes = {index: read_slice(blob, shape) for index, blob in manifest.slices.items()}
+    return pack_mask(PackedMask(manifest.geometry_hash, shape, manifest.labels, planes))
+
+
+def own_slices(mask: Mask, blobs: Mapping[int, str]) -> list[MaskSlice]:
+    """The rows that say which slices this mask brought (not yet saved)."""
+    return [MaskSlice(mask=mask, index=index, blob=blob) for index, blob in sorted(blobs.items())]
+
+
+def manifest_json(manifest: Manifest) -> dict[str, object]:
+    """The manifest as it is stored and sent: canonical order, ready to be hashed again."""
+    return {
+        "geometry": manifest.geometry_hash,
+        "labels": [[number, node] for number, node in manifest.labels.items()],
+        "parents": list(manifest.parents),
+        "slices": [[index, blob] for index, blob in manifest.slices.items()],
+        "version": 1,
+    }
+
+
+def without(manifest: Manifest, shape: Shape, labels: Iterable[int]) -> dict[int, Labels]:
+    """The slices that change when `labels` are taken out of a mask."""
+    removed = np.array(sorted(labels), np.uint16)
+    changed: dict[int, Labels] = {}
+    if not removed.size:
+        return changed
+    for index in manifest.slices:
+        plane = plane_of(manifest, shape, index)
+        hit = np.isin(plane, removed)
+        if hit.any():
+            changed[index] = np.where(hit, np.uint16(0), plane).astype(np.uint16)
+    return changed

@@ -1,0 +1,192 @@
+"""The pages of the reading room: a reader's worklist, the coordinator's cases."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from backend.accounts.models import User
+from backend.errors import BadInput, ConcordError
+from backend.reading import selectors, services
+from backend.reading.models import Case, Reading
+from backend.reading.presentation import case_json, model_json, runs_of
+from backend.reading.presentation import worklist_rows as rows_of
+from backend.reading.vocabulary import AiState
+from backend.reading.workflow import ReadingState, possible
+
+SHOWN_READINGS = 200
+SHOWN_CASES = 500
+# What a coordinator does with a reading, of what its table allows.
+MANAGED = ("hold", "release", "withdraw")
+
+
+def _user(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):  # `login_required` stands before every page here.
+        raise TypeError("a page was asked for without a user")
+    return request.user
+
+
+@login_required
+@require_safe
+def worklist(request: HttpRequest) -> HttpResponse:
+    """The user's own readings; who has none but oversees cases is shown those."""
+    user = _user(request)
+    readings = list(selectors.worklist(user)[:SHOWN_READINGS])
+    if not readings and selectors.may_oversee(user):
+        return redirect("cases")
+    return render(request, "reading/worklist.html", {"rows": rows_of(user, readings)})
+
+
+@login_required
+@require_safe
+def worklist_rows(request: HttpRequest) -> HttpResponse:
+    """The rows alone, for the page to refresh itself."""
+    user = _user(request)
+    readings = list(selectors.worklist(user)[:SHOWN_READINGS])
+    return render(request, "reading/worklist_rows.html", {"rows": rows_of(user, readings)})
+
+
+@login_required
+@require_safe
+def cases(request: HttpRequest) -> HttpResponse:
+    """All cases the user oversees."""
+    return render(request, "reading/cases.html", {"rows": _case_rows(request)})
+
+
+@login_required
+@require_safe
+def case_rows(request: HttpRequest) -> HttpResponse:
+    """The rows alone, for the page to refresh itself."""
+    return render(request, "reading/case_rows.html", {"rows": _case_rows(request)})
+
+
+def _case_rows(request: HttpRequest) -> list[dict[str, Any]]:
+    user = _user(request)
+    found = list(selectors.cases(user).order_by("-created")[:SHOWN_CASES])
+    runs = runs_of(found)
+    return [_case_row(case, runs) for case in found]
+
+
+def _case_row(case: Case, runs: dict[UUID, Any]) -> dict[str, Any]:
+    run = runs.get(case.ai_run_id) if case.ai_run_id else None
+    working = run is not None and case.ai_state in (AiState.QUEUED, AiState.RUNNING)
+    return {
+        **case_json(case),
+        "protocol_version": case.protocol.version,
+        "project": case.project.code,
+        "subject": case.subject.pseudonym,
+        "stage": case.stage,
+        "url": f"/cases/{case.pk}/",
+        "ai": {
+            "state": case.ai_state,
+            "progress": run.progress if run and working else float(case.ai_state == AiState.READY),
+            "stage": run.stage if run and working else "",
+            "message": case.ai_message,
+            "run": str(case.ai_run_id) if case.ai_run_id else None,
+            "model": model_json(run) if run else None,
+        },
+        "readings": [_reading_row(reading) for reading in _ordered(case)],
+    }
+
+
+def _ordered(case: Case) -> list[Reading]:
+    return sorted(case.readings.all(), key=lambda reading: (reading.slot, reading.assigned_at))
+
+
+def _reading_row(reading: Reading) -> dict[str, Any]:
+    """A reading as a coordinator may know it: who and where it stands, nothing of its content."""
+    actions = [action for action in possible(ReadingState(reading.state)) if action in MANAGED]
+    return {
+        "id": str(reading.pk),
+        "slot": reading.slot,
+        "state": reading.state,
+        "reader": reading.reader.shown_name,
+        "assigned_at": reading.assigned_at,
+        "opened_at": reading.opened_at,
+        "submitted_at": reading.submitted_at,
+        "actions": actions,
+    }
+
+
+@login_required
+@require_safe
+def case(request: HttpRequest, case: UUID) -> HttpResponse:
+    """One case: stage, readings' states, exclusions, the AI's run, what can be done."""
+    user = _user(request)
+    found = selectors.case_for(user, case)
+    services.note_look(user=user, case=found, what="case page")
+    row = _case_row(found, runs_of([found]))
+    taken = {r["slot"] for r in row["readings"] if r["state"] not in ("withdrawn", "expired")}
+    context = {
+        "case": row,
+        "may_coordinate": selectors.may_coordinate(user, found),
+        "slots": found.protocol.slots,
+        "free_slots": [slot for slot in found.protocol.slots if slot not in taken],
+        "readers": [
+            {"username": reader.username, "name": reader.shown_name}
+            for reader in selectors.readers_of(found)
+        ],
+        "series_facts": found.facts,
+        "grid": {"shape": found.grid_json["shape"], "spacing_mm": found.grid_json["spacing_mm"]},
+        "geometry": found.geometry_hash,
+    }
+    return render(request, "reading/case.html", context)
+
+
+@login_required
+@require_POST
+def assign(request: HttpRequest, case: UUID) -> HttpResponse:
+    """Give a slot of a case to a reader (`slot`, `reader`: a username)."""
+    user = _user(request)
+    found = selectors.case_for(user, case)
+    selectors.require_coordinator(user, found)
+    readers = {reader.username: reader for reader in selectors.readers_of(found)}
+    reader = readers.get(request.POST.get("reader", ""))
+    try:
+        if reader is None:
+            raise BadInput("NO_SUCH_READER", "No reader was chosen.", "Choose one from the list.")
+        services.assign(case=found, slot=request.POST.get("slot", ""), reader=reader, actor=user)
+    except ConcordError as error:
+        messages.error(request, str(error))
+    return redirect("case", case=found.pk)
+
+
+@login_required
+@require_POST
+def hold(request: HttpRequest, reading: UUID) -> HttpResponse:
+    """Hold a reading (`reason`)."""
+    return _manage(request, reading, "hold")
+
+
+@login_required
+@require_POST
+def release(request: HttpRequest, reading: UUID) -> HttpResponse:
+    """Release a held reading."""
+    return _manage(request, reading, "release")
+
+
+@login_required
+@require_POST
+def withdraw(request: HttpRequest, reading: UUID) -> HttpResponse:
+    """Withdraw a reading (`reason`)."""
+    return _manage(request, reading, "withdraw")
+
+
+def _manage(request: HttpRequest, reading: UUID, action: str) -> HttpResponse:
+    user = _user(request)
+    found = selectors.managed_reading_for(user, reading)
+    reason = request.POST.get("reason", "").strip()
+    try:
+        if action != "release" and not reason:
+            raise BadInput("REASON_NEEDED", "This needs a reason.", "Say why in a few words.")
+        verb = {"hold": services.hold, "release": services.release, "withdraw": services.withdraw}
+        verb[action](reading=found, actor=user, reason=reason)
+    except ConcordError as error:
+        messages.error(request, str(error))
+    return redirect("case", case=found.case_id)

@@ -1,0 +1,236 @@
+"""The reading room's things as the API shows them (and the pages, which show the same)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from backend.accounts.models import User
+from backend.audit.models import NewsHead
+from backend.jobs.models import Run
+from backend.reading import registry, selectors
+from backend.reading.checks import Check, NodeFacts, can_submit, checks_of
+from backend.reading.models import Case, NodeState, Reading, Signature
+from backend.reading.vocabulary import AiState, Arm, Origin
+from backend.reading.workflow import ReadingState
+
+
+def node_json(state: NodeState) -> dict[str, Any]:
+    """One node of a reading, as it stands."""
+    impression = None
+    if state.impression:
+        impression = {
+            "value": state.impression,
+            "confidence": state.confidence,
+            "reason": state.impression_reason or None,
+        }
+    return {
+        "uuid": str(state.node_id),
+        "label": state.label,
+        "number": state.label,
+        "origin": state.node.origin,
+        "side": state.side or None,
+        "level": state.level or None,
+        "decision": state.decision,
+        "reason": state.reason or None,
+        "impression": impression,
+        "doubt": state.doubt,
+        "empty": state.measures is None,
+        "touched": state.touched,
+        "measures": measures_json(state.measures),
+    }
+
+
+def measures_json(measures: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The measures of a node as the viewer draws them; indices are (slice, row, column)."""
+    if measures is None:
+        return None
+    at = measures["slice_index"]
+    return {
+        "sad_mm": measures["sad_mm"],
+        "lad_mm": measures["lad_mm"],
+        "longest_any_plane_mm": measures["longest_any_plane_mm"],
+        "volume_mm3": measures["volume_mm3"],
+        "slice_index": at,
+        "endpoints_vox": {
+            "long": [[at, *point] for point in measures["lad_points"]],
+            "short": [[at, *point] for point in measures["sad_points"]],
+        },
+        "centroid_vox": measures["centroid"],
+        "sad_text": measures["sad_shown"],
+        "lad_text": measures["lad_shown"],
+        "measurable": measures["measurable"],
+        "flags": measures["flags"],
+    }
+
+
+def checks_for(reading: Reading, states: Iterable[NodeState]) -> list[Check]:
+    """The completeness checks of a reading."""
+    definition = reading.case.protocol.definition
+    facts = [
+        NodeFacts(
+            node=state.node_id,
+            label=state.label,
+            from_ai=state.node.origin == Origin.AI,
+            decision=state.decision,
+            reason=state.reason,
+            empty=state.measures is None,
+            measurable=bool(state.measures and state.measures["measurable"]),
+        )
+        for state in states
+    ]
+    shape = tuple(reading.case.grid_json["shape"])
+    return checks_of(
+        facts,
+        reading.seen,
+        (shape[0], shape[1], shape[2]),
+        definition["required_planes"],
+        definition["plane_share"],
+    )
+
+
+def case_json(case: Case) -> dict[str, Any]:
+    """A case as a row of a worklist names it."""
+    return {
+        "id": str(case.pk),
+        "label": case.label,
+        "protocol": case.protocol.code,
+        "study_date": case.study_date.isoformat() if case.study_date else None,
+        "excluded": case.exclusions,
+    }
+
+
+def ai_json(reading: Reading, run: Run | None) -> dict[str, Any]:
+    """How far the AI is, as this reading's arm may know it."""
+    case = reading.case
+    if reading.arm != Arm.AI_FIRST:
+        return {"state": "none", "progress": 0.0, "stage": "", "message": "", "model": None}
+    working = run is not None and case.ai_state in (AiState.QUEUED, AiState.RUNNING)
+    done = case.ai_state == AiState.READY
+    return {
+        "state": case.ai_state,
+        "progress": run.progress if working and run else float(done),
+        "stage": run.stage if working and run else "",
+        "message": case.ai_message,
+        "model": model_json(run) if run else None,
+    }
+
+
+def model_json(run: Run) -> dict[str, Any]:
+    """The model of a run: name, version and hash stand on every result."""
+    model = run.model
+    return {
+        "name": model.name,
+        "version": model.version,
+        "sha256": model.sha256,
+        "notice": model.notice,
+    }
+
+
+def runs_of(cases: Iterable[Case]) -> dict[UUID, Run]:
+    """The pre-segmentation runs of cases, by run id."""
+    ids = [case.ai_run_id for case in cases if case.ai_run_id]
+    return {run.pk: run for run in Run.objects.select_related("model").filter(pk__in=ids)}
+
+
+def worklist_rows(user: User, readings: Sequence[Reading]) -> list[dict[str, Any]]:
+    """The rows of a worklist: the same for the API and the page."""
+    runs = runs_of(reading.case for reading in readings)
+    reports: dict[UUID, str] = {}
+    for links in registry.report_links:
+        reports |= links(user, readings)
+    rows = []
+    for reading in readings:
+        states: list[NodeState] = reading.listed_states  # type: ignore[attr-defined]
+        nodes, decided = selectors.counts(states)
+        case = reading.case
+        started = bool(states) or reading.head_id != reading.base_id or reading.ai_mask_id
+        rows.append(
+            {
+                "reading": str(reading.pk),
+                "slot": reading.slot,
+                "state": reading.state,
+                "case": case_json(case),
+                "ai": ai_json(reading, runs.get(case.ai_run_id) if case.ai_run_id else None),
+                "nodes": nodes if started else None,
+                "decided": decided,
+                "url": viewer_url(reading),
+                "report": reports.get(reading.pk),
+            }
+        )
+    return rows
+
+
+def viewer_url(reading: Reading) -> str:
+    """Where a reading is read."""
+    query = urlencode({"StudyInstanceUIDs": reading.case.study_uid, "reading": str(reading.pk)})
+    return f"/viewer/lymph?{query}"
+
+
+def reading_json(reading: Reading, user: User, client: str = "") -> dict[str, Any]:
+    """A reading, whole, as the viewer opens it; `client` asks whether the lease is its own."""
+    case = reading.case
+    states = selectors.node_states(reading)
+    checks = checks_for(reading, states)
+    manifest = reading.head.manifest_json
+    grid = case.grid_json
+    run = runs_of([case]).get(case.ai_run_id) if case.ai_run_id else None
+    mine = reading.reader_id == user.pk
+    audience = f"reading:{reading.pk}"
+    seq = NewsHead.objects.filter(audience=audience).values_list("seq", flat=True).first()
+    return {
+        "id": str(reading.pk),
+        "slot": reading.slot,
+        "state": reading.state,
+        "head": reading.head.hash,
+        "base": reading.base.hash,
+        "ai_mask": reading.ai_mask.hash if reading.ai_mask else None,
+        "effective": reading.effective.hash if reading.effective else None,
+        "case": {
+            "id": str(case.pk),
+            "label": case.label,
+            "protocol": {
+                "code": case.protocol.code,
+                "name": case.protocol.name,
+                "required_planes": case.protocol.required_planes,
+                "reject_reasons": case.protocol.definition["reject_reasons"],
+            },
+            "excluded": case.exclusions,
+        },
+        "study_uid": case.study_uid,
+        "series_uid": case.series_uid,
+        "dicomweb": f"/dicom-web/readings/{reading.pk}",
+        "grid": {
+            "shape": grid["shape"],
+            "spacing_mm": grid["spacing_mm"],
+            "sop_uids": grid["sop_uids"],
+            "geometry": case.geometry_hash,
+        },
+        "ai": ai_json(reading, run),
+        "labels": manifest["labels"],
+        "manifest": manifest,
+        "nodes": [node_json(state) for state in states],
+        "checks": [check.to_json() for check in checks],
+        "can_submit": can_submit(checks) and reading.state == ReadingState.OPEN and mine,
+        "lease": {
+            "mine": mine and bool(client) and str(reading.lease_client) == client,
+            "holder": reading.reader.shown_name if reading.lease else None,
+            "id": str(reading.lease) if reading.lease and mine else None,
+        },
+        "seen": reading.seen,
+        "resume": reading.resume,
+        "news_seq": seq or 0,
+        "signature": signature_json(reading.signatures.first()),
+    }
+
+
+def signature_json(signature: Signature | None) -> dict[str, Any] | None:
+    """A signature as it is printed."""
+    return signature and {
+        "name": signature.printed_name,
+        "at": signature.at.isoformat(),
+        "meaning": signature.meaning,
+        "hash": signature.record_hash,
+    }

@@ -1,0 +1,41 @@
+"""The verbs of the reading room. Each locks, guards, changes, and records last."""
+
+from backend.reading.services.assigning import assign, hold, release, withdraw
+from backend.reading.services.changes import apply_changes, change_json
+from backend.reading.services.leases import note_seen, open_reading, take_lease
+from backend.reading.services.looks import note_look
+from backend.reading.services.opening import open_case, presegment
+from backend.reading.services.presegmentation import attach_presegmentation, on_run_changed
+from backend.reading.services.projects import (
+    create_project,
+    grant_role,
+    install_demo,
+    install_protocols,
+    set_auto_assign,
+)
+from backend.reading.services.submission import hash_of, record_of, submit
+
+__all__ = [
+    "apply_changes",
+    "assign",
+    "attach_presegmentation",
+    "change_json",
+    "create_project",
+    "grant_role",
+    "hash_of",
+    "hold",
+    "install_demo",
+    "install_protocols",
+    "note_look",
+    "note_seen",
+    "on_run_changed",
+    "open_case",
+    "open_reading",
+    "presegment",
+    "record_of",
+    "release",
+    "set_auto_assign",
+    "submit",
+    "take_lease",
+    "withdraw",
+]

@@ -1,0 +1,166 @@
+"""The bodies of changes, read strictly: what a client may ask of a reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from backend.errors import BadInput
+from backend.imaging.grid import Grid
+from backend.imaging.masks import InvalidPatch, Patch, parse_patch
+from backend.reading.vocabulary import Decision, Impression, Reason
+
+NOT_YET = frozenset({"split", "merge", "region"})
+KINDS = ("voxels", "decision", "impression", "doubt", "undo")
+# What a reader says outright; the others follow from what they do, and come back by undo.
+SAID = (Decision.ACCEPTED.value, Decision.REJECTED.value, Decision.UNDECIDED.value)
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """New labels of voxels."""
+
+    patch: Patch
+
+
+@dataclass(frozen=True)
+class Decide:
+    """A decision on a node."""
+
+    node: str
+    decision: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Impress:
+    """An image impression of a node, or (value "") its withdrawal."""
+
+    node: str
+    value: str
+    confidence: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A mark for the second reader to look at a node."""
+
+    node: str
+    value: bool
+
+
+Body: TypeAlias = Voxels | Decide | Impress | Doubt
+
+
+@dataclass(frozen=True)
+class Undo:
+    """A change that takes an earlier one back."""
+
+    undoes: UUID
+    inverse: Body
+
+
+def parse_change(body: Mapping[str, Any], grid: Grid) -> Body | Undo:
+    """Read the body of a change; raises `BadInput` naming the first thing that is wrong."""
+    if body.get("kind") == "undo":
+        return _undo(body, grid)
+    return parse_body(body, grid)
+
+
+def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) -> Body:
+    """Read the body of a change that is not an undo, or of the inverse an undo carries."""
+    kind = body.get("kind")
+    if kind in NOT_YET:
+        raise BadInput(
+            "NOT_YET",
+            f"A change of kind {kind} is not taken yet.",
+            "Make it with voxels and decisions.",
+            possible=list(KINDS),
+        )
+    if kind == "voxels":
+        return Voxels(_patch(body, grid))
+    if kind == "decision":
+        return _decide(body, undoing)
+    if kind == "impression":
+        return _impress(body)
+    if kind == "doubt":
+        if not isinstance(body.get("value"), bool):
+            raise _bad("The value of a doubt is true or false.")
+        return Doubt(_node(body), body["value"])
+    raise BadInput(
+        "UNKNOWN_KIND",
+        f"There is no change of kind {kind!r} here.",
+        "Send one of the kinds that exist.",
+        possible=list(KINDS),
+    )
+
+
+def _bad(message: str) -> BadInput:
+    return BadInput("BAD_CHANGE", message, "Correct the change and send it again.")
+
+
+def _uuid(value: Any, what: str) -> UUID:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise _bad(f"{what} is not a UUID.") from None
+
+
+def _node(body: Mapping[str, Any]) -> str:
+    return str(_uuid(body.get("node"), "The node"))
+
+
+def _patch(body: Mapping[str, Any], grid: Grid) -> Patch:
+    """The patch, with slices named by SOP Instance UID in any order."""
+    slices = body.get("slices")
+    if not isinstance(slices, list):
+        raise _bad("`slices` is not a list.")
+    index_of = {uid: index for index, uid in enumerate(grid.sop_uids)}
+    indexed = []
+    for entry in slices:
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("sop"), str):
+            raise _bad("A slice does not name its image.")
+        if entry["sop"] not in index_of:
+            raise _bad(f"The image {entry['sop'][:80]} is not of this case.")
+        rest = {key: value for key, value in entry.items() if key != "sop"}
+        indexed.append({**rest, "index": index_of[entry["sop"]]})
+    indexed.sort(key=lambda entry: entry["index"])
+    try:
+        return parse_patch({"nodes": body.get("nodes"), "slices": indexed}, grid.shape)
+    except InvalidPatch as error:
+        raise _bad(str(error)) from error
+
+
+def _decide(body: Mapping[str, Any], undoing: bool) -> Decide:
+    allowed = tuple(Decision.values) if undoing else SAID
+    decision, reason = body.get("decision"), body.get("reason") or ""
+    if decision not in allowed:
+        raise _bad(f"A decision is one of {', '.join(allowed)}.")
+    if reason and (decision != Decision.REJECTED or reason not in Reason.values):
+        raise _bad(f"A rejection has one of the reasons {', '.join(Reason.values)}.")
+    return Decide(_node(body), decision, reason)
+
+
+def _impress(body: Mapping[str, Any]) -> Impress:
+    value, confidence = body.get("value") or "", body.get("confidence")
+    reason = body.get("reason") or ""
+    if value and value not in Impression.values:
+        raise _bad(f"An impression is one of {', '.join(Impression.values)}.")
+    if confidence is not None and (type(confidence) is not int or not 0 <= confidence <= 100):
+        raise _bad("Confidence is a whole number from 0 to 100.")
+    if not isinstance(reason, str) or len(reason) > 200:
+        raise _bad("The reason of an impression is a text of at most 200 characters.")
+    if not value:
+        return Impress(_node(body), "", None, "")
+    return Impress(_node(body), value, confidence, reason)
+
+
+def _undo(body: Mapping[str, Any], grid: Grid) -> Undo:
+    inverse = body.get("inverse")
+    if not isinstance(inverse, Mapping):
+        raise _bad("An undo carries the inverse of what it takes back.")
+    undoes = _uuid(body.get("undoes"), "What is undone")
+    return Undo(undoes, parse_body(inverse, grid, undoing=True))

@@ -1,0 +1,202 @@
+"""What one change does to a reading: voxels, measures and decisions, in memory.
+
+`Desk` holds the reading's nodes while a list of changes is worked through; nothing here is saved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from backend.errors import BadInput
+from backend.imaging.masks import Labels, Manifest
+from backend.reading.draft import Draft, dice
+from backend.reading.models import Case, Change, Node, NodeState, Reading
+from backend.reading.services.bodies import Body, Decide, Doubt, Impress, Undo, Voxels
+from backend.reading.vocabulary import Decision, Origin, reason_group
+
+
+@dataclass
+class Effect:
+    """What a change did.
+
+    Attributes:
+        slices: the slices it changed, index → labels.
+        nodes: UUIDs of the nodes it altered, in label order.
+        created: UUIDs of the nodes it made.
+        facts: before and after, for the audit log.
+        states: node UUID → decision before (None for a new node) and after.
+    """
+
+    slices: dict[int, Labels] = field(default_factory=dict)
+    nodes: list[str] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, Any] = field(default_factory=dict)
+
+
+class Desk:
+    """A reading while it is worked on: its mask as a draft, its nodes as they stand."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.case: Case = reading.case
+        self.draft = Draft(reading.head.manifest, self.case.grid)
+        self.base: Manifest = reading.base.manifest
+        self.states: dict[str, NodeState] = {
+            str(state.node_id): state for state in reading.node_states.select_related("node")
+        }
+
+    def undo(self, body: Undo, undone: Change) -> Effect:
+        """Apply the inverse of an earlier change, and bring back what was decided before it."""
+        effect = self.apply(body.inverse)
+        self._restore(effect, undone)
+        return effect
+
+    def apply(self, body: Body) -> Effect:
+        """Apply one change and say what it did; raises `BadInput`."""
+        if isinstance(body, Voxels):
+            return self._voxels(body)
+        state = self.states.get(body.node)
+        if state is None:
+            raise BadInput(
+                "NO_SUCH_NODE",
+                f"There is no node {body.node} in this reading.",
+                "Reload the reading and choose one of its nodes.",
+            )
+        before = _decision(state)
+        if isinstance(body, Decide):
+            facts = self._decide(state, body)
+        elif isinstance(body, Impress):
+            facts = _impress(state, body)
+        else:
+            facts = _doubt(state, body)
+        self.draft.next_version()
+        states = {body.node: {"before": before, "after": _decision(state)}}
+        return Effect(nodes=[body.node], facts={"node": body.node, **facts}, states=states)
+
+    def _decide(self, state: NodeState, body: Decide) -> dict[str, Any]:
+        before = _decision(state)
+        kept = body.decision in (Decision.ACCEPTED, Decision.RESHAPED, Decision.ADDED)
+        if kept or (state.node.origin != Origin.AI and body.decision == Decision.UNDECIDED):
+            state.decision = _kept(state)
+        else:
+            state.decision = body.decision
+        state.reason = body.reason if state.decision == Decision.REJECTED else ""
+        state.reason_group = reason_group(state.reason)
+        return {"before": before, "after": _decision(state)}
+
+    def _voxels(self, body: Voxels) -> Effect:
+        known = self.draft.manifest.numbers
+        fresh = [node for node in body.patch.nodes if node not in known]
+        if Node.objects.filter(pk__in=fresh).exists():
+            raise BadInput(
+                "NODE_NOT_NEW",
+                "A node of this change is neither of this reading nor new.",
+                "Give a new node a fresh random UUID.",
+            )
+        slices, touches = self.draft.apply(body.patch)
+        for node in fresh:
+            self._create(node)
+        before: dict[str, Any] = {
+            node: _decision(self.states[node]) for node in touches if node not in fresh
+        }
+        told = []
+        for node, touch in touches.items():
+            state = self.states[node]
+            voxels = int((state.measures or {}).get("voxels", 0))
+            self._measure(state, touch.box)
+            self._reshaped(state, gained=touch.added > 0)
+            after = int((state.measures or {}).get("voxels", 0))
+            told.append(
+                {
+                    "node": node,
+                    "voxels_before": voxels,
+                    "voxels_after": after,
+                    "added": touch.added,
+                    "removed": touch.removed,
+                    "dice": dice(voxels, touch),
+                    "sad_mm": (state.measures or {}).get("sad_mm"),
+                }
+            )
+        nodes = sorted({*touches, *fresh}, key=lambda node: self.states[node].label)
+        states = {
+            node: {"before": before.get(node), "after": _decision(self.states[node])}
+            for node in nodes
+        }
+        facts = {"slices": sorted(slices), "nodes": told}
+        return Effect(slices=slices, nodes=nodes, created=fresh, facts=facts, states=states)
+
+    def _create(self, node: str) -> None:
+        row = Node(id=UUID(node), case=self.case, origin=Origin.ADDED, reading=self.reading)
+        self.states[node] = NodeState(
+            reading=self.reading,
+            node=row,
+            label=self.draft.manifest.numbers[node],
+            decision=Decision.ADDED,
+            touched=True,
+        )
+
+    def _measure(self, state: NodeState, touched: Any) -> None:
+        boxes = [touched]
+        if state.measures:
+            boxes.append(state.measures["bounding_box"])
+        measures = self.draft.measure(str(state.node_id), boxes)
+        state.measures = None if measures is None else measures.to_json()
+
+    def _reshaped(self, state: NodeState, *, gained: bool) -> None:
+        """What a change of voxels means for the decision on the node.
+
+        A rejected node that only lost voxels (someone painted over it) stays rejected.
+        """
+        if state.node.origin != Origin.AI:
+            return
+        boxes = [state.node.box]
+        if state.measures:
+            boxes.append(state.measures["bounding_box"])
+        state.touched = self.draft.differs(str(state.node_id), self.base, boxes)
+        if state.decision == Decision.REJECTED and not gained:
+            return
+        state.decision, state.reason, state.reason_group = _kept(state), "", ""
+
+    def _restore(self, effect: Effect, undone: Change) -> None:
+        """Bring back the decisions that stood before the change that is undone.
+
+        Only where they are still the ones that change led to: a later decision is kept.
+        """
+        for node, was in undone.states.items():
+            now = effect.states.get(node)
+            if now is None or was["before"] is None or now["before"] != was["after"]:
+                continue
+            state = self.states[node]
+            state.decision, state.reason = was["before"]["decision"], was["before"]["reason"]
+            state.reason_group = reason_group(state.reason)
+            now["after"] = _decision(state)
+        effect.facts["undoes"] = str(undone.client_id)
+
+
+def _decision(state: NodeState) -> dict[str, str]:
+    return {"decision": state.decision, "reason": state.reason}
+
+
+def _kept(state: NodeState) -> str:
+    """What a node that is kept is called: how it came to be and whether it was reshaped."""
+    if state.node.origin != Origin.AI:
+        return Decision.ADDED
+    return Decision.RESHAPED if state.touched else Decision.ACCEPTED
+
+
+def _impress(state: NodeState, body: Impress) -> dict[str, Any]:
+    before = {"value": state.impression or None, "confidence": state.confidence}
+    state.impression, state.confidence = body.value, body.confidence
+    state.impression_reason = body.reason
+    return {
+        "before": before,
+        "after": {"value": body.value or None, "confidence": body.confidence},
+    }
+
+
+def _doubt(state: NodeState, body: Doubt) -> dict[str, Any]:
+    before, state.doubt = state.doubt, body.value
+    return {"before": before, "after": body.value}

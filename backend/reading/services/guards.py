@@ -1,0 +1,73 @@
+"""How every service begins: lock, then guard."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from backend.accounts.models import User
+from backend.accounts.roles import Role
+from backend.errors import NotAllowed, WrongState
+from backend.reading.models import Case, Membership, Reading
+from backend.reading.workflow import (
+    Parts,
+    ReadingAction,
+    ReadingState,
+    StepRefused,
+    case_stage,
+    next_state,
+)
+
+
+def lock_case(case: UUID) -> Case:
+    """The case, locked until the transaction ends. Locked before any of its readings."""
+    return Case.objects.select_for_update(of=("self",)).select_related("protocol").get(pk=case)
+
+
+def lock_reading(reading: UUID) -> Reading:
+    """The reading, locked until the transaction ends, with its case and masks."""
+    return (
+        Reading.objects.select_for_update(of=("self",))
+        .select_related("case__protocol", "reader", "base", "head", "ai_mask")
+        .get(pk=reading)
+    )
+
+
+def step(reading: Reading, action: ReadingAction) -> None:
+    """Move the reading along its table (not saved); raises `WrongState`, naming what can be."""
+    try:
+        reading.state = next_state(ReadingState(reading.state), action).value
+    except StepRefused as refused:
+        raise WrongState(
+            "WRONG_STATE",
+            str(refused),
+            "Choose one of what is possible now.",
+            possible=refused.possible,
+        ) from None
+
+
+def require_role(user: User, case: Case, *roles: Role) -> None:
+    """Let pass only who holds one of `roles` in the case's project, or an administrator."""
+    if user.is_superuser and Role.COORDINATOR in roles:
+        return
+    held = Membership.objects.filter(
+        project=case.project_id, user=user, role__in=[role.value for role in roles]
+    )
+    if not held.exists():
+        names = " or ".join(role.value for role in roles)
+        raise NotAllowed(
+            "ROLE_NEEDED", f"Only a {names} may do that.", f"Ask a {names} of this project."
+        )
+
+
+def refresh_stage(case: Case) -> None:
+    """Write the cache of the case's stage from its parts."""
+    stage = stage_of(case)
+    if case.stage != stage:
+        case.stage = stage
+        case.save(update_fields=["stage"])
+
+
+def stage_of(case: Case) -> str:
+    """The stage of a case, derived from its readings now."""
+    readings = [(r.slot, ReadingState(r.state)) for r in Reading.objects.filter(case=case)]
+    return case_stage(Parts(case.protocol.slots, readings)).value

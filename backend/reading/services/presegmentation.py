@@ -1,0 +1,180 @@
+"""What becomes of a pre-segmentation: its progress is told, its mask is offered, never imposed."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from backend.audit.services import announce, record
+from backend.imaging.grid import Grid
+from backend.imaging.masks import Labels, Manifest, PackedMask, unpack_mask
+from backend.imaging.nodes import NodeMeasures, label_boxes, measure_node
+from backend.jobs.models import Run
+from backend.jobs.protocol import RunKind
+from backend.reading.maskstore import manifest_json, own_slices, put_slices
+from backend.reading.models import Case, Mask, MaskSlice, Node, NodeVersion, Reading
+from backend.reading.services.announcing import case_changed, to_reading, worklist_changed
+from backend.reading.services.assigning import offer
+from backend.reading.services.guards import lock_case, lock_reading
+from backend.reading.vocabulary import AiState, Arm, AuthorKind, Decision, MaskKind, Origin
+from backend.reading.workflow import CURRENT
+from backend.store import store
+
+# What a reader may learn of a run while it works: never a comparison with anyone.
+METRICS_FOR_READERS = frozenset({"nodes", "volume_ml", "seconds", "wall_seconds", "device"})
+_STATES = {
+    "queued": AiState.QUEUED,
+    "leased": AiState.RUNNING,
+    "failed": AiState.FAILED,
+    "dead": AiState.FAILED,
+    "cancelled": AiState.FAILED,
+}
+
+
+def on_run_changed(run: Run, what: str, payload: dict[str, Any]) -> None:
+    """Hear of a run (called inside the transaction that changed it)."""
+    if run.kind != RunKind.PRESEGMENT or run.subject_type != Case._meta.label_lower:
+        return
+    if what in ("progress", "metrics"):
+        _tell(run, what, payload)
+        return
+    case = lock_case(run.subject_id)
+    if case.ai_run_id not in (None, run.pk):
+        return
+    if what == "succeeded":
+        attach_presegmentation(run=run)
+    elif what in _STATES:
+        case.ai_state, case.ai_run_id = _STATES[what], run.pk
+        case.ai_message = str(payload.get("message", ""))
+        case.save(update_fields=["ai_state", "ai_message", "ai_run_id"])
+        news = [*worklist_changed(_who_may_know(case.pk)), case_changed(case)]
+        for reading in _who_may_know(case.pk):
+            told = {"state": case.ai_state, "message": case.ai_message}
+            news.append(to_reading(reading, "run.state", told))
+        for item in news:
+            announce(item.audience, item.type, item.payload)
+
+
+def _who_may_know(case: UUID) -> list[Reading]:
+    """The current readings whose arm lets their reader know of the AI."""
+    states = [state.value for state in CURRENT]
+    return list(Reading.objects.filter(case=case, arm=Arm.AI_FIRST, state__in=states))
+
+
+def _tell(run: Run, what: str, payload: dict[str, Any]) -> None:
+    for reading in _who_may_know(run.subject_id):
+        if what == "metrics":
+            allowed = {k: v for k, v in payload.items() if k in METRICS_FOR_READERS}
+            announce(f"reading:{reading.pk}", "run.metrics", allowed)
+            continue
+        told = {"stage": payload["stage"], "progress": payload["progress"]}
+        announce(f"reading:{reading.pk}", "run.progress", told)
+        announce(f"user:{reading.reader_id}", "run.progress", {"reading": str(reading.pk), **told})
+
+
+@transaction.atomic
+def attach_presegmentation(*, run: Run) -> Mask:
+    """Make a run's packed mask a mask of its case, its nodes measured, and offer it to readers."""
+    case = lock_case(run.subject_id)
+    packed = unpack_mask(store().read(run.mask_blob))
+    found = _present(packed)
+    grid = case.grid
+    blobs = put_slices(packed.slices)
+    manifest = Manifest(case.geometry_hash, blobs, {n: node for n, (node, _) in found.items()})
+    mask = Mask.objects.create(
+        case=case,
+        kind=MaskKind.AI,
+        author_kind=AuthorKind.MODEL,
+        run_id=run.pk,
+        hash=manifest.hash,
+        manifest_json=manifest_json(manifest),
+    )
+    MaskSlice.objects.bulk_create(own_slices(mask, blobs))
+    _add_nodes(case, mask, run, packed, found, grid)
+    case.ai_state, case.ai_message, case.ai_run_id = AiState.READY, "", run.pk
+    case.save(update_fields=["ai_state", "ai_message", "ai_run_id"])
+    readings = [lock_reading(reading.pk) for reading in _who_may_know(case.pk)]
+    started = [reading for reading in readings if offer(reading, mask)]
+    ready = {"mask": mask.hash, "nodes": len(found)}
+    news = [*worklist_changed(readings), case_changed(case)]
+    news += [to_reading(reading, "mask_ready", ready) for reading in readings]
+    record(
+        "case.presegmented",
+        mask,
+        actor=None,
+        chain=case.chain,
+        news=news,
+        run=str(run.pk),
+        model=str(run.model),
+        model_sha256=run.model.sha256,
+        mask=mask.hash,
+        nodes=len(found),
+        readings_started_from_it=[str(reading.pk) for reading in started],
+    )
+    return mask
+
+
+Box = tuple[slice, slice, slice]
+
+
+def _present(packed: PackedMask) -> dict[int, tuple[str, Box]]:
+    """Label number → (node UUID, its box), for the nodes that have a voxel.
+
+    A UUID that some node already bears (of another run, say) is replaced by a fresh one.
+    """
+    boxes = label_boxes(packed.to_volume())
+    wanted = {number: node for number, node in packed.labels.items() if number in boxes}
+    known = Node.objects.filter(pk__in=wanted.values()).values_list("pk", flat=True)
+    taken = {str(pk) for pk in known}
+    return {
+        number: (str(uuid4()) if node in taken else node, boxes[number])
+        for number, node in wanted.items()
+    }
+
+
+def _add_nodes(
+    case: Case,
+    mask: Mask,
+    run: Run,
+    packed: PackedMask,
+    found: dict[int, tuple[str, Box]],
+    grid: Grid,
+) -> None:
+    reported = {entry["label"]: entry for entry in (run.result or {}).get("nodes", [])}
+    nodes, versions = [], []
+    volume = packed.to_volume()
+    for number, (uuid, box) in sorted(found.items()):
+        entry = reported.get(number, {})
+        score = entry.get("score", entry.get("probability"))
+        node = Node(
+            id=UUID(uuid),
+            case=case,
+            first_mask=mask,
+            origin=Origin.AI,
+            run_id=run.pk,
+            box=[part.start for part in box] + [part.stop for part in box],
+            score=score if isinstance(score, int | float) else None,
+        )
+        nodes.append(node)
+        measures = _measures(entry.get("measures"), volume, number, box, grid)
+        versions.append(
+            NodeVersion(
+                node=node,
+                mask=mask,
+                label=number,
+                measures=measures,
+                decision=Decision.UNDECIDED,
+            )
+        )
+    Node.objects.bulk_create(nodes)
+    NodeVersion.objects.bulk_create(versions)
+
+
+def _measures(reported: Any, volume: Labels, number: int, box: Box, grid: Grid) -> dict[str, Any]:
+    """The worker's measures where they are whole, else our own of the same definition."""
+    if isinstance(reported, dict) and set(NodeMeasures.__dataclass_fields__) <= set(reported):
+        return reported
+    offset = (box[0].start, box[1].start, box[2].start)
+    return measure_node(volume[box] == number, grid, offset=offset).to_json()

@@ -1,0 +1,27 @@
+"""Addresses of the reading room."""
+
+from django.urls import path
+
+from backend.reading import api, blobs, pages
+
+urlpatterns = [
+    path("", pages.worklist, name="worklist"),
+    path("worklist/rows", pages.worklist_rows, name="worklist-rows"),
+    path("worklist/rows/", pages.worklist_rows),
+    path("cases/", pages.cases, name="cases"),
+    path("cases/rows/", pages.case_rows, name="case-rows"),
+    path("cases/<uuid:case>/", pages.case, name="case"),
+    path("cases/<uuid:case>/assign", pages.assign, name="case-assign"),
+    path("cases/readings/<uuid:reading>/hold", pages.hold, name="reading-hold"),
+    path("cases/readings/<uuid:reading>/release", pages.release, name="reading-release"),
+    path("cases/readings/<uuid:reading>/withdraw", pages.withdraw, name="reading-withdraw"),
+    path("api/worklist", api.WorklistView.as_view(), name="api-worklist"),
+    path("api/readings/<uuid:reading>", api.ReadingView.as_view(), name="api-reading"),
+    path("api/readings/<uuid:reading>/lease", api.LeaseView.as_view(), name="api-lease"),
+    path("api/readings/<uuid:reading>/changes", api.ChangesView.as_view(), name="api-changes"),
+    path("api/readings/<uuid:reading>/seen", api.SeenView.as_view(), name="api-seen"),
+    path("api/readings/<uuid:reading>/submit", api.SubmitView.as_view(), name="api-submit"),
+    path("api/masks/<str:mask>", blobs.MaskView.as_view(), name="api-mask"),
+    path("api/masks/<str:mask>/volume", blobs.MaskVolumeView.as_view(), name="api-mask-volume"),
+    path("api/slices/<str:blob>", blobs.SliceView.as_view(), name="api-slice"),
+]

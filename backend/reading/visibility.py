@@ -1,0 +1,51 @@
+"""What the reading room tells lower rooms: who sees which series, and which runs."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from backend.accounts.models import User
+from backend.accounts.roles import Role
+from backend.archive.models import Series
+from backend.reading import selectors
+from backend.reading.models import Case
+
+EVERYTHING = ~Q(pk__in=[])
+NOTHING = Q(pk__in=[])
+
+
+def series_seen_by(user: User) -> Q:
+    """The whole archive for coordinators, auditors and administrators; nothing for others.
+
+    A reader's images come through their reading alone (`series_of_reading`).
+    """
+    return EVERYTHING if selectors.may_oversee(user) else NOTHING
+
+
+def series_of_reading(user: User, reading: UUID) -> QuerySet[Series]:
+    """The series of a reading's case: never another of the study. Raises `Missing`."""
+    found = selectors.reading_for(user, reading)
+    return Series.objects.filter(pk=found.case.series_id)
+
+
+def may_upload(user: User) -> bool:
+    """Whether the user brings studies in: a coordinator, or an administrator."""
+    return user.is_superuser or selectors.holds(user, Role.COORDINATOR)
+
+
+def runs_seen_by(user: User) -> Q:
+    """Runs on the cases of projects the user coordinates, audits or does science in."""
+    projects = selectors.projects_as(user, Role.COORDINATOR, Role.AUDITOR, Role.SCIENTIST)
+    return _runs_of(projects)
+
+
+def runs_managed_by(user: User) -> Q:
+    """Runs on the cases of projects the user coordinates."""
+    return _runs_of(selectors.projects_as(user, Role.COORDINATOR))
+
+
+def _runs_of(projects: object) -> Q:
+    cases = Case.objects.filter(project__in=projects).values("pk")
+    return Q(subject_type=Case._meta.label_lower, subject_id__in=cases)
