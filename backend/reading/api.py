@@ -53,7 +53,8 @@ class WorklistView(APIView):
     )
     def get(self, request: Request) -> Response:
         """The user's own readings, newest first."""
-        found = selectors.worklist(request.user)
+        user = selectors.person(request.user)
+        found = selectors.worklist(user)
         cursor = request.query_params.get("cursor")
         if cursor:
             found = found.filter(assigned_at__lt=_cursor(cursor))
@@ -63,7 +64,7 @@ class WorklistView(APIView):
             readings = readings[:PAGE]
             last = readings[-1].assigned_at.isoformat()
             following = f"/api/worklist?{urlencode({'cursor': last})}"
-        return Response({"results": worklist_rows(request.user, readings), "next": following})
+        return Response({"results": worklist_rows(user, readings), "next": following})
 
 
 def _cursor(text: str) -> datetime:
@@ -86,10 +87,11 @@ class ReadingView(APIView):
     )
     def get(self, request: Request, reading: UUID) -> Response:
         """One reading with its nodes, head, checks, lease and place."""
-        found = selectors.reading_for(request.user, reading)
-        services.note_look(user=request.user, case=found.case, reading=found, what="reading")
+        user = selectors.person(request.user)
+        found = selectors.reading_for(user, reading)
+        services.note_look(user=user, case=found.case, reading=found, what="reading")
         client = request.query_params.get("client", "").lower()
-        return Response(reading_json(found, request.user, client))
+        return Response(reading_json(found, user, client))
 
 
 class LeaseView(APIView):
@@ -100,10 +102,11 @@ class LeaseView(APIView):
     )
     def post(self, request: Request, reading: UUID) -> Response:
         """Become the one writer; opens a reading that was only assigned."""
-        found = selectors.reading_for(request.user, reading)
+        user = selectors.person(request.user)
+        found = selectors.reading_for(user, reading)
         body = read_body(request, LeaseRequest)
         lease = services.take_lease(
-            reading=found, user=request.user, client=body["client"], take_over=body["take_over"]
+            reading=found, user=user, client=body["client"], take_over=body["take_over"]
         )
         return Response({"lease": str(lease)})
 
@@ -118,15 +121,14 @@ class ChangesView(APIView):
     )
     def post(self, request: Request, reading: UUID) -> Response:
         """Apply a list of changes: all or nothing, each answered as it was the first time."""
-        found = selectors.reading_for(request.user, reading)
+        user = selectors.person(request.user)
+        found = selectors.reading_for(user, reading)
         if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY:
             raise BadInput(
                 "BODY_TOO_LARGE", "A list of changes is at most 8 MB.", "Send it in parts."
             )
         lease, changes = _changes(request.data)
-        results = services.apply_changes(
-            reading=found, user=request.user, lease=lease, changes=changes
-        )
+        results = services.apply_changes(reading=found, user=user, lease=lease, changes=changes)
         return Response({"results": results})
 
 
@@ -150,11 +152,12 @@ class SeenView(APIView):
     @extend_schema(operation_id="note_seen", request=SeenRequest, responses={204: None, **ERRORS})
     def post(self, request: Request, reading: UUID) -> Response:
         """Report what was on screen, for how long, and where to resume."""
-        found = selectors.reading_for(request.user, reading)
+        user = selectors.person(request.user)
+        found = selectors.reading_for(user, reading)
         body = read_body(request, SeenRequest)
         services.note_seen(
             reading=found,
-            user=request.user,
+            user=user,
             plane=body["plane"],
             ranges=body["ranges"],
             active_seconds=body["active_seconds"],
@@ -171,11 +174,12 @@ class SubmitView(APIView):
     )
     def post(self, request: Request, reading: UUID) -> Response:
         """Sign and close a reading, with the password once more."""
-        found = selectors.reading_for(request.user, reading)
+        user = selectors.person(request.user)
+        found = selectors.reading_for(user, reading)
         body = read_body(request, SubmitRequest)
         signature = services.submit(
             reading=found,
-            user=request.user,
+            user=user,
             lease=body["lease"],
             head=body["head"],
             password=body["password"],

@@ -71,7 +71,9 @@ class MaskView(APIView):
     def get(self, request: Request, mask: str) -> HttpResponseBase:
         """The canonical manifest: its SHA-256 is the hash it is asked for by."""
         found = selectors.mask_for(request.user, mask)
-        services.note_look(user=request.user, case=found.case, what=f"mask {mask}")
+        services.note_look(
+            user=selectors.person(request.user), case=found.case, what=f"mask {mask}"
+        )
         body = canonical_json(found.manifest_json)
         return immutable(request, mask, "application/json", lambda coding: compressed(body, coding))
 
@@ -86,7 +88,9 @@ class MaskVolumeView(APIView):
     def get(self, request: Request, mask: str) -> HttpResponseBase:
         """All labelled slices in one container."""
         found = selectors.mask_for(request.user, mask)
-        services.note_look(user=request.user, case=found.case, what=f"mask {mask}")
+        services.note_look(
+            user=selectors.person(request.user), case=found.case, what=f"mask {mask}"
+        )
         return immutable(
             request,
             f"{mask}-volume",

@@ -26,7 +26,7 @@ class SeriesFacts:
 
 def takes(rule: Mapping[str, Any], facts: SeriesFacts) -> bool:
     """Whether a protocol with this series rule reads the series at all."""
-    return facts.modality == rule["modality"]
+    return bool(facts.modality == rule["modality"])
 
 
 def exclusions(rule: Mapping[str, Any], facts: SeriesFacts) -> list[str]:

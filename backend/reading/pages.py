@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from backend.accounts.models import User
 from backend.errors import BadInput, ConcordError
 from backend.reading import selectors, services
 from backend.reading.models import Case, Reading
@@ -26,17 +25,11 @@ SHOWN_CASES = 500
 MANAGED = ("hold", "release", "withdraw")
 
 
-def _user(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):  # `login_required` stands before every page here.
-        raise TypeError("a page was asked for without a user")
-    return request.user
-
-
 @login_required
 @require_safe
 def worklist(request: HttpRequest) -> HttpResponse:
     """The user's own readings; who has none but oversees cases is shown those."""
-    user = _user(request)
+    user = selectors.person(request.user)
     readings = list(selectors.worklist(user)[:SHOWN_READINGS])
     if not readings and selectors.may_oversee(user):
         return redirect("cases")
@@ -47,7 +40,7 @@ def worklist(request: HttpRequest) -> HttpResponse:
 @require_safe
 def worklist_rows(request: HttpRequest) -> HttpResponse:
     """The rows alone, for the page to refresh itself."""
-    user = _user(request)
+    user = selectors.person(request.user)
     readings = list(selectors.worklist(user)[:SHOWN_READINGS])
     return render(request, "reading/worklist_rows.html", {"rows": rows_of(user, readings)})
 
@@ -67,7 +60,7 @@ def case_rows(request: HttpRequest) -> HttpResponse:
 
 
 def _case_rows(request: HttpRequest) -> list[dict[str, Any]]:
-    user = _user(request)
+    user = selectors.person(request.user)
     found = list(selectors.cases(user).order_by("-created")[:SHOWN_CASES])
     runs = runs_of(found)
     return [_case_row(case, runs) for case in found]
@@ -118,7 +111,7 @@ def _reading_row(reading: Reading) -> dict[str, Any]:
 @require_safe
 def case(request: HttpRequest, case: UUID) -> HttpResponse:
     """One case: stage, readings' states, exclusions, the AI's run, what can be done."""
-    user = _user(request)
+    user = selectors.person(request.user)
     found = selectors.case_for(user, case)
     services.note_look(user=user, case=found, what="case page")
     row = _case_row(found, runs_of([found]))
@@ -143,7 +136,7 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
 @require_POST
 def assign(request: HttpRequest, case: UUID) -> HttpResponse:
     """Give a slot of a case to a reader (`slot`, `reader`: a username)."""
-    user = _user(request)
+    user = selectors.person(request.user)
     found = selectors.case_for(user, case)
     selectors.require_coordinator(user, found)
     readers = {reader.username: reader for reader in selectors.readers_of(found)}
@@ -179,7 +172,7 @@ def withdraw(request: HttpRequest, reading: UUID) -> HttpResponse:
 
 
 def _manage(request: HttpRequest, reading: UUID, action: str) -> HttpResponse:
-    user = _user(request)
+    user = selectors.person(request.user)
     found = selectors.managed_reading_for(user, reading)
     reason = request.POST.get("reason", "").strip()
     try:

@@ -228,7 +228,9 @@ def reading_json(reading: Reading, user: User, client: str = "") -> dict[str, An
 
 def signature_json(signature: Signature | None) -> dict[str, Any] | None:
     """A signature as it is printed."""
-    return signature and {
+    if signature is None:
+        return None
+    return {
         "name": signature.printed_name,
         "at": signature.at.isoformat(),
         "meaning": signature.meaning,

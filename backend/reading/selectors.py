@@ -23,6 +23,13 @@ from backend.reading.workflow import ReadingState
 GONE = (ReadingState.WITHDRAWN.value, ReadingState.EXPIRED.value)
 
 
+def person(user: User | AnonymousUser) -> User:
+    """The signed-in person; raises `Missing` for a stranger (whom views turn away before)."""
+    if not isinstance(user, User):
+        raise Missing("page")
+    return user
+
+
 def holds(user: User | AnonymousUser, *roles: Role) -> bool:
     """Whether the user holds one of the roles in any project."""
     if not isinstance(user, User):

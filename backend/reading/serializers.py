@@ -106,7 +106,7 @@ class WorklistCase(serializers.Serializer[None]):
     """The case of a row."""
 
     id = serializers.UUIDField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     protocol = serializers.CharField()
     study_date = serializers.DateField(allow_null=True)
     excluded = serializers.ListField(child=serializers.CharField())

@@ -10,7 +10,7 @@ from backend.accounts.models import User
 from backend.accounts.roles import Role
 from backend.archive.models import Series
 from backend.reading import selectors
-from backend.reading.models import Case
+from backend.reading.models import Case, Membership
 
 EVERYTHING = ~Q(pk__in=[])
 NOTHING = Q(pk__in=[])
@@ -46,6 +46,6 @@ def runs_managed_by(user: User) -> Q:
     return _runs_of(selectors.projects_as(user, Role.COORDINATOR))
 
 
-def _runs_of(projects: object) -> Q:
+def _runs_of(projects: QuerySet[Membership, UUID]) -> Q:
     cases = Case.objects.filter(project__in=projects).values("pk")
     return Q(subject_type=Case._meta.label_lower, subject_id__in=cases)

@@ -152,9 +152,7 @@ class Desk:
         """
         if state.node.origin != Origin.AI:
             return
-        boxes = [state.node.box]
-        if state.measures:
-            boxes.append(state.measures["bounding_box"])
+        boxes = [box for box in (state.node.box, (state.measures or {}).get("bounding_box")) if box]
         state.touched = self.draft.differs(str(state.node_id), self.base, boxes)
         if state.decision == Decision.REJECTED and not gained:
             return
