@@ -1,0 +1,77 @@
+// The viewer's configuration. Runs before it, as a classic script: sets window.config.
+
+interface DataSourceConfiguration {
+  qidoRoot: string;
+  wadoRoot: string;
+  wadoUriRoot: string;
+  [key: string]: unknown;
+}
+
+interface React {
+  createElement(type: string, props: object, ...children: unknown[]): unknown;
+}
+
+/** A reader's images come only from under their reading: the roots follow the address. */
+function rootsOf(configuration: DataSourceConfiguration, reading: string | null) {
+  if (!reading || !/^[0-9a-f-]{36}$/i.test(reading)) return configuration;
+  const root = `/dicom-web/readings/${reading}`;
+  return { ...configuration, qidoRoot: root, wadoRoot: root, wadoUriRoot: root };
+}
+
+window.config = {
+  name: "concord",
+  routerBasename: "/viewer/",
+  extensions: ["/viewer/ext/concord-extension.js"],
+  modes: ["/viewer/ext/concord-mode.js"],
+  customizationService: {},
+  showStudyList: false,
+  showPatientInfo: "disabled",
+  maxNumberOfWebWorkers: 2,
+  showWarningMessageForCrossOrigin: false,
+  showCPUFallbackMessage: true,
+  showLoadingIndicator: true,
+  strictZSpacingForVolumeViewport: true,
+  investigationalUseDialog: { option: "never" },
+  maxNumRequests: { interaction: 100, thumbnail: 5, prefetch: 25 },
+  whiteLabeling: {
+    createLogoComponentFn: (react: React) =>
+      react.createElement("concord-brand", { key: "concord-brand" }),
+  },
+  defaultDataSourceName: "dicomweb",
+  dataSources: [
+    {
+      namespace: "@ohif/extension-default.dataSourcesModule.dicomweb",
+      sourceName: "dicomweb",
+      configuration: {
+        friendlyName: "Concord",
+        name: "concord",
+        qidoRoot: "/dicom-web",
+        wadoRoot: "/dicom-web",
+        wadoUriRoot: "/dicom-web",
+        qidoSupportsIncludeField: false,
+        supportsReject: false,
+        supportsStow: false,
+        imageRendering: "wadors",
+        thumbnailRendering: "wadors",
+        enableStudyLazyLoad: true,
+        supportsFuzzyMatching: false,
+        supportsWildcard: false,
+        staticWado: false,
+        singlepart: "bulkdata,video",
+        bulkDataURI: { enabled: true, relativeResolution: "studies" },
+        omitQuotationForMultipartRequest: true,
+        onConfiguration: (
+          configuration: DataSourceConfiguration,
+          { query }: { query?: URLSearchParams },
+        ) =>
+          rootsOf(
+            configuration,
+            query?.get("reading") ?? new URLSearchParams(location.search).get("reading"),
+          ),
+      },
+    },
+  ],
+  httpErrorHandler: (error: { status?: number }) => console.warn("image request", error.status),
+};
+
+export {};

@@ -1,0 +1,182 @@
+// What keys and buttons do: one verb each.
+
+import type { Decision, ImpressionValue } from "./contract";
+import type { Labelmap } from "./labelmap";
+import type { ShownNode } from "./projection";
+import type { Session } from "./session";
+import type { Tools } from "./tools";
+import type { Views, WindowName } from "./views";
+
+const DECIDED: readonly Decision[] = ["accepted", "rejected", "reshaped", "added"];
+
+export function isDecided(node: ShownNode): boolean {
+  return DECIDED.includes(node.decision);
+}
+
+/** Announces "change" when something only the panel shows has changed. */
+export class Commands extends EventTarget {
+  /** The node whose reject waits for a reason. */
+  rejecting: string | null = null;
+  helpOpen = false;
+
+  constructor(
+    private readonly session: Session,
+    private readonly views: Views,
+    private readonly labelmap: Labelmap,
+    private readonly tools: Tools,
+  ) {
+    super();
+  }
+
+  run(action: string): void {
+    const verb = this.verbs[action];
+    if (action !== "reject") this.rejecting = null;
+    if (action !== "help") this.helpOpen = false;
+    verb?.();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  private readonly verbs: Record<string, () => void> = {
+    accept: () => this.accept(this.session.selected),
+    reject: () => {
+      const node = this.session.node(this.session.selected);
+      this.rejecting = node ? node.uuid : null;
+    },
+    previous: () => this.step(-1),
+    next: () => this.step(1),
+    nextUndecided: () => this.nextUndecided(),
+    centre: () => this.goTo(this.session.selected),
+    metastatic: () => this.label("metastatic"),
+    nonMetastatic: () => this.label("non_metastatic"),
+    indeterminate: () => this.label("indeterminate"),
+    notAssessable: () => this.label("not_assessable"),
+    doubt: () => this.doubt(this.session.selected),
+    undo: () => this.session.undo(),
+    redo: () => this.session.redo(),
+    brush: () => this.paintWith("brush"),
+    eraser: () => this.paintWith("eraser"),
+    newNode: () => {
+      if (this.session.begin()) this.tools.use("brush");
+    },
+    smaller: () => this.tools.resize(-1),
+    larger: () => this.tools.resize(1),
+    soft: () => this.views.show("soft"),
+    narrow: () => this.window("narrow"),
+    bone: () => this.window("bone"),
+    lung: () => this.window("lung"),
+    window: () => this.tools.use("window"),
+    pan: () => this.tools.toggle("pan"),
+    zoom: () => this.tools.toggle("zoom"),
+    crosshairs: () => this.tools.toggle("crosshairs"),
+    reset: () => this.views.reset(),
+    outline: () => {
+      this.labelmap.outlineOnly = !this.labelmap.outlineOnly;
+      this.labelmap.applyStyle();
+    },
+    hideRejected: () => {
+      this.labelmap.hideRejected = !this.labelmap.hideRejected;
+      this.labelmap.colour();
+    },
+    cancel: () => this.tools.use("window"),
+    help: () => {
+      this.helpOpen = !this.helpOpen;
+    },
+  };
+
+  /** True when a waiting reject took the digit. */
+  digit(number: number): boolean {
+    const reason = this.session.detail?.case.protocol.reject_reasons[number - 1];
+    if (!this.rejecting || !reason) return false;
+    this.reject(this.rejecting, reason);
+    return true;
+  }
+
+  accept(uuid: string | null): void {
+    const node = this.session.node(uuid);
+    if (!node || !this.session.writable) return;
+    if (node.decision !== "accepted" && node.origin === "ai" && node.decision !== "reshaped") {
+      this.session.decide(node.uuid, "accepted");
+    }
+    this.nextUndecided(node.uuid);
+  }
+
+  askReason(uuid: string): void {
+    this.session.select(uuid);
+    this.rejecting = this.rejecting === uuid ? null : uuid;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  reject(uuid: string, reason: string): void {
+    this.rejecting = null;
+    this.session.decide(uuid, "rejected", reason);
+    this.nextUndecided(uuid);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  reopen(uuid: string): void {
+    this.session.decide(uuid, "undecided");
+  }
+
+  label(value: ImpressionValue, uuid = this.session.selected): void {
+    const node = this.session.node(uuid);
+    if (!node) return;
+    const same = node.impression?.value === value;
+    this.session.change(node.uuid, {
+      kind: "impression",
+      node: node.uuid,
+      value: same ? null : value,
+      confidence: same ? null : (node.impression?.confidence ?? null),
+    });
+  }
+
+  confidence(uuid: string, confidence: number): void {
+    const value = this.session.node(uuid)?.impression?.value;
+    if (value) this.session.change(uuid, { kind: "impression", node: uuid, value, confidence });
+  }
+
+  doubt(uuid: string | null): void {
+    const node = this.session.node(uuid);
+    if (!node) return;
+    this.session.change(node.uuid, { kind: "doubt", node: node.uuid, value: !node.doubt });
+  }
+
+  goTo(uuid: string | null): void {
+    const node = this.session.node(uuid);
+    if (!node) return;
+    if (this.session.selected !== node.uuid) this.session.select(node.uuid);
+    const { measures } = node;
+    if (!measures) return;
+    const [, row, column] = measures.centroid_vox;
+    this.views.centre([measures.slice_index, Math.round(row), Math.round(column)]);
+  }
+
+  private step(by: 1 | -1): void {
+    const { nodes } = this.session;
+    const at = nodes.findIndex(({ uuid }) => uuid === this.session.selected);
+    const next = at < 0 ? nodes[0] : nodes[Math.min(nodes.length - 1, Math.max(0, at + by))];
+    this.goTo(next?.uuid ?? null);
+  }
+
+  private nextUndecided(after = this.session.selected): void {
+    const { nodes } = this.session;
+    const at = nodes.findIndex(({ uuid }) => uuid === after);
+    const round = [...nodes.slice(at + 1), ...nodes.slice(0, at + 1)];
+    const next = round.find((node) => !isDecided(node));
+    if (next) this.goTo(next.uuid);
+  }
+
+  private paintWith(tool: "brush" | "eraser"): void {
+    const { session } = this;
+    if (!session.writable) return;
+    if (!session.selected) {
+      session.notice = "Select a node to reshape it, or press N for a new one.";
+      session.changed();
+      return;
+    }
+    this.tools.toggle(tool);
+  }
+
+  private window(name: WindowName): void {
+    this.views.show(this.views.window === name ? "soft" : name);
+  }
+}

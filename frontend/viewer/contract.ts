@@ -1,0 +1,152 @@
+// What the server says and takes, as the API spells it.
+
+export type Decision = "undecided" | "accepted" | "rejected" | "reshaped" | "added";
+export type ImpressionValue = "metastatic" | "non_metastatic" | "indeterminate" | "not_assessable";
+export type Plane = "axial" | "coronal" | "sagittal";
+/** Voxel position: slice ascending along the normal, row, column. */
+export type Voxel = [number, number, number];
+
+export interface Measures {
+  sad_mm: number;
+  lad_mm: number;
+  longest_any_plane_mm: number;
+  volume_mm3: number;
+  slice_index: number;
+  endpoints_vox: { long: [Voxel, Voxel]; short: [Voxel, Voxel] } | null;
+  centroid_vox: Voxel;
+  sad_text: string;
+  lad_text: string;
+  measurable: boolean;
+  flags: string[];
+}
+
+export interface Impression {
+  value: ImpressionValue;
+  confidence: number | null;
+}
+
+export interface NodeRecord {
+  uuid: string;
+  label: number;
+  number: number;
+  origin: "ai" | "added" | "split" | "merged";
+  side: "L" | "R" | null;
+  level: string | null;
+  decision: Decision;
+  reason: string | null;
+  impression: Impression | null;
+  doubt: boolean;
+  empty: boolean;
+  measures: Measures | null;
+}
+
+export interface Check {
+  code: string;
+  text: string;
+  node: string | null;
+  ok: boolean;
+  /** Worth a look, but keeps nobody from submitting. */
+  warning?: boolean;
+}
+
+export type AiState = "queued" | "running" | "ready" | "failed" | "none";
+
+export interface AiStatus {
+  state: AiState;
+  progress: number;
+  stage: string;
+  message: string;
+  model: { name: string; version: string; sha256: string; notice: string } | null;
+}
+
+/** The canonical manifest of a mask: the client computes the same hash as the server. */
+export interface ManifestRecord {
+  geometry: string;
+  labels: [number, string][];
+  parents: string[];
+  slices: [number, string][];
+  version: number;
+}
+
+export interface Signature {
+  name: string;
+  at: string;
+  meaning: string;
+  hash: string;
+}
+
+export interface Resume {
+  node?: string | null;
+  window?: string;
+  focus?: Voxel;
+}
+
+export interface ReadingDetail {
+  id: string;
+  slot: string;
+  state: string;
+  head: string;
+  base: string;
+  ai_mask: string | null;
+  case: {
+    id: string;
+    label: string;
+    protocol: {
+      code: string;
+      name: string;
+      required_planes: Plane[];
+      reject_reasons: string[];
+    };
+    excluded: string[];
+  };
+  study_uid: string;
+  series_uid: string;
+  dicomweb: string;
+  grid: { shape: Voxel; spacing_mm: Voxel; sop_uids: string[]; geometry: string };
+  ai: AiStatus;
+  labels: [number, string][];
+  manifest: ManifestRecord;
+  nodes: NodeRecord[];
+  checks: Check[];
+  can_submit: boolean;
+  lease: { mine: boolean; holder: string | null; id: string | null };
+  seen: Partial<Record<Plane, [number, number][]>>;
+  resume: Resume;
+  news_seq: number;
+  signature: Signature | null;
+}
+
+/** Offset inside the box, length, and 0 for background or the 1-based place in `nodes`. */
+export type Run = [number, number, number];
+/** First row, first column, end row, end column; half-open. */
+export type Box = [number, number, number, number];
+
+export interface SliceChange {
+  sop: string;
+  box: Box;
+  runs: Run[];
+}
+
+export type Body =
+  | { kind: "voxels"; nodes: string[]; slices: SliceChange[] }
+  | { kind: "decision"; node: string; decision: Decision; reason?: string }
+  | {
+      kind: "impression";
+      node: string;
+      value: ImpressionValue | null;
+      confidence: number | null;
+      reason?: string;
+    }
+  | { kind: "doubt"; node: string; value: boolean };
+
+export type ChangeBody = Body | { kind: "undo"; undoes: string; inverse: Body };
+
+export type Change = { id: string; base: string } & ChangeBody;
+
+export interface ChangeResult {
+  id: string;
+  head: string;
+  nodes: NodeRecord[];
+  checks: Check[];
+  can_submit: boolean;
+}

@@ -1,0 +1,66 @@
+// The extension OHIF loads: panel, toolbar, layout, and the hand-over to the reading room.
+
+import { BrandElement } from "./brand";
+import { dressHost } from "./chrome";
+import { exposeHook } from "./hook";
+import { readingProtocol } from "./layout";
+import { element, type Host } from "./ohif";
+import { PanelElement } from "./panel/panel";
+import { Room } from "./room";
+import { announceRoom } from "./stage";
+import { ToolbarElement } from "./toolbar";
+
+let host: Host | null = null;
+let room: Room | null = null;
+
+async function enter(): Promise<void> {
+  leave();
+  const reading = new URLSearchParams(location.search).get("reading");
+  if (!host || !reading) return;
+  const opened = await Room.open(host, reading);
+  room = opened;
+  announceRoom(opened);
+  exposeHook(opened);
+  try {
+    await opened.start();
+  } catch (error) {
+    opened.session.notice = error instanceof Error ? error.message : String(error);
+    opened.session.changed();
+    console.error(error);
+  }
+}
+
+function leave(): void {
+  room?.stop();
+  room = null;
+  announceRoom(null);
+}
+
+export default {
+  id: "concord",
+  preRegistration(context: Host) {
+    host = context;
+    customElements.define("concord-panel", PanelElement);
+    customElements.define("concord-tools", ToolbarElement);
+    customElements.define("concord-brand", BrandElement);
+    dressHost();
+    Object.assign(window, { __concordRoom: { enter: () => void enter(), leave } });
+  },
+  getPanelModule() {
+    return [
+      {
+        name: "nodes",
+        iconName: "tab-segmentation",
+        iconLabel: "Nodes",
+        label: "Nodes",
+        component: () => element("concord-panel"),
+      },
+    ];
+  },
+  getToolbarModule() {
+    return [{ name: "concord.tools", defaultComponent: () => element("concord-tools") }];
+  },
+  getHangingProtocolModule() {
+    return [{ name: readingProtocol.id, protocol: readingProtocol }];
+  },
+};

@@ -1,0 +1,52 @@
+// A read-only window for browser tests: where things are and what the mask says.
+
+import type { Plane } from "./contract";
+import type { Room } from "./room";
+
+export function exposeHook(room: Room): void {
+  const { session, views, tools, seen } = room;
+  const hook = {
+    get ready() {
+      return room.isReady;
+    },
+    get head() {
+      return session.mask?.head ?? null;
+    },
+    get nodes() {
+      return structuredClone(session.nodes);
+    },
+    get selected() {
+      return session.selected;
+    },
+    get saveState() {
+      return session.saveState;
+    },
+    get pending() {
+      return session.outbox.waiting.length;
+    },
+    get tool() {
+      return tools.active;
+    },
+    get window() {
+      return views.window;
+    },
+    get focus() {
+      return views.focus;
+    },
+    seen: (plane: Plane) => seen.ranges(plane),
+    /** Label number of the truth at a voxel. */
+    labelAt: (sop: string, row: number, column: number) =>
+      session.mask?.labelAt(session.detail?.grid.sop_uids.indexOf(sop) ?? -1, row, column) ?? 0,
+    /** Dense number on screen at a voxel, as the host holds it. */
+    shownAt: (slice: number, row: number, column: number) =>
+      room.labelmap.shownAt(slice, row, column),
+    denseOf: (node: string) => room.labelmap.dense(node),
+    /** Page coordinates of a voxel's centre in a plane ("axial", "coronal", "sagittal"). */
+    canvasPoint: (plane: Plane, slice: number, row: number, column: number) =>
+      views.pagePoint(plane, [slice, row, column]),
+  };
+  Object.defineProperty(window, "__concord", {
+    value: Object.freeze(hook),
+    configurable: true,
+  });
+}

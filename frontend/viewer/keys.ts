@@ -1,0 +1,91 @@
+// The reader's keys: one table, read by the listener, the buttons and the help sheet.
+// Everything frequent lies under the left hand; the mouse hand stays on the image.
+
+export interface Key {
+  keys: string[];
+  action: string;
+  label: string;
+  group: "Nodes" | "Label" | "Draw" | "Image" | "Reading";
+}
+
+export const KEYS: readonly Key[] = [
+  { keys: ["a"], action: "accept", label: "Accept, go to the next undecided", group: "Nodes" },
+  { keys: ["r"], action: "reject", label: "Reject, then 1–9 for the reason", group: "Nodes" },
+  { keys: ["w", "arrowup"], action: "previous", label: "Previous node", group: "Nodes" },
+  { keys: ["s", "arrowdown"], action: "next", label: "Next node", group: "Nodes" },
+  { keys: ["d"], action: "nextUndecided", label: "Next undecided node", group: "Nodes" },
+  { keys: ["c"], action: "centre", label: "Centre the node again", group: "Nodes" },
+  { keys: ["1"], action: "metastatic", label: "Metastatic", group: "Label" },
+  { keys: ["2"], action: "nonMetastatic", label: "Not metastatic", group: "Label" },
+  { keys: ["3"], action: "indeterminate", label: "Indeterminate", group: "Label" },
+  { keys: ["4"], action: "notAssessable", label: "Not assessable", group: "Label" },
+  { keys: ["f"], action: "doubt", label: "Doubt: second reader, please look", group: "Label" },
+  { keys: ["b"], action: "brush", label: "Brush", group: "Draw" },
+  { keys: ["e"], action: "eraser", label: "Eraser", group: "Draw" },
+  { keys: ["n"], action: "newNode", label: "New node, with the brush", group: "Draw" },
+  { keys: ["["], action: "smaller", label: "Smaller brush", group: "Draw" },
+  { keys: ["]"], action: "larger", label: "Larger brush", group: "Draw" },
+  { keys: ["z", "ctrl+z", "meta+z"], action: "undo", label: "Undo", group: "Draw" },
+  {
+    keys: ["shift+z", "ctrl+y", "ctrl+shift+z", "meta+shift+z"],
+    action: "redo",
+    label: "Redo",
+    group: "Draw",
+  },
+  { keys: ["q"], action: "soft", label: "Soft tissue window", group: "Image" },
+  { keys: ["v"], action: "narrow", label: "Narrow window", group: "Image" },
+  { keys: ["t"], action: "bone", label: "Bone window", group: "Image" },
+  { keys: ["g"], action: "lung", label: "Lung window", group: "Image" },
+  { keys: ["x"], action: "crosshairs", label: "Crosshairs", group: "Image" },
+  { keys: ["o"], action: "outline", label: "Outlines only", group: "Image" },
+  { keys: ["h"], action: "hideRejected", label: "Hide rejected nodes", group: "Image" },
+  { keys: ["escape"], action: "cancel", label: "Back to the window tool", group: "Image" },
+  { keys: ["?"], action: "help", label: "This sheet", group: "Reading" },
+];
+
+const BY_KEY = new Map(KEYS.flatMap((key) => key.keys.map((name) => [name, key.action] as const)));
+
+export function keyFor(action: string): string {
+  const name = KEYS.find((key) => key.action === action)?.keys[0] ?? "";
+  return name === "escape" ? "Esc" : name.toUpperCase();
+}
+
+/** The name of a key stroke; shift is part of the character except with letters. */
+export function strokeName(event: KeyboardEvent): string {
+  const key = event.key.toLowerCase();
+  const letter = /^[a-z]$/.test(key);
+  return [
+    event.ctrlKey ? "ctrl+" : "",
+    event.metaKey ? "meta+" : "",
+    event.altKey ? "alt+" : "",
+    event.shiftKey && letter ? "shift+" : "",
+    key,
+  ].join("");
+}
+
+/** Text fields keep their keys, also those inside our shadow roots. */
+function inTextField(event: KeyboardEvent): boolean {
+  const target = event.composedPath()[0];
+  if (!(target instanceof HTMLElement)) return false;
+  if (target instanceof HTMLInputElement) return !["range", "checkbox"].includes(target.type);
+  return target instanceof HTMLTextAreaElement || target.isContentEditable;
+}
+
+/** `digit` is asked first while a reject waits for its reason. */
+export function listenToKeys(
+  act: (action: string) => void,
+  digit: (number: number) => boolean,
+): () => void {
+  const listener = (event: KeyboardEvent) => {
+    if (event.defaultPrevented || inTextField(event)) return;
+    const name = strokeName(event);
+    const isDigit = /^[1-9]$/.test(name) && digit(Number(name));
+    const action = BY_KEY.get(name);
+    if (!isDigit && !action) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (!isDigit && action) act(action);
+  };
+  window.addEventListener("keydown", listener, { capture: true });
+  return () => window.removeEventListener("keydown", listener, { capture: true });
+}

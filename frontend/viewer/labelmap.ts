@@ -1,0 +1,244 @@
+// The mask on screen. OHIF's labelmap is Uint8, so living nodes carry dense numbers of our own
+// (1–255); slices are found by SOP Instance UID, whatever order the host keeps them in.
+
+import { shownColour } from "./colours";
+import { sopOf } from "./geometry";
+import { cornerstone, cornerstoneTools, type DisplaySet, type Host, type Segment } from "./ohif";
+import { diffPlane, type Patch } from "./patch";
+import type { Session } from "./session";
+
+export const SEGMENTATION = "concord";
+const LARGEST_DENSE = 255;
+/** Segments made at once: each one added later costs the host a dozen redraws. */
+const SPARE_SEGMENTS = 64;
+/** Fill of a rejected node, against 255 of a living one. */
+const REJECTED_ALPHA = 70;
+
+export class Labelmap {
+  private readonly planes: Uint8Array[] = [];
+  private readonly denseOf = new Map<string, number>();
+  private readonly shownIn = new Set<string>();
+  private readonly painted = new Map<string, string>();
+  private writing = false;
+  hideRejected = false;
+  outlineOnly = false;
+
+  constructor(
+    private readonly host: Host,
+    private readonly session: Session,
+  ) {}
+
+  private get service() {
+    return this.host.servicesManager.services.segmentationService;
+  }
+
+  /** True while the change on screen is ours, not the reader's hand. */
+  get busy(): boolean {
+    return this.writing;
+  }
+
+  async create(displaySet: DisplaySet): Promise<void> {
+    const { mask, detail } = this.session;
+    if (!mask || !detail) return;
+    for (const [, node] of mask.labels) this.dense(node);
+    const count = Math.min(LARGEST_DENSE, this.denseOf.size + SPARE_SEGMENTS);
+    const segments: Record<number, Segment> = {};
+    for (let index = 1; index <= count; index += 1) segments[index] = segment(index);
+    await this.service.createLabelmapForDisplaySet(displaySet, {
+      segmentationId: SEGMENTATION,
+      label: "Nodes",
+      segments,
+    });
+    this.findPlanes(detail.grid.sop_uids);
+    this.repaint(null);
+  }
+
+  private findPlanes(sops: string[]): void {
+    const { state } = cornerstoneTools().segmentation;
+    const { imageIds } = state.getSegmentation(SEGMENTATION).representationData.Labelmap;
+    const bySop = new Map<string, Uint8Array>();
+    for (const imageId of imageIds) {
+      const image = cornerstone().cache.getImage(imageId);
+      const sop = image && sopOf(image.referencedImageId);
+      if (image && sop) bySop.set(sop, image.voxelManager.getScalarData());
+    }
+    sops.forEach((sop, index) => {
+      const plane = bySop.get(sop);
+      if (!plane) throw new Error("The images on screen are not those of this reading.");
+      this.planes[index] = plane;
+    });
+  }
+
+  /** Shows the labelmap in a viewport, once. */
+  async show(viewportId: string): Promise<void> {
+    if (this.planes.length === 0 || this.shownIn.has(viewportId)) return;
+    this.shownIn.add(viewportId);
+    await this.service.addSegmentationRepresentation(viewportId, {
+      segmentationId: SEGMENTATION,
+      type: "Labelmap",
+    });
+    this.applyStyle();
+    this.colour();
+  }
+
+  applyStyle(): void {
+    this.service.setStyle(
+      { type: "Labelmap" },
+      {
+        renderFill: !this.outlineOnly,
+        renderFillInactive: !this.outlineOnly,
+        fillAlpha: 0.16,
+        fillAlphaInactive: 0.16,
+        renderOutline: true,
+        outlineWidth: 1.5,
+        outlineWidthInactive: 1.5,
+        outlineOpacity: 1,
+        activeSegmentOutlineWidthDelta: 1.5,
+      },
+    );
+  }
+
+  dense(node: string): number {
+    const known = this.denseOf.get(node);
+    if (known) return known;
+    const next = this.denseOf.size + 1;
+    if (next > LARGEST_DENSE) throw new Error("The viewer shows at most 255 nodes.");
+    this.denseOf.set(node, next);
+    return next;
+  }
+
+  /** A segment for a node that has no voxels yet. */
+  private ensure(node: string): number {
+    const index = this.dense(node);
+    if (!this.service.getSegmentation(SEGMENTATION)?.segments[index]) {
+      this.service.addSegment(SEGMENTATION, { segmentIndex: index, label: `Node ${index}` });
+    }
+    return index;
+  }
+
+  /** The brush paints the selected node. */
+  activate(node: string | null): void {
+    if (this.planes.length === 0 || !node) return;
+    this.service.setActiveSegment(SEGMENTATION, this.ensure(node));
+    this.colour();
+  }
+
+  /** Writes the truth over what is on screen; null means all slices. */
+  repaint(slices: number[] | null): void {
+    const { mask } = this.session;
+    if (!mask || this.planes.length === 0) return;
+    const dense = this.denseTable();
+    for (const index of slices ?? this.planes.keys()) {
+      const shown = this.planes[index];
+      const truth = mask.plane(index);
+      if (!shown) continue;
+      if (!truth) shown.fill(0);
+      else for (let at = 0; at < shown.length; at += 1) shown[at] = dense[truth[at] ?? 0] ?? 0;
+    }
+    for (const [, node] of mask.labels) this.ensure(node);
+    this.colour();
+    this.tell();
+  }
+
+  private tell(): void {
+    this.writing = true;
+    cornerstoneTools().segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(
+      SEGMENTATION,
+    );
+    this.writing = false;
+  }
+
+  /** Label number → dense number. */
+  private denseTable(): Uint8Array {
+    const { mask } = this.session;
+    const table = new Uint8Array(65536);
+    for (const [number, node] of mask?.labels ?? []) table[number] = this.dense(node);
+    return table;
+  }
+
+  /**
+   * What the reader's stroke changed, for the node it belongs to. Voxels of other nodes are put
+   * back, and so is everything when no node may be painted.
+   */
+  takeStroke(node: string | null): Patch | null {
+    const { mask } = this.session;
+    if (!mask) return null;
+    const own = node ? this.dense(node) : -1;
+    const dense = this.denseTable();
+    const empty = new Uint8Array(mask.rows * mask.columns);
+    const patch: Patch = { nodes: node ? [node] : [], slices: [] };
+    let reverted = false;
+    this.planes.forEach((shown, index) => {
+      const truth = mask.plane(index);
+      if (!truth && isEmpty(shown)) return;
+      const before = truth ? Uint8Array.from(truth, (label) => dense[label] ?? 0) : empty;
+      for (let at = 0; at < shown.length; at += 1) {
+        const [was, is] = [before[at] ?? 0, shown[at] ?? 0];
+        if (was === is) continue;
+        if ((was === 0 || was === own) && (is === 0 || is === own)) continue;
+        shown[at] = was;
+        reverted = true;
+      }
+      const change = diffPlane(before, shown, mask.columns, (value) => (value === own ? 1 : 0));
+      if (change) patch.slices.push({ index, ...change });
+    });
+    if (reverted) this.tell();
+    return patch.slices.length ? patch : null;
+  }
+
+  shownAt(slice: number, row: number, column: number): number {
+    return this.planes[slice]?.[row * (this.session.mask?.columns ?? 0) + column] ?? 0;
+  }
+
+  /** Colours follow decisions; a viewport is redrawn once, and only if something differs. */
+  colour(): void {
+    const rejected = new Set(
+      this.session.nodes.filter(({ decision }) => decision === "rejected").map(({ uuid }) => uuid),
+    );
+    const looks = [...this.denseOf].map(([node, index]) => {
+      const gone = rejected.has(node);
+      const label = this.session.mask?.numberOf(node) ?? this.session.mask?.nextLabel ?? index;
+      const colour = [...shownColour(label, gone), gone ? REJECTED_ALPHA : 255];
+      return { index, colour, visible: !(gone && this.hideRejected) };
+    });
+    const signature = JSON.stringify(looks);
+    for (const viewportId of this.shownIn) {
+      if (this.painted.get(viewportId) === signature) continue;
+      this.painted.set(viewportId, signature);
+      for (const look of looks) setLook(viewportId, look);
+      cornerstoneTools().segmentation.triggerSegmentationEvents.triggerSegmentationRepresentationModified(
+        viewportId,
+        SEGMENTATION,
+        "Labelmap",
+      );
+    }
+  }
+}
+
+/** Written in place: the host's own setters redraw the viewport for every single segment. */
+function setLook(
+  viewportId: string,
+  { index, colour, visible }: { index: number; colour: number[]; visible: boolean },
+): void {
+  const { config, state } = cornerstoneTools().segmentation;
+  const shown = config.color.getSegmentIndexColor(viewportId, SEGMENTATION, index);
+  shown?.splice(0, colour.length, ...colour);
+  const [representation] = state.getSegmentationRepresentations(viewportId, {
+    segmentationId: SEGMENTATION,
+  });
+  const segment = representation?.segments[index];
+  if (segment) segment.visible = visible;
+}
+
+function segment(segmentIndex: number): Segment {
+  const label = `Node ${segmentIndex}`;
+  return { segmentIndex, label, active: segmentIndex === 1, locked: false, cachedStats: {} };
+}
+
+function isEmpty(plane: Uint8Array): boolean {
+  const whole = plane.byteOffset % 8 === 0 ? plane.length >> 3 : 0;
+  const words = new BigUint64Array(plane.buffer, whole ? plane.byteOffset : 0, whole);
+  for (let at = 0; at < whole; at += 1) if (words[at] !== 0n) return false;
+  for (let at = whole * 8; at < plane.length; at += 1) if (plane[at] !== 0) return false;
+  return true;
+}

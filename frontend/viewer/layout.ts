@@ -1,0 +1,81 @@
+// The hanging protocol of a reading: axial soft tissue large, coronal and sagittal beside it.
+
+export const PROTOCOL = "concord-reading";
+export const TOOL_GROUP = "concord";
+export const AXIAL = "concord-axial";
+export const CORONAL = "concord-coronal";
+export const SAGITTAL = "concord-sagittal";
+export const VIEWPORTS = [AXIAL, CORONAL, SAGITTAL] as const;
+
+const syncGroups = [
+  {
+    type: "voi",
+    id: "concord-window",
+    source: true,
+    target: true,
+    options: { syncColormap: true },
+  },
+];
+
+function viewport(viewportId: string, orientation: string) {
+  return {
+    viewportOptions: {
+      viewportId,
+      toolGroupId: TOOL_GROUP,
+      viewportType: "volume",
+      orientation,
+      initialImageOptions: { preset: "middle" },
+      syncGroups,
+    },
+    displaySets: [{ id: "images", options: { voi: { windowWidth: 350, windowCenter: 60 } } }],
+  };
+}
+
+export const readingProtocol = {
+  id: PROTOCOL,
+  name: "Reading",
+  locked: true,
+  hasUpdatedPriorsInformation: false,
+  createdDate: "2026-01-01T00:00:00.000Z",
+  modifiedDate: "2026-01-01T00:00:00.000Z",
+  availableTo: {},
+  editableBy: {},
+  numberOfPriorsReferenced: 0,
+  protocolMatchingRules: [],
+  imageLoadStrategy: "nth",
+  toolGroupIds: [TOOL_GROUP],
+  displaySetSelectors: {
+    images: {
+      seriesMatchingRules: [
+        {
+          weight: 1,
+          attribute: "isReconstructable",
+          constraint: { equals: { value: true } },
+          required: true,
+        },
+      ],
+    },
+  },
+  stages: [
+    {
+      name: "Three planes",
+      viewportStructure: {
+        layoutType: "grid",
+        properties: {
+          rows: 2,
+          columns: 2,
+          layoutOptions: [
+            { x: 0, y: 0, width: 0.64, height: 1 },
+            { x: 0.64, y: 0, width: 0.36, height: 0.5 },
+            { x: 0.64, y: 0.5, width: 0.36, height: 0.5 },
+          ],
+        },
+      },
+      viewports: [
+        viewport(AXIAL, "axial"),
+        viewport(CORONAL, "coronal"),
+        viewport(SAGITTAL, "sagittal"),
+      ],
+    },
+  ],
+};

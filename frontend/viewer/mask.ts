@@ -1,0 +1,121 @@
+// The reading's mask in the browser: label numbers per slice and the manifest that names it.
+// It moves forward exactly as the server does, so that the next head is known before it is sent.
+
+import type { ManifestRecord } from "./contract";
+import { manifestHash, sliceHash } from "./manifest";
+import type { PackedMask } from "./packed";
+import { eachVoxel, inversePatch, type Patch } from "./patch";
+
+export class Mask {
+  readonly slices: number;
+  readonly rows: number;
+  readonly columns: number;
+  head: string;
+  private readonly planes: Map<number, Uint16Array>;
+  private readonly hashes: Map<number, string>;
+  private readonly nodes: Map<number, string>;
+  private readonly numbers: Map<string, number>;
+
+  /** Throws when the voxels are not the ones the manifest names. */
+  constructor(
+    shape: readonly [number, number, number],
+    private readonly manifest: ManifestRecord,
+    packed: PackedMask | null,
+  ) {
+    [this.slices, this.rows, this.columns] = shape;
+    this.planes = new Map(packed?.slices);
+    this.hashes = new Map(manifest.slices);
+    this.nodes = new Map(manifest.labels);
+    this.numbers = new Map(manifest.labels.map(([number, node]) => [node, number]));
+    this.head = manifestHash(manifest);
+    for (const index of this.hashes.keys()) {
+      if (!this.planes.has(index)) throw new Error(`Slice ${index} of the mask is missing.`);
+    }
+  }
+
+  plane(index: number): Uint16Array | undefined {
+    return this.planes.get(index);
+  }
+
+  get filledSlices(): number[] {
+    return [...this.planes.keys()].sort((a, b) => a - b);
+  }
+
+  get labels(): [number, string][] {
+    return [...this.nodes].sort((a, b) => a[0] - b[0]);
+  }
+
+  nodeOf(number: number): string | null {
+    return this.nodes.get(number) ?? null;
+  }
+
+  numberOf(node: string): number | undefined {
+    return this.numbers.get(node);
+  }
+
+  /** One more than any node ever had: numbers are never used twice. */
+  get nextLabel(): number {
+    return Math.max(0, ...this.nodes.keys()) + 1;
+  }
+
+  labelAt(index: number, row: number, column: number): number {
+    return this.planes.get(index)?.[row * this.columns + column] ?? 0;
+  }
+
+  inverseOf(patch: Patch): Patch {
+    return inversePatch(patch, this.columns, (index, at) =>
+      this.nodeOf(this.planes.get(index)?.[at] ?? 0),
+    );
+  }
+
+  /** Moves the head; returns the slices whose voxels changed. */
+  apply(patch: Patch): number[] {
+    for (const node of patch.nodes) {
+      if (this.numbers.has(node)) continue;
+      const number = this.nextLabel;
+      this.nodes.set(number, node);
+      this.numbers.set(node, number);
+    }
+    const values = [0, ...patch.nodes.map((node) => this.numbers.get(node) ?? 0)];
+    const touched: number[] = [];
+    for (const part of patch.slices) {
+      const plane = new Uint16Array(
+        this.planes.get(part.index) ?? new Uint16Array(this.rows * this.columns),
+      );
+      let changed = false;
+      eachVoxel(part, this.columns, (at, value) => {
+        const label = values[value] ?? 0;
+        if (plane[at] === label) return;
+        plane[at] = label;
+        changed = true;
+      });
+      if (changed) {
+        touched.push(part.index);
+        this.keep(part.index, plane);
+      }
+    }
+    this.advance();
+    return touched;
+  }
+
+  /** A change without voxels makes a new version too. */
+  advance(): void {
+    this.head = manifestHash({
+      geometry: this.manifest.geometry,
+      labels: this.labels,
+      parents: [this.head],
+      slices: [...this.hashes],
+      version: this.manifest.version,
+    });
+  }
+
+  private keep(index: number, plane: Uint16Array): void {
+    if (plane.some((label) => label !== 0)) {
+      this.planes.set(index, plane);
+      this.hashes.set(index, sliceHash(plane));
+    } else {
+      this.planes.delete(index);
+      this.hashes.delete(index);
+    }
+  }
+}

@@ -1,0 +1,36 @@
+// Reads the binary container a mask travels in (see backend/imaging/masks.py, pack_mask).
+
+export interface PackedMask {
+  geometry: string;
+  /** Slices, rows, columns. */
+  shape: [number, number, number];
+  labels: [number, string][];
+  slices: Map<number, Uint16Array>;
+}
+
+interface Header {
+  geometry: string;
+  shape: [number, number, number];
+  labels: [number, string][];
+  slices: { index: number; sha256: string }[];
+}
+
+/** Throws when the bytes are cut off or of another size than their header says. */
+export function unpackMask(data: ArrayBuffer): PackedMask {
+  if (data.byteLength < 4) throw new Error("The mask is shorter than its header length.");
+  const length = new DataView(data).getUint32(0, true);
+  if (length > data.byteLength - 4) throw new Error("The mask's header is cut off.");
+  const text = new TextDecoder("ascii").decode(new Uint8Array(data, 4, length));
+  const header = JSON.parse(text) as Header;
+  const [, rows, columns] = header.shape;
+  const size = rows * columns;
+  if (data.byteLength !== 4 + length + 2 * size * header.slices.length) {
+    throw new Error("The mask has other than the bytes its header names.");
+  }
+  const slices = new Map<number, Uint16Array>();
+  header.slices.forEach(({ index }, place) => {
+    const begin = 4 + length + 2 * size * place;
+    slices.set(index, new Uint16Array(data.slice(begin, begin + 2 * size)));
+  });
+  return { geometry: header.geometry, shape: header.shape, labels: header.labels, slices };
+}

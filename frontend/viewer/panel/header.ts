@@ -1,0 +1,74 @@
+// The head of the panel: which case, whether it is saved, what the AI does.
+
+import type { AiStatus } from "../contract";
+import { text } from "../html";
+import type { Session } from "../session";
+import { STAGES, saveWords } from "../words";
+
+export function headerHtml(session: Session): string {
+  const { detail } = session;
+  const title = detail
+    ? `<h2 data-testid="case-label">${text(detail.case.label)}</h2>
+       <span class="chip" title="${text(detail.case.protocol.name)}">${text(detail.slot)} · ${text(detail.case.protocol.code)}</span>`
+    : "<h2>Reading</h2>";
+  return `<div class="title">${title}
+      <button class="help" data-act="help" data-testid="help" title="Keys (?)" aria-label="Keys">?</button>
+    </div>
+    ${saveHtml(session)}
+    ${detail ? excludedHtml(detail.case.excluded) + aiHtml(detail.ai) : ""}
+    ${barsHtml(session)}`;
+}
+
+function saveHtml(session: Session): string {
+  const state = session.closed && session.detail ? "saved" : session.saveState;
+  const words = saveWords(state, session.outbox.waiting.length);
+  const next = encodeURIComponent(location.pathname + location.search);
+  const signIn =
+    state === "signed_out"
+      ? ` · <a href="/sign-in/?next=${next}" target="_blank" rel="opener" data-testid="sign-in">Sign in again</a>`
+      : "";
+  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}${signIn}</span></div>`;
+}
+
+function excludedHtml(sentences: string[]): string {
+  if (!sentences.length) return "";
+  return `<p class="fine excluded">Excluded from cohorts: ${sentences.map(text).join(" ")}</p>`;
+}
+
+function aiHtml(ai: AiStatus): string {
+  const model = ai.model ? `${text(ai.model.name)} ${text(ai.model.version)}` : "";
+  const notice = ai.model?.notice ? `<p class="fine">${model} · ${text(ai.model.notice)}</p>` : "";
+  if (ai.state === "queued" || ai.state === "running") {
+    const percent = Math.round(100 * ai.progress);
+    const stage = ai.state === "queued" ? STAGES.queued : (STAGES[ai.stage] ?? ai.stage);
+    return `<div class="run" data-testid="ai-progress" data-progress="${ai.progress}">
+        <div class="words"><span>AI · ${text(stage)}</span><span>${percent} %</span></div>
+        <div class="track"><i style="width:${percent}%"></i></div>
+      </div>${notice}`;
+  }
+  if (ai.state === "failed") {
+    return `<p class="bar" data-testid="ai-failed">The AI could not read this case. ${text(ai.message)} You can read it without: press N to add nodes.</p>`;
+  }
+  if (ai.state === "none") {
+    return `<p class="fine" data-testid="ai-none">No AI proposals in this reading. Press N to add nodes.</p>`;
+  }
+  return notice;
+}
+
+function barsHtml(session: Session): string {
+  const bars: string[] = [];
+  if (session.setAside.length > 0) {
+    bars.push(`<div class="bar" data-testid="conflict">${text(session.notice)}
+      <div class="choices">
+        <button data-act="applyAgain" data-testid="apply-again">Apply mine again</button>
+        <button data-act="discardAside" data-testid="discard-mine">Discard mine</button>
+      </div></div>`);
+  } else if (session.saveState === "read_only") {
+    const who = session.holder ? `${text(session.holder)} writes` : "Another tab writes";
+    bars.push(`<div class="bar" data-testid="read-only">${who} this reading elsewhere. Here it is read only.
+      <div class="choices"><button data-act="continueHere" data-testid="continue-here">Continue here</button></div></div>`);
+  } else if (session.notice) {
+    bars.push(`<div class="bar" data-testid="notice">${text(session.notice)}</div>`);
+  }
+  return bars.join("");
+}

@@ -1,0 +1,224 @@
+// The panel on the right: a web component in its own shadow root, so that the host's styles
+// leave its form alone.
+
+import { isDecided } from "../commands";
+import type { ImpressionValue } from "../contract";
+import { write } from "../html";
+import type { ShownNode } from "../projection";
+import type { Room } from "../room";
+import { watchRoom } from "../stage";
+import { footerHtml } from "./footer";
+import { headerHtml } from "./header";
+import { type RowContext, rowHtml } from "./rows";
+import { helpHtml, submitHtml } from "./sheets";
+import { panelSheet } from "./styles";
+
+const FRAME = `<div class="panel" data-testid="concord-panel">
+  <header></header>
+  <div class="counts"></div>
+  <div class="empty" hidden></div>
+  <div class="list" role="list" data-testid="node-list"></div>
+  <footer></footer>
+  <div class="sheet" data-sheet="submit" hidden></div>
+  <div class="sheet" data-sheet="help" data-testid="help-sheet" hidden></div>
+</div>`;
+
+export class PanelElement extends HTMLElement {
+  private readonly root = this.attachShadow({ mode: "open" });
+  private room: Room | null = null;
+  private readonly ends: (() => void)[] = [];
+  private readonly rows = new Map<string, HTMLElement>();
+  private onlyUndecided = false;
+  private scheduled = false;
+  private inView: string | null = null;
+
+  connectedCallback(): void {
+    this.root.adoptedStyleSheets = [panelSheet];
+    this.root.innerHTML = FRAME;
+    this.rows.clear();
+    this.root.addEventListener("click", this.clicked);
+    this.root.addEventListener("change", this.slid);
+    this.root.addEventListener("submit", this.signed);
+    this.ends.push(watchRoom((room) => this.enter(room)));
+  }
+
+  disconnectedCallback(): void {
+    for (const end of this.ends.splice(0)) end();
+  }
+
+  private enter(room: Room | null): void {
+    this.room = room;
+    for (const target of room ? [room.session, room.commands] : []) {
+      target.addEventListener("change", this.schedule);
+      this.ends.push(() => target.removeEventListener("change", this.schedule));
+    }
+    this.schedule();
+  }
+
+  private readonly schedule = () => {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      this.render();
+    });
+  };
+
+  private find(selector: string): HTMLElement | null {
+    return this.root.querySelector<HTMLElement>(selector);
+  }
+
+  private render(): void {
+    const { room } = this;
+    if (!room) return;
+    const { session, commands } = room;
+    const { nodes } = session;
+    write(this.find("header"), headerHtml(session));
+    write(this.find(".counts"), this.countsHtml(nodes));
+    this.renderRows(nodes, {
+      selected: session.selected,
+      rejecting: commands.rejecting,
+      writable: session.writable,
+      reasons: session.detail?.case.protocol.reject_reasons ?? [],
+    });
+    write(this.find("footer"), footerHtml(session));
+    const help = this.find('[data-sheet="help"]');
+    if (help) help.hidden = !commands.helpOpen;
+    if (commands.helpOpen) write(help, helpHtml());
+  }
+
+  private countsHtml(nodes: ShownNode[]): string {
+    const decided = nodes.filter(isDecided).length;
+    const share = nodes.length ? (100 * decided) / nodes.length : 0;
+    const hidden = this.room?.labelmap.hideRejected ?? false;
+    return `<span data-testid="counts"><b>${decided}</b> / ${nodes.length} decided</span>
+      <span class="track"><i style="width:${share}%"></i></span>
+      <button class="toggle" data-act="filter" data-testid="filter" aria-pressed="${this.onlyUndecided}">Undecided</button>
+      <button class="toggle" data-act="hideRejected" data-testid="hide-rejected" aria-pressed="${hidden}" title="Hide rejected nodes (H)">Hide ✕</button>`;
+  }
+
+  private renderRows(nodes: ShownNode[], context: RowContext): void {
+    const list = this.find(".list");
+    if (!list) return;
+    const draft = this.room?.session.draft;
+    const shown = nodes.filter(
+      (node) => !this.onlyUndecided || !isDecided(node) || node.uuid === context.selected,
+    );
+    for (const [uuid, row] of this.rows) {
+      if (shown.some((node) => node.uuid === uuid)) continue;
+      row.remove();
+      this.rows.delete(uuid);
+    }
+    const emptyWords = draft ? "" : this.emptyWords(nodes, shown);
+    const empty = this.find(".empty");
+    if (empty) {
+      empty.hidden = !emptyWords && !draft;
+      empty.textContent = draft ? "New node: paint its first voxels." : emptyWords;
+    }
+    shown.forEach((node, place) => {
+      const row = this.rowFor(node, context);
+      if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null);
+    });
+    if (this.inView !== context.selected) {
+      this.inView = context.selected;
+      this.rows.get(context.selected ?? "")?.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  private emptyWords(nodes: ShownNode[], shown: ShownNode[]): string {
+    if (shown.length) return "";
+    if (nodes.length) return "Every node is decided.";
+    const state = this.room?.session.detail?.ai.state;
+    if (!state) return "";
+    if (state === "queued" || state === "running") {
+      return "The AI is still reading. Its nodes appear here by themselves; you can begin now.";
+    }
+    return "No nodes yet. Press N and paint the first one.";
+  }
+
+  private rowFor(node: ShownNode, context: RowContext): HTMLElement {
+    let row = this.rows.get(node.uuid);
+    if (!row) {
+      row = document.createElement("div");
+      row.className = "row";
+      row.setAttribute("role", "listitem");
+      row.dataset.testid = "node-row";
+      row.dataset.node = node.uuid;
+      this.rows.set(node.uuid, row);
+    }
+    row.dataset.decision = node.decision;
+    row.dataset.number = String(node.number);
+    row.dataset.stale = String(node.stale);
+    row.setAttribute("aria-current", String(node.uuid === context.selected));
+    write(row, rowHtml(node, context));
+    return row;
+  }
+
+  private readonly clicked = (event: Event) => {
+    const target = event.target as Element;
+    const button = target.closest<HTMLElement>("[data-act]");
+    const row = target.closest<HTMLElement>(".row");
+    const node = button?.dataset.node ?? row?.dataset.node ?? null;
+    if (button) this.act(button.dataset.act ?? "", node, button.dataset.value ?? "");
+    else if (node && !target.closest(".more")) this.room?.commands.goTo(node);
+    if (button && !button.closest("form")) button.blur();
+  };
+
+  private act(action: string, node: string | null, value: string): void {
+    const { room } = this;
+    if (!room) return;
+    const { commands, session } = room;
+    const acts: Record<string, () => void> = {
+      accept: () => commands.accept(node),
+      askReason: () => node && commands.askReason(node),
+      reason: () => node && commands.reject(node, value),
+      impression: () => commands.label(value as ImpressionValue, node),
+      doubt: () => commands.doubt(node),
+      goTo: () => commands.goTo(node),
+      continueHere: () => void session.continueHere(),
+      applyAgain: () => void session.applyAgain(),
+      discardAside: () => void session.discardAside(),
+      openSubmit: () => this.showSubmit(true),
+      closeSubmit: () => this.showSubmit(false),
+      filter: () => {
+        this.onlyUndecided = !this.onlyUndecided;
+        this.schedule();
+      },
+    };
+    const act = acts[action];
+    if (act) act();
+    else commands.run(action);
+  }
+
+  private readonly slid = (event: Event) => {
+    const input = event.target as HTMLInputElement;
+    const node = input.closest<HTMLElement>(".row")?.dataset.node;
+    if (node && input.dataset.act === "confidence") {
+      this.room?.commands.confidence(node, Number(input.value));
+    }
+  };
+
+  private showSubmit(open: boolean): void {
+    const sheet = this.find('[data-sheet="submit"]');
+    if (!sheet || !this.room) return;
+    sheet.hidden = !open;
+    sheet.innerHTML = open ? submitHtml(this.room.session) : "";
+    if (open) sheet.querySelector("input")?.focus();
+  }
+
+  private readonly signed = async (event: Event) => {
+    event.preventDefault();
+    const form = event.target as HTMLFormElement;
+    const password = String(new FormData(form).get("password") ?? "");
+    const button = form.querySelector<HTMLButtonElement>("[type=submit]");
+    const wrong = form.querySelector(".wrong");
+    if (button) button.disabled = true;
+    try {
+      await this.room?.session.submit(password);
+      this.showSubmit(false);
+    } catch (error) {
+      if (wrong) wrong.textContent = error instanceof Error ? error.message : String(error);
+      if (button) button.disabled = false;
+    }
+  };
+}

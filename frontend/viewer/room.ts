@@ -1,0 +1,224 @@
+// The reading room: one reading, its images, mask, tools, keys and news, brought together when
+// the viewer opens a reading and taken apart when it leaves.
+
+import { ReadingApi } from "./api";
+import { Commands } from "./commands";
+import type { Plane, Resume } from "./contract";
+import { Geometry } from "./geometry";
+import { newId } from "./ids";
+import { listenToKeys } from "./keys";
+import { Labelmap } from "./labelmap";
+import { VIEWPORTS } from "./layout";
+import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohif";
+import { Seen } from "./seen";
+import { Session } from "./session";
+import { openShelf } from "./shelf";
+import { NewsSocket } from "./socket";
+import { Tools } from "./tools";
+import { Views, WINDOWS, type WindowName } from "./views";
+
+/** A neck in the axial view, in millimetres from the middle to the edge. */
+const FIRST_ZOOM_MM = 110;
+
+export class Room {
+  readonly session: Session;
+  readonly views: Views;
+  readonly tools: Tools;
+  readonly labelmap: Labelmap;
+  readonly commands: Commands;
+  readonly seen: Seen;
+  private socket: NewsSocket | null = null;
+  private preparing: Promise<void> | null = null;
+  private ready = false;
+  private closed = false;
+  private readonly undo: (() => void)[] = [];
+
+  private constructor(
+    private readonly host: Host,
+    private readonly api: ReadingApi,
+    session: Session,
+  ) {
+    this.session = session;
+    this.views = new Views(host);
+    this.tools = new Tools(host);
+    this.labelmap = new Labelmap(host, session);
+    this.commands = new Commands(session, this.views, this.labelmap, this.tools);
+    this.seen = new Seen(
+      (body, leaving) => this.reportSeen(body, leaving),
+      () => ({
+        node: session.selected,
+        window: this.views.window,
+        ...(this.views.focus ? { focus: this.views.focus } : {}),
+      }),
+    );
+  }
+
+  static async open(host: Host, reading: string): Promise<Room> {
+    const api = new ReadingApi(reading);
+    const shelf = await openShelf(`${window.concord?.user ?? ""}/${reading}`);
+    return new Room(host, api, new Session(api, shelf, clientId()));
+  }
+
+  /** Images, mask and tools are all there. */
+  get isReady(): boolean {
+    return this.ready;
+  }
+
+  async start(): Promise<void> {
+    const { cornerstoneViewportService: viewports } = this.host.servicesManager.services;
+    const changed = viewports.EVENTS.VIEWPORT_DATA_CHANGED ?? "";
+    const subscription = viewports.subscribe(changed, () => this.prepare());
+    this.undo.push(
+      () => subscription.unsubscribe(),
+      listenToKeys(
+        (action) => this.commands.run(action),
+        (digit) => this.commands.digit(digit),
+      ),
+    );
+    this.on(this.session, "voxels", (event) =>
+      this.labelmap.repaint((event as CustomEvent<number[] | null>).detail),
+    );
+    this.on(this.session, "change", () => this.labelmap.colour());
+    this.on(this.session, "select", () => this.labelmap.activate(this.session.selected));
+    this.on(this.views, "moved", (event) => {
+      const { plane, slice } = (event as CustomEvent<{ plane: Plane; slice: number }>).detail;
+      if (this.ready) this.seen.visit(plane, slice);
+    });
+    this.on(window, "focus", () => this.session.outbox.start());
+    this.on(window, "online", () => this.session.outbox.start());
+    await this.session.open();
+    if (this.closed) return;
+    this.hearNews();
+    this.prepare();
+  }
+
+  stop(): void {
+    this.closed = true;
+    for (const undo of this.undo) undo();
+    this.socket?.close();
+    if (this.ready) this.seen.stop();
+  }
+
+  private on(target: EventTarget, type: string, listener: (event: Event) => void): void {
+    target.addEventListener(type, listener);
+    this.undo.push(() => target.removeEventListener(type, listener));
+  }
+
+  private hearNews(): void {
+    const { detail } = this.session;
+    if (!detail) return;
+    const since = { [`reading:${detail.id}`]: detail.news_seq };
+    this.socket = new NewsSocket(`/ws/readings/${detail.id}`, since, (news) =>
+      this.session.hear(news),
+    );
+    this.socket.open();
+  }
+
+  /** Once the truth and the three planes are both there: the mask goes on screen. */
+  private prepare(): void {
+    if (this.closed || !this.session.detail || !this.views.ready || !this.images) return;
+    this.preparing ??= this.mount().catch((error: unknown) => {
+      this.preparing = null;
+      this.session.notice = String(error instanceof Error ? error.message : error);
+      this.session.changed();
+      console.error(error);
+    });
+    void this.preparing.then(async () => {
+      for (const id of VIEWPORTS) {
+        await this.labelmap.show(id);
+        this.views.attach(id);
+      }
+    });
+  }
+
+  private async reportSeen(body: object, leaving: boolean): Promise<void> {
+    const { session } = this;
+    if (session.closed) return;
+    if (!session.writable) throw new Error("Only the writer reports what was seen.");
+    await this.api.seen(body, leaving);
+    const waits = session.checks.some(({ code, ok }) => !ok && code.startsWith("PLANE"));
+    if (waits && !leaving) await session.recheck();
+  }
+
+  private get images(): DisplaySet | undefined {
+    const series = this.session.detail?.series_uid;
+    return this.host.servicesManager.services.displaySetService
+      .getActiveDisplaySets()
+      .find((set) => set.SeriesInstanceUID === series && set.imageIds?.length);
+  }
+
+  private async mount(): Promise<void> {
+    const { session, views, images } = this;
+    const { detail } = session;
+    if (!detail || !images) return;
+    views.geometry = new Geometry(detail.grid, images);
+    await this.labelmap.create(images);
+    for (const id of VIEWPORTS) {
+      await this.labelmap.show(id);
+      views.attach(id);
+    }
+    this.hearStrokes();
+    this.ready = true;
+    this.seen.start(detail.seen);
+    this.restore();
+  }
+
+  /** Slice, node and window as they were left; else the first undecided node. */
+  private restore(): void {
+    const resume: Resume = this.session.detail?.resume ?? {};
+    const window = (resume.window ?? "soft") as WindowName;
+    this.views.show(window in WINDOWS ? window : "soft");
+    this.views.zoom(FIRST_ZOOM_MM);
+    const node = this.session.node(resume.node ?? null);
+    if (node) this.session.select(node.uuid);
+    if (resume.focus) this.views.centre(resume.focus);
+    else if (node) this.commands.goTo(node.uuid);
+    else this.commands.run("nextUndecided");
+    for (const plane of ["axial", "coronal", "sagittal"] as const) {
+      const slice = this.views.slice(plane);
+      if (slice !== null) this.seen.visit(plane, slice);
+    }
+  }
+
+  /** A stroke ends when the hand lifts; what it changed becomes one change. */
+  private hearStrokes(): void {
+    let dirty = false;
+    let pressed = false;
+    const take = () => {
+      if (!dirty || pressed) return;
+      dirty = false;
+      this.takeStroke();
+    };
+    const modified = cornerstoneTools().Enums.Events.SEGMENTATION_DATA_MODIFIED ?? "";
+    this.on(cornerstone().eventTarget, modified, () => {
+      if (this.labelmap.busy) return;
+      dirty = true;
+      if (!pressed) setTimeout(take);
+    });
+    this.on(window, "pointerdown", () => {
+      pressed = true;
+    });
+    for (const lifted of ["pointerup", "pointercancel", "mouseup"]) {
+      this.on(window, lifted, () => {
+        pressed = false;
+        setTimeout(take);
+      });
+    }
+  }
+
+  private takeStroke(): void {
+    const { session, labelmap } = this;
+    const owner = session.writable ? session.selected : null;
+    const patch = labelmap.takeStroke(owner);
+    if (!patch) return;
+    if (!session.paint(patch)) labelmap.repaint(patch.slices.map(({ index }) => index));
+  }
+}
+
+/** One per tab, so that a reload keeps the lease and a second tab does not share it. */
+function clientId(): string {
+  const known = sessionStorage.getItem("concord-client");
+  const id = known ?? newId();
+  sessionStorage.setItem("concord-client", id);
+  return id;
+}

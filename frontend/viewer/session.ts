@@ -1,0 +1,418 @@
+// One reading, open in one tab: the truth from the server, the changes made here, and who writes.
+// Knows nothing of pixels on screen; it announces "change" (anything shown), "voxels" (slices to
+// repaint) and "select".
+
+import { ApiError, type ReadingApi } from "./api";
+import type { Body, Change, ChangeBody, Check, NodeRecord, ReadingDetail } from "./contract";
+import { newId } from "./ids";
+import { Mask } from "./mask";
+import { type Courier, type Entry, Outbox, type OutboxState, type Shelf } from "./outbox";
+import type { Patch } from "./patch";
+import { inReadingOrder, inverseOf, project, type ShownNode } from "./projection";
+import type { News } from "./socket";
+
+export type SaveState = OutboxState | "conflict" | "read_only" | "loading";
+
+interface Step {
+  id: string;
+  inverse: Body;
+  original: Body;
+}
+
+export class Session extends EventTarget implements Courier {
+  detail: ReadingDetail | null = null;
+  mask: Mask | null = null;
+  checks: Check[] = [];
+  selected: string | null = null;
+  /** A node begun with "N" and not drawn yet. */
+  draft: string | null = null;
+  /** Changes the truth has moved away from, kept until the reader decides. */
+  setAside: Entry[] = [];
+  /** One sentence for the reader about what just happened. */
+  notice = "";
+  holder: string | null = null;
+  readonly outbox: Outbox;
+  private lease: string | null = null;
+  private serverCanSubmit = false;
+  private confirmed = new Map<string, NodeRecord>();
+  private readonly heads = new Set<string>();
+  private undone: Step[] = [];
+  private done: Step[] = [];
+  private syncing: Promise<void> | null = null;
+
+  constructor(
+    private readonly api: ReadingApi,
+    private readonly shelf: Shelf,
+    private readonly client: string,
+  ) {
+    super();
+    this.outbox = new Outbox(shelf, this);
+  }
+
+  // Opening and keeping up
+
+  async open(): Promise<void> {
+    await this.sync();
+    if (this.detail && !this.closed) await this.takeLease(false);
+    this.outbox.start();
+    if (this.detail?.state === "assigned" && this.lease) await this.recheck();
+    this.changed();
+  }
+
+  /** Takes the server's truth again and lays what still waits over it. */
+  sync(): Promise<void> {
+    this.syncing ??= this.refresh().finally(() => {
+      this.syncing = null;
+    });
+    return this.syncing;
+  }
+
+  private async refresh(): Promise<void> {
+    const detail = await this.api.detail();
+    const filled = detail.manifest.slices.length > 0;
+    const packed = filled ? await this.api.volume(detail.head) : null;
+    const mask = new Mask(detail.grid.shape, detail.manifest, packed);
+    await this.dropAccepted(detail.head);
+    this.detail = detail;
+    this.mask = mask;
+    this.checks = detail.checks;
+    this.serverCanSubmit = detail.can_submit;
+    this.confirmed = new Map(detail.nodes.map((node) => [node.uuid, node]));
+    this.heads.add(mask.head);
+    this.replay();
+    if (mask.head !== detail.head && this.outbox.waiting.length === 0) {
+      this.notice = "This mask's fingerprint differs from the server's. Reload the page.";
+      this.outbox.stop();
+    }
+    this.repaint(null);
+  }
+
+  /** Entries up to the server's head arrived, though we never heard so. */
+  private async dropAccepted(head: string): Promise<void> {
+    const aside = this.setAside.length > 0;
+    const entries = aside ? this.setAside : await this.outbox.restore();
+    const accepted = entries.map((entry) => entry.head).lastIndexOf(head) + 1;
+    await this.outbox.forget(entries.slice(0, accepted).map(({ change }) => change.id));
+    if (aside) this.setAside = entries.slice(accepted);
+  }
+
+  private replay(): void {
+    const entries = [...this.outbox.waiting];
+    if (entries.length === 0) return;
+    if (entries[0]?.change.base !== this.mask?.head) {
+      this.setAside = this.outbox.takeAll();
+      this.notice = `This reading moved on elsewhere. ${this.setAside.length} changes made here are kept aside.`;
+      return;
+    }
+    for (const { change } of entries) this.move(bodyOf(change));
+  }
+
+  hear(news: News): void {
+    const { detail } = this;
+    if (!detail) return;
+    const { payload } = news;
+    if (news.type === "run.progress") {
+      detail.ai.state = detail.ai.state === "ready" ? "ready" : "running";
+      detail.ai.progress = Number(payload.progress ?? detail.ai.progress);
+      detail.ai.stage = String(payload.stage ?? detail.ai.stage);
+      if (payload.state === "failed" || payload.stage === "failed") void this.sync();
+      this.changed();
+    } else if (news.type === "mask_ready" || news.type.startsWith("run.")) {
+      if (news.type !== "run.metrics") void this.catchUp();
+    } else if (news.type === "change.applied") {
+      if (!this.heads.has(String(payload.head))) void this.catchUp();
+    } else if (news.type === "lease.taken" && payload.client !== this.client) {
+      void this.checkLease();
+    }
+  }
+
+  /** Follows the server while nothing of ours is on its way. */
+  private async catchUp(): Promise<void> {
+    if (this.outbox.waiting.length > 0 || this.setAside.length > 0) return;
+    try {
+      await this.sync();
+    } catch (error) {
+      console.warn("could not catch up", error);
+    }
+  }
+
+  /** Asks which checks are met now; planes are seen without any change being made. */
+  async recheck(): Promise<void> {
+    const { state, checks, can_submit } = await this.api.detail();
+    if (!this.detail || this.outbox.waiting.length > 0) return;
+    this.detail.state = state;
+    this.checks = checks;
+    this.serverCanSubmit = can_submit;
+    this.changed();
+  }
+
+  // The one writer
+
+  get closed(): boolean {
+    return !["assigned", "open"].includes(this.detail?.state ?? "");
+  }
+
+  get writable(): boolean {
+    return Boolean(this.lease) && !this.closed && this.setAside.length === 0;
+  }
+
+  private async takeLease(takeOver: boolean): Promise<void> {
+    try {
+      this.lease = (await this.api.lease(this.client, takeOver)).lease;
+      this.holder = null;
+    } catch (error) {
+      this.lease = null;
+      if (!(error instanceof ApiError)) throw error;
+      this.holder = error.refusal.holder ?? null;
+      if (error.code !== "LEASE_HELD") this.notice = error.message;
+    }
+    this.changed();
+  }
+
+  async continueHere(): Promise<void> {
+    await this.takeLease(true);
+    await this.sync();
+    if (this.lease && this.setAside.length === 0) this.outbox.resume();
+    this.changed();
+  }
+
+  private async checkLease(): Promise<void> {
+    const { lease } = await this.api.detail();
+    if (lease.id === this.lease) return;
+    this.lease = null;
+    this.holder = lease.holder;
+    this.outbox.stop();
+  }
+
+  // What the panel shows
+
+  get nodes(): ShownNode[] {
+    const pending = this.outbox.waiting.map(({ change }) => change);
+    const numberOf = (node: string) => this.mask?.numberOf(node) ?? 0;
+    return inReadingOrder(project(this.confirmed, pending, numberOf).values());
+  }
+
+  node(uuid: string | null): ShownNode | undefined {
+    return uuid ? this.nodes.find((node) => node.uuid === uuid) : undefined;
+  }
+
+  get saveState(): SaveState {
+    if (!this.detail) return "loading";
+    if (this.setAside.length > 0) return "conflict";
+    if (this.outbox.state === "offline" || this.outbox.state === "signed_out") {
+      return this.outbox.state;
+    }
+    if (!this.lease && !this.closed) return "read_only";
+    return this.outbox.state;
+  }
+
+  get canSubmit(): boolean {
+    return this.serverCanSubmit && this.writable && this.saveState === "saved";
+  }
+
+  get undoable(): boolean {
+    return this.writable && this.done.length > 0;
+  }
+
+  select(uuid: string | null): void {
+    this.selected = uuid;
+    this.dispatchEvent(new Event("select"));
+    this.changed();
+  }
+
+  // Changes
+
+  decide(uuid: string, decision: "accepted" | "rejected" | "undecided", reason?: string): void {
+    this.change(uuid, { kind: "decision", node: uuid, decision, ...(reason ? { reason } : {}) });
+  }
+
+  change(uuid: string, body: Exclude<Body, { kind: "voxels" }>): void {
+    const node = this.node(uuid);
+    if (node) this.make(body, inverseOf(body, node));
+  }
+
+  /** A stroke of the brush; false when this tab may not write. */
+  paint(patch: Patch): boolean {
+    if (!this.mask || !this.writable) return false;
+    const inverse = this.voxelBody(this.mask.inverseOf(patch));
+    this.make(this.voxelBody(patch), inverse);
+    if (this.draft && patch.nodes.includes(this.draft)) this.draft = null;
+    return true;
+  }
+
+  /** Begins a node that exists once its first voxel is painted. */
+  begin(): string | null {
+    if (!this.writable) return null;
+    this.draft ??= newId();
+    this.select(this.draft);
+    return this.draft;
+  }
+
+  undo(): void {
+    const step = this.done.pop();
+    if (step) this.revert(step, this.undone);
+  }
+
+  redo(): void {
+    const step = this.undone.pop();
+    if (step) this.revert(step, this.done);
+  }
+
+  private revert(step: Step, opposite: Step[]): void {
+    if (!this.writable) return;
+    const body: ChangeBody = { kind: "undo", undoes: step.id, inverse: step.inverse };
+    const id = this.enqueue(body);
+    if (id) opposite.push({ id, inverse: step.original, original: step.inverse });
+    const node = step.inverse.kind === "voxels" ? step.inverse.nodes[0] : step.inverse.node;
+    if (node && this.node(node)) this.select(node);
+  }
+
+  private make(body: Body, inverse: Body): void {
+    const id = this.enqueue(body);
+    if (!id) return;
+    this.undone = [];
+    this.done.push({ id, inverse, original: body });
+  }
+
+  private enqueue(body: ChangeBody): string | null {
+    if (!this.mask || !this.writable) {
+      this.changed();
+      return null;
+    }
+    const base = this.mask.head;
+    const touched = this.move(body);
+    const change: Change = { id: newId(), base, ...body };
+    this.outbox.add({ change, head: this.mask.head });
+    if (body.kind === "undo" && touched.length) this.repaint(touched);
+    this.changed();
+    return change.id;
+  }
+
+  /** Moves the local mask as the server will. */
+  private move(body: ChangeBody): number[] {
+    if (!this.mask || !this.detail) return [];
+    const effect = body.kind === "undo" ? body.inverse : body;
+    let touched: number[] = [];
+    if (effect.kind === "voxels") {
+      const { sop_uids: sops } = this.detail.grid;
+      const slices = effect.slices.map(({ sop, box, runs }) => ({
+        index: sops.indexOf(sop),
+        box,
+        runs,
+      }));
+      touched = this.mask.apply({ nodes: effect.nodes, slices });
+    } else {
+      this.mask.advance();
+    }
+    this.heads.add(this.mask.head);
+    return touched;
+  }
+
+  private voxelBody(patch: Patch): Body {
+    const sops = this.detail?.grid.sop_uids ?? [];
+    const slices = patch.slices.map(({ index, box, runs }) => ({
+      sop: sops[index] ?? "",
+      box,
+      runs,
+    }));
+    return { kind: "voxels", nodes: patch.nodes, slices };
+  }
+
+  // The courier of the outbox
+
+  async send(changes: Change[]) {
+    if (!this.lease) {
+      throw new ApiError(409, { error: "LEASE_LOST", message: "Another tab writes this reading." });
+    }
+    return (await this.api.changes(this.lease, changes)).results;
+  }
+
+  delivered(
+    results: { nodes: NodeRecord[]; checks: Check[]; can_submit: boolean }[],
+    agreed: boolean,
+  ) {
+    for (const result of results) {
+      for (const node of result.nodes) this.confirmed.set(node.uuid, node);
+      this.checks = result.checks;
+      this.serverCanSubmit = result.can_submit;
+    }
+    if (!agreed) void this.recover("The server's mask differs from the one drawn here.");
+    this.changed();
+  }
+
+  refused(error: ApiError): void {
+    if (error.code === "LEASE_LOST") {
+      this.lease = null;
+      this.holder = error.refusal.holder ?? null;
+      this.changed();
+    } else {
+      void this.recover(error.message);
+    }
+  }
+
+  /** The truth has moved or refuses a change: show it, and keep ours aside. */
+  private async recover(why: string): Promise<void> {
+    this.setAside = [...this.setAside, ...this.outbox.takeAll()];
+    try {
+      await this.sync();
+      this.notice = why;
+      this.done = [];
+      this.undone = [];
+      if (this.setAside.length === 0) this.outbox.resume();
+      this.repaint(null);
+    } catch (error) {
+      this.notice = `${why} Reload the page.`;
+      console.error(error);
+    }
+    this.changed();
+  }
+
+  async applyAgain(): Promise<void> {
+    const entries = this.setAside;
+    await this.sync();
+    this.setAside = [];
+    this.outbox.resume();
+    await this.shelf.remove(entries.map(({ change }) => change.id));
+    for (const { change } of entries) {
+      const body = bodyOf(change);
+      this.enqueue(body.kind === "undo" ? body.inverse : body);
+    }
+    this.notice = "";
+    this.repaint(null);
+  }
+
+  async discardAside(): Promise<void> {
+    await this.shelf.remove(this.setAside.map(({ change }) => change.id));
+    this.setAside = [];
+    this.notice = "";
+    await this.sync();
+    this.outbox.resume();
+    this.changed();
+  }
+
+  async submit(password: string): Promise<void> {
+    if (!this.lease || !this.mask || !this.detail) return;
+    await this.outbox.idle();
+    const { lease } = this;
+    const { head } = this.mask;
+    const answer = await this.api.submit({ lease, head, password, meaning: "authorship" });
+    this.detail.state = answer.state;
+    this.detail.signature = answer.signature;
+    this.lease = null;
+    this.changed();
+  }
+
+  private repaint(slices: number[] | null): void {
+    this.dispatchEvent(new CustomEvent("voxels", { detail: slices }));
+    this.changed();
+  }
+
+  changed(): void {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+function bodyOf(change: Change): ChangeBody {
+  const { id: _id, base: _base, ...body } = change;
+  return body as ChangeBody;
+}

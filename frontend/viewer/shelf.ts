@@ -1,0 +1,100 @@
+// Unsent changes on disk (IndexedDB), one shelf per user and reading.
+
+import type { Entry, Shelf } from "./outbox";
+
+const DATABASE = "concord";
+const STORE = "outbox";
+
+interface Row {
+  owner: string;
+  id: string;
+  entry: Entry;
+}
+
+export async function openShelf(owner: string): Promise<Shelf> {
+  try {
+    return new DiskShelf(await openDatabase(), owner);
+  } catch (error) {
+    console.warn("Unsent changes cannot be kept on this disk.", error);
+    return new MemoryShelf();
+  }
+}
+
+function openDatabase(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(DATABASE, 1);
+    opening.onupgradeneeded = () => {
+      const store = opening.result.createObjectStore(STORE, { autoIncrement: true });
+      store.createIndex("owner", "owner");
+    };
+    opening.onsuccess = () => resolve(opening.result);
+    opening.onerror = () => reject(opening.error);
+  });
+}
+
+class DiskShelf implements Shelf {
+  constructor(
+    private readonly database: IDBDatabase,
+    private readonly owner: string,
+  ) {}
+
+  async all(): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    await this.walk("readonly", (cursor) => {
+      entries.push((cursor.value as Row).entry);
+    });
+    return entries;
+  }
+
+  add(entry: Entry): Promise<void> {
+    const transaction = this.database.transaction(STORE, "readwrite", { durability: "strict" });
+    const row: Row = { owner: this.owner, id: entry.change.id, entry };
+    transaction.objectStore(STORE).add(row);
+    return finished(transaction);
+  }
+
+  remove(ids: string[]): Promise<void> {
+    return this.walk("readwrite", (cursor) => {
+      if (ids.includes((cursor.value as Row).id)) cursor.delete();
+    });
+  }
+
+  /** Visits this owner's rows in the order they were added. */
+  private walk(mode: IDBTransactionMode, visit: (cursor: IDBCursorWithValue) => void) {
+    const transaction = this.database.transaction(STORE, mode);
+    const request = transaction.objectStore(STORE).index("owner").openCursor(this.owner);
+    request.onsuccess = () => {
+      if (!request.result) return;
+      visit(request.result);
+      request.result.continue();
+    };
+    return finished(transaction);
+  }
+}
+
+function finished(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onerror = () => reject(transaction.error);
+    transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+/** Where the disk is closed to us (private windows): better than nothing. */
+export class MemoryShelf implements Shelf {
+  private entries: Entry[] = [];
+
+  all(): Promise<Entry[]> {
+    return Promise.resolve([...this.entries]);
+  }
+
+  add(entry: Entry): Promise<void> {
+    this.entries.push(entry);
+    return Promise.resolve();
+  }
+
+  remove(ids: string[]): Promise<void> {
+    this.entries = this.entries.filter(({ change }) => !ids.includes(change.id));
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,114 @@
+// The tools of a reader, in one tool group of our own. One tool at a time on the left button;
+// middle pans, right zooms, the wheel always scrolls.
+
+import { AXIAL, TOOL_GROUP } from "./layout";
+import { cornerstoneTools, type Host, type ToolGroupLike } from "./ohif";
+
+export type ToolName = "window" | "pan" | "zoom" | "brush" | "eraser" | "crosshairs";
+
+const PRIMARY: Record<ToolName, string> = {
+  window: "WindowLevel",
+  pan: "Pan",
+  zoom: "Zoom",
+  brush: "CircularBrush",
+  eraser: "CircularEraser",
+  crosshairs: "Crosshairs",
+};
+const SMALLEST_BRUSH_MM = 1;
+const LARGEST_BRUSH_MM = 30;
+
+export function createToolGroup({ servicesManager, extensionManager }: Host): void {
+  const { toolNames } = extensionManager.getModuleEntry(
+    "@ohif/extension-cornerstone.utilityModule.tools",
+  ).exports;
+  const { MouseBindings } = cornerstoneTools().Enums;
+  const bound = (toolName: string | undefined, button: number | undefined) => ({
+    toolName,
+    bindings: [{ mouseButton: button }],
+  });
+  const radii = { minRadius: SMALLEST_BRUSH_MM / 2, maxRadius: LARGEST_BRUSH_MM };
+  servicesManager.services.toolGroupService.createToolGroupAndAddTools(TOOL_GROUP, {
+    active: [
+      bound(toolNames.WindowLevel, MouseBindings.Primary),
+      bound(toolNames.Pan, MouseBindings.Auxiliary),
+      bound(toolNames.Zoom, MouseBindings.Secondary),
+      bound(toolNames.StackScroll, MouseBindings.Wheel),
+    ],
+    passive: [
+      {
+        toolName: "CircularBrush",
+        parentTool: "Brush",
+        configuration: { activeStrategy: "FILL_INSIDE_CIRCLE", ...radii },
+      },
+      {
+        toolName: "CircularEraser",
+        parentTool: "Brush",
+        configuration: { activeStrategy: "ERASE_INSIDE_CIRCLE", ...radii },
+      },
+    ],
+    disabled: [
+      {
+        toolName: toolNames.Crosshairs,
+        configuration: {
+          disableOnPassive: true,
+          autoPan: { enabled: false, panSize: 10 },
+          viewportIndicators: false,
+          getReferenceLineColor: (viewportId: string) =>
+            viewportId === AXIAL ? "rgb(122, 162, 247)" : "rgb(86, 95, 120)",
+        },
+      },
+    ],
+  });
+}
+
+/** Which tool the left button holds, and how large the brush is. */
+export class Tools extends EventTarget {
+  active: ToolName = "window";
+  brushMm = 4;
+
+  constructor(private readonly host: Host) {
+    super();
+  }
+
+  private get group(): ToolGroupLike | undefined {
+    return this.host.servicesManager.services.toolGroupService.getToolGroup(TOOL_GROUP);
+  }
+
+  get paints(): boolean {
+    return this.active === "brush" || this.active === "eraser";
+  }
+
+  use(tool: ToolName): void {
+    const group = this.group;
+    if (!group) return;
+    const { MouseBindings } = cornerstoneTools().Enums;
+    if (this.active === "crosshairs") group.setToolDisabled(PRIMARY.crosshairs);
+    else if (this.active === "pan" || this.active === "zoom") this.rebind(group, this.active);
+    else group.setToolPassive(PRIMARY[this.active], { removeAllBindings: true });
+    this.active = tool;
+    const bindings: object[] = [{ mouseButton: MouseBindings.Primary }];
+    if (tool === "pan") bindings.push({ mouseButton: MouseBindings.Auxiliary });
+    if (tool === "zoom") bindings.push({ mouseButton: MouseBindings.Secondary });
+    group.setToolActive(PRIMARY[tool], { bindings });
+    if (this.paints) this.resize(0);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Pan and zoom keep their own buttons when they give the left one back. */
+  private rebind(group: ToolGroupLike, tool: "pan" | "zoom"): void {
+    const { MouseBindings } = cornerstoneTools().Enums;
+    group.setToolPassive(PRIMARY[tool], { removeAllBindings: true });
+    const button = tool === "pan" ? MouseBindings.Auxiliary : MouseBindings.Secondary;
+    group.setToolActive(PRIMARY[tool], { bindings: [{ mouseButton: button }] });
+  }
+
+  toggle(tool: ToolName): void {
+    this.use(this.active === tool ? "window" : tool);
+  }
+
+  resize(stepMm: number): void {
+    this.brushMm = Math.min(LARGEST_BRUSH_MM, Math.max(SMALLEST_BRUSH_MM, this.brushMm + stepMm));
+    cornerstoneTools().utilities.segmentation.setBrushSizeForToolGroup(TOOL_GROUP, this.brushMm);
+    this.dispatchEvent(new Event("change"));
+  }
+}

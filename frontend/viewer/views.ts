@@ -1,0 +1,139 @@
+// The three planes: where they stand, moving them to a node, windows, and what has been seen.
+
+import type { Plane, Voxel } from "./contract";
+import type { Geometry } from "./geometry";
+import { AXIAL, CORONAL, SAGITTAL, VIEWPORTS } from "./layout";
+import { cornerstone, type Host, type Point2, type Viewport } from "./ohif";
+
+export const WINDOWS = {
+  soft: { label: "Soft tissue", width: 350, centre: 60 },
+  narrow: { label: "Narrow", width: 200, centre: 80 },
+  bone: { label: "Bone", width: 2000, centre: 400 },
+  lung: { label: "Lung", width: 1500, centre: -600 },
+} as const;
+export type WindowName = keyof typeof WINDOWS;
+
+const PLANE_OF: Record<string, Plane> = {
+  [AXIAL]: "axial",
+  [CORONAL]: "coronal",
+  [SAGITTAL]: "sagittal",
+};
+/** The grid's axis that a plane steps along. */
+const AXIS: Record<Plane, 0 | 1 | 2> = { axial: 0, coronal: 1, sagittal: 2 };
+
+/** Announces "moved" (detail: plane and slice) and "window". */
+export class Views extends EventTarget {
+  geometry: Geometry | null = null;
+  window: WindowName = "soft";
+  private readonly heard = new WeakSet<Element>();
+
+  constructor(private readonly host: Host) {
+    super();
+  }
+
+  private get services() {
+    return this.host.servicesManager.services;
+  }
+
+  viewport(id: string): Viewport | null {
+    try {
+      return this.services.cornerstoneViewportService.getCornerstoneViewport(id);
+    } catch {
+      return null;
+    }
+  }
+
+  get ready(): boolean {
+    return VIEWPORTS.every((id) => this.viewport(id));
+  }
+
+  /** Hears a viewport's camera; safe to call again. */
+  attach(id: string): void {
+    const viewport = this.viewport(id);
+    if (!viewport || this.heard.has(viewport.element)) return;
+    this.heard.add(viewport.element);
+    const { CAMERA_MODIFIED } = cornerstone().Enums.Events;
+    viewport.element.addEventListener(CAMERA_MODIFIED ?? "", () => this.moved(id));
+    this.moved(id);
+  }
+
+  private moved(id: string): void {
+    const plane = PLANE_OF[id];
+    const slice = plane && this.slice(plane);
+    if (!plane || slice === null || slice === undefined) return;
+    this.dispatchEvent(new CustomEvent("moved", { detail: { plane, slice } }));
+  }
+
+  slice(plane: Plane): number | null {
+    const id = VIEWPORTS.find((candidate) => PLANE_OF[candidate] === plane);
+    const viewport = id && this.viewport(id);
+    if (!viewport || !this.geometry) return null;
+    return Math.round(this.geometry.voxel(viewport.getCamera().focalPoint)[AXIS[plane]]);
+  }
+
+  /** The voxel all three planes look at. */
+  get focus(): Voxel | null {
+    const [slice, row, column] = [
+      this.slice("axial"),
+      this.slice("coronal"),
+      this.slice("sagittal"),
+    ];
+    return slice === null || row === null || column === null ? null : [slice, row, column];
+  }
+
+  /** Centres a voxel in every plane: slice and pan, zoom untouched. */
+  centre(voxel: Voxel): void {
+    const target = this.geometry?.world(voxel);
+    if (!target) return;
+    for (const id of VIEWPORTS) {
+      const viewport = this.viewport(id);
+      if (!viewport) continue;
+      const { focalPoint: from, position } = viewport.getCamera();
+      const step = [target[0] - from[0], target[1] - from[1], target[2] - from[2]] as const;
+      viewport.setCamera({
+        focalPoint: target,
+        position: [position[0] + step[0], position[1] + step[1], position[2] + step[2]],
+      });
+      viewport.render();
+    }
+  }
+
+  /** A neck fills the axial view; the first look of a reading. */
+  zoom(parallelScaleMm: number): void {
+    for (const id of VIEWPORTS) {
+      const viewport = this.viewport(id);
+      viewport?.setCamera({ parallelScale: parallelScaleMm });
+      viewport?.render();
+    }
+  }
+
+  reset(): void {
+    for (const id of VIEWPORTS) {
+      this.viewport(id)?.resetCamera();
+      this.viewport(id)?.render();
+    }
+    this.show("soft");
+  }
+
+  show(name: WindowName): void {
+    const { width, centre } = WINDOWS[name];
+    this.window = name;
+    for (const id of VIEWPORTS) {
+      const viewport = this.viewport(id);
+      const voiRange = { lower: centre - width / 2, upper: centre + width / 2 };
+      viewport?.setProperties({ voiRange });
+      viewport?.render();
+    }
+    this.dispatchEvent(new Event("window"));
+  }
+
+  /** Page coordinates of a voxel's centre in a plane. */
+  pagePoint(plane: Plane, voxel: Voxel): Point2 | null {
+    const id = VIEWPORTS.find((candidate) => PLANE_OF[candidate] === plane);
+    const viewport = id && this.viewport(id);
+    if (!viewport || !this.geometry) return null;
+    const [x, y] = viewport.worldToCanvas(this.geometry.world(voxel));
+    const { left, top } = viewport.canvas.getBoundingClientRect();
+    return [left + x, top + y];
+  }
+}

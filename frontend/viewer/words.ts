@@ -1,0 +1,63 @@
+// The reader's words for the server's codes.
+
+import type { Decision, ImpressionValue } from "./contract";
+import type { SaveState } from "./session";
+
+export const REASONS: Record<string, string> = {
+  vessel: "vessel",
+  muscle: "muscle",
+  salivary_gland: "salivary gland",
+  thyroid: "thyroid",
+  tonsil: "tonsil",
+  fat: "fat",
+  artefact: "artefact",
+  too_small: "too small",
+  other: "other",
+};
+
+export const DECISIONS: Record<Decision, string> = {
+  undecided: "undecided",
+  accepted: "accepted",
+  rejected: "rejected",
+  reshaped: "reshaped",
+  added: "added",
+};
+
+export const IMPRESSIONS: Record<ImpressionValue, { short: string; long: string; action: string }> =
+  {
+    metastatic: { short: "M", long: "metastatic", action: "metastatic" },
+    non_metastatic: { short: "N", long: "not metastatic", action: "nonMetastatic" },
+    indeterminate: { short: "I", long: "indeterminate", action: "indeterminate" },
+    not_assessable: { short: "–", long: "not assessable", action: "notAssessable" },
+  };
+
+export const STAGES: Record<string, string> = {
+  queued: "Waiting for a worker",
+  leased: "Starting",
+  fetch: "Fetching images",
+  load: "Loading the model",
+  preprocess: "Preparing images",
+  infer: "Finding nodes",
+  postprocess: "Drawing nodes",
+  upload: "Sending the mask",
+  measure: "Measuring nodes",
+};
+
+export function saveWords(state: SaveState, waiting: number): string {
+  const kept = `${waiting} ${waiting === 1 ? "change" : "changes"} kept`;
+  const words: Record<SaveState, string> = {
+    loading: "Opening…",
+    saved: "Saved",
+    saving: "Saving…",
+    offline: `Offline, ${kept}`,
+    signed_out: `Signed out, ${kept}`,
+    conflict: "Conflict",
+    read_only: "Read only",
+    stopped: "Not saving",
+  };
+  return words[state];
+}
+
+export function volume(mm3: number): string {
+  return mm3 >= 10_000 ? `${(mm3 / 1000).toFixed(1)} ml` : `${(mm3 / 1000).toFixed(2)} ml`;
+}
