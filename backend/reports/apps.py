@@ -7,3 +7,13 @@ class ReportsConfig(AppConfig):
     """The reports room."""
 
     name = "backend.reports"
+
+    def ready(self) -> None:
+        """Tell the rooms below: where reports are, and what the work process does every second."""
+        from backend.jobs import registry as jobs
+        from backend.reading import registry as reading
+        from backend.reports.exporting import offer_again
+        from backend.reports.selectors import report_links
+
+        reading.report_links.append(report_links)
+        jobs.every_second.append(offer_again)

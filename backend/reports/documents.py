@@ -1,0 +1,358 @@
+"""From facts and numbers to a document: plain data, JSON-able, in the order it is printed.
+
+Every number stands twice: as measured (`value`, unrounded, null with a `reason`) and as written
+(`shown`). What draws the document, as a page or on paper, takes the written form and adds nothing.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from backend.imaging.overlap import Metric
+from backend.reports import node_rows, shown
+from backend.reports.evaluation import Evaluation
+from backend.version import RESEARCH_NOTICE
+
+SCHEMA = 1
+NOT_BENIGN = "“Not marked metastatic” does not mean proven benign."
+
+
+def case_document(
+    *, manifest: dict[str, Any], facts: dict[str, Any], evaluation: Evaluation
+) -> dict[str, Any]:
+    """The whole case report as data.
+
+    Args:
+        manifest: what the report was made of: `id`, `created`, `made_by`, `version`, `chain`,
+            `verdict`, `inputs`.
+        facts: what `facts.gather` returned.
+        evaluation: the AI's proposal against the signed reading.
+    """
+    rows = node_rows.rows_of(facts, evaluation)
+    has_ai = facts["model"] is not None or bool(facts["ai_nodes"])
+    return {
+        "schema": SCHEMA,
+        "kind": "case_report",
+        "id": manifest["id"],
+        "title": f"Case report {facts['case']['label']}",
+        "subtitle": "The AI's proposal against the signed reading of "
+        f"{facts['reading']['reader']} ({facts['reading']['slot_name'].lower()})",
+        "made": {
+            "at": shown.when(manifest["created"]),
+            "by": manifest["made_by"],
+            "version": manifest["version"],
+        },
+        "case": facts["case"],
+        "images": _images(facts["images"]),
+        "extent_mm": facts["images"]["extent_mm"],
+        "model": _model(facts["model"]),
+        "reading": _reading(facts),
+        "signature": _signature(facts["signature"]),
+        "metrics": metrics_of(evaluation, has_ai=has_ai),
+        "parameters": _parameters(evaluation),
+        "size_groups": node_rows.size_groups(rows, evaluation),
+        "correction": _correction(evaluation, rows),
+        "nodes": rows,
+        "timeline": _timeline(facts["timeline"]),
+        "chain": _chain(manifest, facts["timeline"]),
+        "inputs": _inputs(manifest),
+        "checks": _checks(facts, rows),
+        "notices": _notices(facts),
+    }
+
+
+def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
+    """Every metric of the AI against the signed reading, with its variant and its counts."""
+    found, surfaces = evaluation.detection, evaluation.surfaces
+    localised, signed = len(found.localised), len(found.counted)
+    hits = len(found.of_kind("TP"))
+    strict, lenient = found.false_positives("strict"), found.false_positives("lenient")
+    rows = [
+        _row("recall", "Recall", found.recall, "share", f"{localised} of {signed} nodes found"),
+        _row(
+            "precision",
+            "Precision",
+            found.precision("strict"),
+            "share",
+            f"{hits} of {hits + strict} proposals, partial ones count as false",
+        ),
+        _row(
+            "precision_lenient",
+            "Precision, lenient",
+            found.precision("lenient"),
+            "share",
+            f"{hits} of {hits + lenient} proposals, partial ones left out",
+        ),
+        _row(
+            "precision_truth",
+            "Precision, by signed nodes",
+            found.precision_truth("strict"),
+            "share",
+            f"{localised} found against {strict} false",
+        ),
+        _row("f1", "F1", found.f1("strict"), "share", "of precision and recall"),
+        _count("fp", "False positives", strict, "per scan, partial ones included"),
+        _count("fp_lenient", "False positives, lenient", lenient, "no overlap with any node"),
+        _count("fp_large", "False positives ≥ 10 mm", found.large_false_positives, "short axis"),
+        _row(
+            "fp_mean_sad_mm",
+            "Mean short axis of false positives",
+            _no_false_positive(found.mean_false_positive_sad_mm, strict),
+            "length",
+            "mm",
+        ),
+        _row("dice", "Dice", found.dice_filtered, "share", "found nodes against true proposals"),
+        _row(
+            "dice_unfiltered",
+            "Dice, unfiltered",
+            found.dice_unfiltered,
+            "share",
+            "all signed nodes against all proposals ≥ 4.5 mm",
+        ),
+        _row(
+            "assd_mm", "Surface distance", surfaces.assd, "distance", "mm, average (assd, pooled)"
+        ),
+        _row("hd95_mm", "Hausdorff distance, 95 %", surfaces.hd95, "distance", "mm"),
+        *(
+            _row(f"nsd_{t:g}", f"Surface Dice at {t:g} mm", metric, "share", "surfels")
+            for t, metric in surfaces.nsd.items()
+        ),
+        _row(
+            "sensitivity_localised",
+            "Mean sensitivity, found nodes",
+            found.mean_sensitivity("localised"),
+            "share",
+            f"n = {localised}",
+        ),
+        _row(
+            "sensitivity_all",
+            "Mean sensitivity, all nodes",
+            found.mean_sensitivity("all"),
+            "share",
+            f"n = {signed}",
+        ),
+    ]
+    if not has_ai:
+        for row in rows:
+            row.update(value=None, reason="NO_AI", shown=shown.DASH, why=shown.REASONS["NO_AI"])
+    return rows
+
+
+def _no_false_positive(metric: Metric, count: int) -> Metric | None:
+    return metric if count else None
+
+
+def _row(name: str, label: str, metric: Metric | None, form: str, detail: str) -> dict[str, Any]:
+    value = metric.value if metric else None
+    reason = (metric.reason if metric else "NO_FALSE_POSITIVE") if value is None else None
+    write = {"share": shown.share, "length": shown.length, "distance": shown.distance}[form]
+    return {
+        "id": name,
+        "label": label,
+        "value": value,
+        "shown": write(value),
+        "reason": reason,
+        "why": shown.REASONS.get(reason or "", ""),
+        "detail": detail,
+    }
+
+
+def _count(name: str, label: str, value: int, detail: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "label": label,
+        "value": value,
+        "shown": str(value),
+        "reason": None,
+        "why": "",
+        "detail": detail,
+    }
+
+
+def _parameters(evaluation: Evaluation) -> dict[str, Any]:
+    found = evaluation.detection
+    return {
+        "connectivity": 26,
+        "localised_from": found.threshold,
+        "prediction_min_sad_mm": found.prediction_min_sad_mm,
+        "truth_min_sad_mm": found.truth_min_sad_mm,
+        "fp_rule": found.fp_rule,
+        "truth": "the nodes of the signed reading, by their labels",
+        "surface_distance": "assd: mean over the border voxels of both masks, pooled",
+    }
+
+
+def _images(images: dict[str, Any]) -> dict[str, Any]:
+    sz, sy, sx = images["spacing_mm"]
+    text = f"{images['slices']} × {images['rows']} × {images['columns']}"
+    return images | {
+        "shown": f"{images['modality'] or 'series'}, {images['plane']}, {text} voxels",
+        "spacing_shown": f"{sz:.4g} × {sy:.4g} × {sx:.4g} mm",
+    }
+
+
+def _model(model: dict[str, Any] | None) -> dict[str, Any] | None:
+    if model is None:
+        return None
+    timings = [
+        {"stage": stage, "shown": shown.seconds(value)}
+        for stage, value in model["timings"].items()
+        if isinstance(value, int | float)
+    ]
+    return model | {"finished_shown": shown.when(model["finished"]), "stages": timings}
+
+
+def _reading(facts: dict[str, Any]) -> dict[str, Any]:
+    reading, changes = facts["reading"], facts["changes"]
+    kinds = ", ".join(f"{count} {kind}" for kind, count in changes["kinds"].items())
+    return reading | {
+        "opened_shown": shown.when(reading["opened"]),
+        "submitted_shown": shown.when(reading["submitted"]),
+        "active_shown": shown.seconds(reading["active_seconds"]),
+        "changes_shown": f"{changes['total']} ({kinds})" if kinds else "none",
+    }
+
+
+def _signature(signature: dict[str, Any] | None) -> dict[str, Any] | None:
+    return signature and signature | {"at_shown": shown.when(signature["at"])}
+
+
+def _correction(evaluation: Evaluation, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The reader's account, with its identity written out in this case's numbers."""
+    books = evaluation.correction
+    identity = (
+        f"{len(books.final)} = {len(books.offered)} − {len(books.rejected)} + {len(books.added)} "
+        f"+ {books.split_gain} − {books.merge_loss}"
+    )
+    shares = [
+        ("Reshaped, of kept", books.reshaped_fraction, f"{len(books.reshaped)} of {books.kept}"),
+        ("Retention, kept of offered", books.retention, f"{books.kept} of {len(books.offered)}"),
+        ("Coverage, kept of signed", books.coverage, f"{books.kept} of {len(books.final)}"),
+        ("Found by the proposal at 0.4", books.localisation_recall, "all sizes"),
+        ("Initial sensitivity, median", books.median_initial_sensitivity(), "nodes of AI origin"),
+        (
+            "Initial sensitivity, median",
+            books.median_initial_sensitivity(ai_origin_only=False),
+            "all nodes",
+        ),
+        ("Dice, offered and signed", books.dice, "all voxels"),
+    ]
+    facts = [
+        {"name": name, "text": f"{shown.share(metric.value)} ({detail})"}
+        for name, metric, detail in shares
+    ]
+    voxels = f"{books.voxels_added} added, {books.voxels_removed} removed"
+    facts.append({"name": "Voxels", "text": voxels})
+    counts = [
+        {"name": name, "text": str(count)}
+        for name, count in (
+            ("Offered by the AI", len(books.offered)),
+            ("Rejected", len(books.rejected)),
+            ("Kept", books.kept),
+            ("of these reshaped", len(books.reshaped)),
+            ("Added", len(books.added)),
+            ("Gained by splitting", books.split_gain),
+            ("Lost by merging", books.merge_loss),
+            ("Signed", len(books.final)),
+        )
+    ]
+    written = {"identity": identity, "counts": counts, "facts": facts}
+    return books.to_json() | {"reasons": node_rows.reject_reasons(rows), "shown": written}
+
+
+def _timeline(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events in order; a run of the same action by the same person is one line."""
+    lines = []
+    for (who, action, outcome), group in groupby(
+        events, key=lambda event: (event["who"], event["action"], event["outcome"])
+    ):
+        run = list(group)
+        first, last = run[0], run[-1]
+        same = first["position"] == last["position"]
+        lines.append(
+            {
+                "positions": str(first["position"])
+                if same
+                else f"{first['position']}–{last['position']}",
+                "at": shown.moment(first["at"]),
+                "until": "" if same else shown.moment(last["at"]),
+                "who": who,
+                "action": action,
+                "times": len(run),
+                "outcome": outcome,
+                "reason": first["reason"] if same else "",
+            }
+        )
+    return lines
+
+
+def _chain(manifest: dict[str, Any], timeline: list[dict[str, Any]]) -> dict[str, Any]:
+    verdict, chain = manifest["verdict"], manifest["chain"]
+    others = chain["position"] - len(timeline)
+    return chain | {
+        "holds": verdict["holds"],
+        "faults": verdict["faults"],
+        "sentence": f"The chain holds: {chain['position']} events, each following from the last."
+        if verdict["holds"]
+        else "The chain does not hold.",
+        "others": others,
+    }
+
+
+def _inputs(manifest: dict[str, Any]) -> list[dict[str, str]]:
+    names = {
+        "ai_mask": "AI mask",
+        "base_mask": "Mask the reading began with",
+        "head_mask": "Last version of the reading",
+        "effective_mask": "Signed mask without rejected nodes",
+        "geometry": "Geometry of the images",
+        "instances": "Images (SOP Instance UIDs with their bytes' SHA-256)",
+        "facts": "Facts from the database",
+    }
+    return [
+        {"name": names.get(key, key), "hash": value}
+        for key, value in sorted(manifest["inputs"].items())
+        if value
+    ]
+
+
+def _checks(facts: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    stored = {node["uuid"]: node.get("stored_sad_mm") for node in facts["nodes"]}
+    compared = [
+        (row["sad_mm"], stored[row["uuid"]])
+        for row in rows
+        if row["sad_mm"] is not None and stored.get(row["uuid"]) is not None
+    ]
+    wrong = sum(abs(a - b) > 1e-6 for a, b in compared if a is not None and b is not None)
+    return [
+        {
+            "ok": wrong == 0,
+            "text": f"Short axes measured again from the stored masks: {len(compared)} compared, "
+            f"{wrong} differ from what the reader saw.",
+        },
+        {
+            "ok": facts["signature"] is not None,
+            "text": "The reading is signed."
+            if facts["signature"]
+            else "The reading carries no signature.",
+        },
+    ]
+
+
+def _notices(facts: dict[str, Any]) -> dict[str, str]:
+    model = facts["model"]
+    if model is None:
+        bias = (
+            "No AI proposal was shown, so this reading is not anchored to one. One person "
+            "segmented it."
+        )
+    else:
+        name = f"{model['name']} {model['version']}"
+        bias = (
+            f"The truth of this report was made by correcting the proposal of {name}, which is "
+            "also the model evaluated. Readers who start from a proposal stay near it: recall, "
+            "Dice and surface distance are optimistic. One reader corrected it; no second opinion "
+            "is in these numbers. Impressions rest on the images, not on histology."
+        )
+    return {"research": RESEARCH_NOTICE, "bias": bias, "not_benign": NOT_BENIGN}

@@ -1,0 +1,184 @@
+"""The node table of a report: one row per signed node and per rejected proposal; and its sums."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from backend.imaging.nodes import NodeMeasures
+from backend.imaging.overlap import TruthNode
+from backend.reports import shown
+from backend.reports.evaluation import Evaluation
+
+_CLASS_WORDS = {
+    "TP": "true",
+    "partial": "partial",
+    "FP": "false",
+    "ignored": "ignored",
+    "dropped": "below 4.5 mm, not counted",
+}
+_GROUPS: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
+    ("lt5", "< 5 mm", lambda sad: sad < 5),
+    ("5-9", "5–9 mm", lambda sad: 5 <= sad < 10),
+    ("10-14", "10–14 mm", lambda sad: 10 <= sad < 15),
+    ("ge10", "≥ 10 mm", lambda sad: sad >= 10),
+    ("ge15", "≥ 15 mm", lambda sad: sad >= 15),
+    ("total", "all", lambda sad: True),
+)
+
+
+def rows_of(facts: dict[str, Any], evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Signed nodes first, then rejected and otherwise vanished proposals, both by number."""
+    signed = {node.label: node for node in evaluation.detection.truth}
+    rows = []
+    for node in facts["nodes"]:
+        label = node["label"]
+        measures = evaluation.signed_measures.get(label)
+        if measures is None and node["decision"] != "rejected":
+            continue  # Erased and undone: no voxel is left, nothing was rejected.
+        ours = measures or evaluation.ai_measures.get(label)
+        rows.append(
+            _words(node)
+            | _sizes(ours)
+            | {"group": "signed" if measures else "rejected"}
+            | _found(signed.get(label), label, evaluation)
+            | _proposal(label, measures, evaluation)
+            | {"history": [_step(step) for step in node["history"]]}
+        )
+    return sorted(rows, key=lambda row: (row["group"] != "signed", row["number"]))
+
+
+def _words(node: dict[str, Any]) -> dict[str, Any]:
+    decision = node["decision"]
+    if node["reason_name"]:
+        decision = f"{decision}: {node['reason_name'].lower()}"
+    impression = node["impression_name"]
+    if impression and node["confidence"] is not None:
+        impression = f"{impression}, {node['confidence']} %"
+    return {
+        "uuid": node["uuid"],
+        "number": node["label"],
+        "origin": node["origin"],
+        "decision": node["decision"],
+        "decision_shown": decision,
+        "reason": node["reason"],
+        "reason_group": node["reason_group"],
+        "impression": node["impression"],
+        "impression_shown": impression or shown.DASH,
+        "confidence": node["confidence"],
+        "doubt": node["doubt"],
+        "side": node["side"],
+        "level": node["level"],
+    }
+
+
+def _sizes(measures: NodeMeasures | None) -> dict[str, Any]:
+    if measures is None:
+        return {"sad_mm": None, "sad_shown": shown.DASH, "lad_shown": shown.DASH}
+    return {
+        "sad_mm": measures.sad_mm,
+        "lad_mm": measures.lad_mm,
+        "longest_any_plane_mm": measures.longest_any_plane_mm,
+        "volume_mm3": measures.volume_mm3,
+        "sad_shown": shown.length(measures.sad_mm),
+        "lad_shown": shown.length(measures.lad_mm),
+        "volume_shown": shown.volume(measures.volume_mm3),
+        "size_group": measures.size_group,
+        "slice": measures.slice_index + 1,
+        "x_mm": measures.centroid_mm[0],
+        "z_mm": measures.centroid_mm[2],
+        "flags": list(measures.flags),
+        "fragmented": measures.fragmented,
+        "measurable": measures.measurable,
+    }
+
+
+def _found(node: TruthNode | None, label: int, evaluation: Evaluation) -> dict[str, Any]:
+    """How much of a signed node the retained proposals cover, and which they are."""
+    if node is None:
+        return {
+            "sensitivity": None,
+            "sensitivity_shown": shown.DASH,
+            "localised": None,
+            "initial_sensitivity": None,
+            "met": [],
+        }
+    kinds = evaluation.prediction_kinds
+    met = sorted(evaluation.overlaps.with_a(label))
+    return {
+        "sensitivity": node.sensitivity,
+        "sensitivity_shown": shown.share(node.sensitivity, evaluation.detection.threshold),
+        "localised": node.localised,
+        "initial_sensitivity": evaluation.initial_sensitivity(label),
+        "met": [{"number": b, "kind": kinds[b], "shown": _CLASS_WORDS[kinds[b]]} for b in met],
+    }
+
+
+def _proposal(label: int, measures: NodeMeasures | None, evaluation: Evaluation) -> dict[str, Any]:
+    """The AI's node of the same identity: its short axis, and what detection made of it."""
+    ai = evaluation.ai_measures.get(label)
+    kind = evaluation.prediction_kinds.get(label)
+    return {
+        "ai_sad_mm": ai.sad_mm if ai else None,
+        "ai_volume_mm3": ai.volume_mm3 if ai else None,
+        "ai_kind": kind,
+        "ai_kind_shown": _CLASS_WORDS[kind] if kind else shown.DASH,
+        "sad_change_shown": shown.change(
+            ai.sad_mm if ai else None, measures.sad_mm if measures else None
+        ),
+    }
+
+
+def _step(step: dict[str, Any]) -> dict[str, Any]:
+    return step | {
+        "at_shown": shown.moment(step["at"]),
+        "sad_shown": shown.length(step["sad_after"])
+        if step["sad_before"] is None
+        else shown.change(step["sad_before"], step["sad_after"]),
+    }
+
+
+def size_groups(rows: Sequence[dict[str, Any]], evaluation: Evaluation) -> dict[str, Any]:
+    """Table 1 of `methods.md` §1.13 for one case: three populations by groups of short axis."""
+    signed = [row for row in rows if row["group"] == "signed"]
+    marked = [row for row in signed if row["impression"] == "metastatic"]
+    others = [row for row in signed if row["impression"] != "metastatic"]
+    return {
+        "populations": ["not marked metastatic", "marked metastatic", "all"],
+        "rows": [
+            {
+                "id": name,
+                "label": label,
+                "cells": [
+                    _cell([r for r in population if inside(r["sad_mm"])])
+                    for population in (others, marked, signed)
+                ],
+            }
+            for name, label, inside in _GROUPS
+        ],
+    }
+
+
+def _cell(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    found = [row["sensitivity"] for row in rows if row["localised"]]
+    recall = len(found) / len(rows) if rows else None
+    sensitivity = statistics.fmean(found) if found else None
+    return {
+        "n": len(rows),
+        "localised": len(found),
+        "recall": recall,
+        "sensitivity": sensitivity,
+        "recall_shown": shown.share(recall),
+        "sensitivity_shown": shown.share(sensitivity),
+    }
+
+
+def reject_reasons(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Why proposals were rejected, most frequent first."""
+    counted = Counter(row["decision_shown"] for row in rows if row["decision"] == "rejected")
+    return [
+        {"reason": words.partition(": ")[2] or "no reason", "count": count}
+        for words, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    ]

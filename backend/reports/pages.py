@@ -1,0 +1,57 @@
+"""The pages of reports: a report in its frame, and the files of a case."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from backend.reading.selectors import person
+from backend.reports import selectors, services
+from backend.reports.models import ExportFormat
+from backend.reports.presentation import report_json
+
+
+@login_required
+@require_safe
+def report_page(request: HttpRequest, report: UUID) -> HttpResponse:
+    """A report, shown in a frame that can run and load nothing; the look is recorded."""
+    user = person(request.user)
+    found = selectors.report_for(user, report)
+    services.note_look(report=found, actor=user)
+    context = {"report": found, "links": report_json(found), "case": found.case}
+    return render(request, "reports/report.html", context)
+
+
+@login_required
+@require_POST
+def make_report(request: HttpRequest, reading: UUID) -> HttpResponse:
+    """Make a report and show it."""
+    user = person(request.user)
+    found = selectors.signed_reading_for(user, reading)
+    report = services.build_case_report(reading=found, actor=user)
+    return redirect("report", report=report.pk)
+
+
+@login_required
+@require_POST
+def request_export(request: HttpRequest, reading: UUID, file_format: str) -> HttpResponse:
+    """Ask for an export and go back to the case."""
+    user = person(request.user)
+    found = selectors.signed_reading_for(user, reading)
+    services.request_export(reading=found, file_format=file_format, actor=user)
+    name = ExportFormat(file_format).label
+    messages.info(request, f"The {name} file is being written and compared; it appears below.")
+    return redirect("case", case=found.case_id)
+
+
+@login_required
+@require_safe
+def case_files(request: HttpRequest, case: UUID) -> HttpResponse:
+    """The reports and exports of a case, as the part of its page that refreshes itself."""
+    found = selectors.case_for(person(request.user), case)
+    return render(request, "reports/case_files.html", {"case": {"id": found.pk}})

@@ -1,0 +1,36 @@
+"""Reports and exports as the API and the pages show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.reports.models import Export, ExportState, Report
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """Where a report lies, and the hash of its page."""
+    return {
+        "report": str(report.pk),
+        "url": f"/reports/{report.pk}/",
+        "html": f"/api/reports/{report.pk}.html",
+        "json": f"/api/reports/{report.pk}.json",
+        "sha256": report.html_blob,
+    }
+
+
+def export_json(export: Export) -> dict[str, Any]:
+    """How far an export is."""
+    ready = export.state == ExportState.READY
+    return {
+        "export": str(export.pk),
+        "reading": str(export.reading_id),
+        "format": export.format,
+        "state": export.state,
+        "progress": export.progress,
+        "message": export.message,
+        "mask": export.mask_hash,
+        "filename": export.filename,
+        "size": export.size,
+        "verification": export.verification,
+        "file": f"/api/exports/{export.pk}/file" if ready else None,
+    }

@@ -1,0 +1,104 @@
+"""Who may know of which signed reading, report and export.
+
+Coordinators and auditors of the case's project, and administrators. Nobody else: a reader never
+sees a comparison with anyone, and a scientist sees no reading before its release. What is hidden
+and what is absent are the same `Missing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from backend.accounts.models import User
+from backend.accounts.roles import Role
+from backend.errors import Missing, WrongState
+from backend.reading.models import Case, Membership, Reading
+from backend.reading.workflow import SIGNED, ReadingState
+from backend.reports.models import Export, Report
+
+_ROLES = (Role.COORDINATOR.value, Role.AUDITOR.value)
+
+
+def projects_of(user: User) -> QuerySet[Membership]:
+    """The projects (as `values("project")`) whose reports this user may open."""
+    return Membership.objects.filter(user=user, role__in=_ROLES)
+
+
+def _allowed(user: User, path: str) -> Q:
+    """The condition on a record whose project lies at `path`."""
+    if not user.is_authenticated or not user.is_active:
+        return Q(pk__in=[])
+    if user.is_superuser:
+        return Q()
+    return Q(**{f"{path}__in": projects_of(user).values("project")})
+
+
+def case_for(user: User, case: UUID) -> Case:
+    """A case whose files this user may have; raises `Missing`."""
+    found = Case.objects.filter(_allowed(user, "project"), pk=case).first()
+    if found is None:
+        raise Missing("case")
+    return found
+
+
+def signed_reading_for(user: User, reading: UUID) -> Reading:
+    """A signed reading this user may report on; raises `Missing`, or `WrongState` if unsigned."""
+    found = (
+        Reading.objects.filter(_allowed(user, "case__project"), pk=reading)
+        .select_related(
+            "case__protocol",
+            "case__project",
+            "case__subject",
+            "reader",
+            "base",
+            "head",
+            "ai_mask",
+            "effective",
+        )
+        .first()
+    )
+    if found is None:
+        raise Missing("reading")
+    if ReadingState(found.state) not in SIGNED:
+        raise WrongState(
+            "NOT_SIGNED",
+            "This reading is not signed yet.",
+            "Wait until its reader has submitted it.",
+        )
+    return found
+
+
+def report_for(user: User, report: UUID) -> Report:
+    """A report this user may open; raises `Missing`."""
+    found = (
+        Report.objects.filter(_allowed(user, "case__project"), pk=report)
+        .select_related("case", "reading")
+        .first()
+    )
+    if found is None:
+        raise Missing("report")
+    return found
+
+
+def export_for(user: User, export: UUID) -> Export:
+    """An export this user may fetch; raises `Missing`."""
+    found = (
+        Export.objects.filter(_allowed(user, "reading__case__project"), pk=export)
+        .select_related("reading__case")
+        .first()
+    )
+    if found is None:
+        raise Missing("export")
+    return found
+
+
+def report_links(user: User, readings: Sequence[Reading]) -> dict[UUID, str]:
+    """The newest report of each reading, where this user may open it."""
+    found = Report.objects.filter(_allowed(user, "case__project"), reading__in=readings)
+    return {
+        report.reading_id: f"/reports/{report.pk}/"
+        for report in found.order_by("created").only("pk", "reading_id", "created")
+    }

@@ -1,0 +1,74 @@
+"""How numbers are written in a report (`methods.md` §0): rounded for the eye, never for a decision.
+
+Lengths have one decimal, two within 0.1 mm of a threshold, so that 9.96 never prints as 10.0.
+Shares have two, three near the threshold of localisation. What is undefined is a dash.
+"""
+
+from __future__ import annotations
+
+from backend.imaging.nodes import show_mm
+
+DASH = "–"
+REASONS = {
+    "NO_TRUTH": "the signed reading holds no node",
+    "NO_PREDICTION": "the AI proposed no node of 4.5 mm or more",
+    "NO_LOCALISED": "no signed node was localised",
+    "TOO_FEW": "too few values",
+    "CONSTANT": "all values are equal",
+    "NO_AI": "there was no AI proposal",
+    "NO_FALSE_POSITIVE": "there is no false positive",
+}
+
+
+def length(value_mm: float | None) -> str:
+    """A node's axis in mm, without the unit."""
+    return DASH if value_mm is None else show_mm(value_mm)
+
+
+def distance(value_mm: float | None) -> str:
+    """A distance between surfaces in mm: two decimals, as it is mostly below one voxel."""
+    return DASH if value_mm is None else f"{value_mm:.2f}"
+
+
+def share(value: float | None, threshold: float | None = None) -> str:
+    """A number between 0 and 1: two decimals, three where two would cross the threshold's line."""
+    if value is None:
+        return DASH
+    text = f"{value:.2f}"
+    if threshold is not None and value < threshold <= float(text):
+        return f"{int(value * 1000) / 1000:.3f}"
+    return text
+
+
+def volume(value_mm3: float | None) -> str:
+    """A volume in mm³."""
+    return DASH if value_mm3 is None else f"{value_mm3:,.0f}".replace(",", "\u2009")
+
+
+def change(before_mm: float | None, after_mm: float | None) -> str:
+    """A short axis before and after: "7.4 → 8.1", "– → 8.1"; one value where it did not change."""
+    if before_mm == after_mm:
+        return length(after_mm)
+    return f"{length(before_mm)} → {length(after_mm)}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration: "4.2 s", "3 min 20 s"."""
+    if value is None:
+        return DASH
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def when(stamp: str | None) -> str:
+    """A stored time for the eye: "2026-11-21 10:26:34 UTC"."""
+    if not stamp:
+        return DASH
+    return f"{stamp[:10]} {stamp[11:19]} UTC"
+
+
+def moment(stamp: str | None) -> str:
+    """As `when`, without the zone, where a heading says UTC."""
+    return when(stamp).removesuffix(" UTC")
