@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.db import connections
 
 from backend.accounts.models import User
 from backend.audit import history
@@ -19,6 +20,7 @@ from backend.audit.models import Event, EventIsImmutable, NewsItem
 from backend.audit.services import News, record
 from tests import postgres
 
+ALIAS = "tampered"
 INSERT = """
 insert into audit_event (chain, position, actor_name, action, subject_type, subject_id, outcome,
                          reason, facts, software, previous, hash)
@@ -47,29 +49,39 @@ class Log:
             self.owner.execute(statement)
         self.owner.execute("alter table audit_event enable trigger all")
 
-    def verify(self, *arguments: str) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "manage.py", "verify_audit", "--json", *arguments],
+    def verify(self, heads: Path | None = None) -> dict[str, Any]:
+        exported = json.loads(heads.read_text()) if heads else None
+        return history.as_json(history.verify(exported=exported, using=ALIAS))
+
+    def export_heads(self) -> Path:
+        heads = self.folder / "heads.json"
+        heads.write_text(json.dumps(history.signed_heads(using=ALIAS)))
+        return heads
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", "verify_audit", *arguments],
             cwd=postgres.ROOT,
             env={**os.environ, **postgres.environment(self.urls, postgres.STATE)},
             check=False,
             capture_output=True,
             text=True,
         )
-        verdict: dict[str, Any] = json.loads(done.stdout)
-        assert (done.returncode == 0) == verdict["holds"], done.stderr
-        return verdict
 
     def close(self) -> None:
         self.web.close()
         self.owner.close()
+        connections[ALIAS].close()
+        del connections.databases[ALIAS]
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
+def log(tmp_path: Path, django_db_blocker: Any) -> Iterator[Log]:
     log = Log(tmp_path)
-    yield log
-    log.close()
+    connections.databases[ALIAS] = connections.databases["default"] | {"NAME": "audit_log"}
+    with django_db_blocker.unblock():
+        yield log
+        log.close()
 
 
 def faults(verdict: dict[str, Any]) -> list[tuple[str, str, int]]:
@@ -78,11 +90,21 @@ def faults(verdict: dict[str, Any]) -> list[tuple[str, str, int]]:
 
 def test_an_untouched_log_holds_also_against_its_exported_heads(log: Log) -> None:
     heads = log.folder / "heads.json"
-    assert log.verify("--export-heads", str(heads))["holds"]
+    exported = log.command("--export-heads", str(heads))
+    assert exported.returncode == 0
+    assert "The audit chain holds" in exported.stdout
+    assert "shows only against exported heads" in exported.stdout
     log.add("case:a", 2)
-    verdict = log.verify("--heads", str(heads))
+    verdict = json.loads(log.command("--json", "--heads", str(heads)).stdout)
     assert verdict["holds"]
     assert verdict["heads_compared"] >= 2
+
+
+def test_the_command_names_the_fault_and_fails(log: Log) -> None:
+    log.tamper("update audit_event set reason = 'x' where chain = 'case:a' and position = 3")
+    done = log.command()
+    assert done.returncode == 1
+    assert "FAULT altered: case:a: event 3 was altered." in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -101,7 +123,9 @@ def test_the_web_role_cannot_change_the_log(log: Log, statement: str) -> None:
         log.web.execute(statement)
 
 
-@pytest.mark.parametrize("statement", ["update audit_event set action = 'x'", "truncate audit_event"])
+@pytest.mark.parametrize(
+    "statement", ["update audit_event set action = 'x'", "truncate audit_event"]
+)
 def test_even_the_owner_is_refused_while_the_triggers_stand(log: Log, statement: str) -> None:
     with pytest.raises(psycopg.errors.RaiseException, match="write-once"):
         log.owner.execute(statement)
@@ -134,8 +158,7 @@ def test_two_swapped_rows_are_named(log: Log) -> None:
 
 
 def test_a_rebuilt_chain_shows_only_against_the_exported_heads(log: Log) -> None:
-    heads = log.folder / "heads.json"
-    log.verify("--export-heads", str(heads))
+    heads = log.export_heads()
     log.tamper("update audit_event set reason = 'x' where chain = 'case:b' and position = 1")
     log.owner.execute("alter table audit_event disable trigger all")
     previous = b""
@@ -150,28 +173,26 @@ def test_a_rebuilt_chain_shows_only_against_the_exported_heads(log: Log) -> None
     log.owner.execute("update audit_chainhead set hash = %s where chain = 'case:b'", [previous])
     log.owner.execute("alter table audit_event enable trigger all")
     assert log.verify()["holds"]
-    assert faults(log.verify("--heads", str(heads))) == [("rebuilt", "case:b", 3)]
+    assert faults(log.verify(heads)) == [("rebuilt", "case:b", 3)]
 
 
 def test_a_tail_cut_together_with_its_head_shows_against_the_exported_heads(log: Log) -> None:
-    heads = log.folder / "heads.json"
-    log.verify("--export-heads", str(heads))
+    heads = log.export_heads()
     log.tamper("delete from audit_event where chain = 'case:b' and position = 3")
     log.owner.execute(
         "update audit_chainhead h set position = 2, hash = (select hash from audit_event e"
         " where e.chain = h.chain and e.position = 2) where chain = 'case:b'"
     )
     assert log.verify()["holds"]
-    assert faults(log.verify("--heads", str(heads))) == [("tail_deleted_with_head", "case:b", 3)]
+    assert faults(log.verify(heads)) == [("tail_deleted_with_head", "case:b", 3)]
 
 
 def test_exported_heads_that_were_forged_are_refused(log: Log) -> None:
-    heads = log.folder / "heads.json"
-    log.verify("--export-heads", str(heads))
+    heads = log.export_heads()
     forged = json.loads(heads.read_text())
     forged["heads"][0]["hash"] = "00"
     heads.write_text(json.dumps(forged))
-    assert "signature" in {kind for kind, _, _ in faults(log.verify("--heads", str(heads)))}
+    assert "signature" in {kind for kind, _, _ in faults(log.verify(heads))}
 
 
 @pytest.mark.django_db

@@ -1,0 +1,163 @@
+"""Hands and eyes in a real browser: only pointer and keyboard events, no fixed waits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from backend.imaging.masks import unpack_mask
+from tests.postgres import ROOT
+from tests.stack import Stack
+
+PICTURES = Path(os.environ.get("CONCORD_PICTURES", ROOT / "test-results" / "pictures"))
+FLAGS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+SLOW_MS = 90_000
+
+
+@contextmanager
+def browser(chromium: str) -> Iterator[Browser]:
+    """Debian's Chromium, headless, with software GL."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+class Person:
+    """Someone with a browser window of their own, signed in."""
+
+    def __init__(self, browser: Browser, stack: Stack, name: str) -> None:
+        self.stack = stack
+        self.name = name
+        self.context = browser.new_context(
+            base_url=stack.url, viewport={"width": 1600, "height": 1000}
+        )
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(SLOW_MS)
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._notice_request)
+
+    def _notice_request(self, request: Any) -> None:
+        if not request.url.startswith((self.stack.url, "blob:", "data:", "ws://127.0.0.1")):
+            self.foreign.append(request.url)
+
+    def sign_in(self, path: str = "/") -> None:
+        """Through the page, with keyboard and pointer."""
+        self.page.goto(f"/sign-in/?next={path}")
+        self.page.get_by_label("User name").fill(self.name)
+        self.page.get_by_label("Password").fill(self.stack.users[self.name])
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(f"{self.stack.url}{path}")
+
+    def picture(self, name: str) -> None:
+        """A screenshot to look at."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png")
+
+    def http(self) -> httpx.Client:
+        """The same session, for looking at the server's side."""
+        cookies = {c["name"]: c["value"] for c in self.context.cookies()}
+        return httpx.Client(base_url=self.stack.url, cookies=cookies, timeout=60)
+
+
+class ReadingRoom(Person):
+    """A reader in front of a case."""
+
+    def open(self, row: Any) -> None:
+        """Open the case of a worklist row and wait until it can be read."""
+        row.get_by_role("link", name=re.compile("open|continue|read", re.I)).first.click()
+        self.page.wait_for_function("window.__concord && window.__concord.ready")
+
+    def hook(self, expression: str) -> Any:
+        """Ask the viewer's read-only hook."""
+        return self.page.evaluate(f"window.__concord.{expression}")
+
+    @property
+    def reading(self) -> str:
+        found = re.search(r"reading=([0-9a-f-]{36})", self.page.url)
+        assert found
+        return found.group(1)
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        return list(self.hook("nodes"))
+
+    def row(self, node: str) -> Any:
+        return self.page.locator(f'[data-testid="node-row"][data-node="{node}"]')
+
+    def select(self, node: str) -> None:
+        """Click the node's row; the planes jump to it."""
+        self.row(node).get_by_test_id("node-size").click()
+        self.page.wait_for_function(f"window.__concord.selected === {json.dumps(node)}")
+
+    def press(self, key: str) -> None:
+        self.page.keyboard.press(key)
+
+    def saved(self) -> None:
+        """Wait until everything is acknowledged."""
+        expect(self.page.get_by_test_id("save-state")).to_have_attribute(
+            "data-state", "saved", timeout=SLOW_MS
+        )
+        self.page.wait_for_function("window.__concord.pending === 0")
+
+    def point(self, slice_: int, row: float, column: float) -> tuple[float, float]:
+        """Where a voxel of the axial plane lies on the page."""
+        x, y = self.hook(f"canvasPoint('axial', {slice_}, {row}, {column})")
+        return float(x), float(y)
+
+    def drag(self, slice_: int, path: list[tuple[float, float]]) -> None:
+        """Press, move along voxels (row, column) of a slice, release."""
+        start, *rest = [self.point(slice_, row, column) for row, column in path]
+        self.page.mouse.move(*start)
+        self.page.mouse.down()
+        for point in rest:
+            self.page.mouse.move(*point, steps=4)
+        self.page.mouse.up()
+
+    def scroll_to(self, slice_: int) -> None:
+        """The wheel over the axial plane, until that slice is shown."""
+        while (at := self.hook("focus")[0]) != slice_:
+            self.wheel(at, 1 if at < slice_ else -1)
+
+    def wheel(self, at: int, towards: int) -> None:
+        """One notch; which way is up is learnt from what it does."""
+        sign = getattr(self, "_wheel_sign", 1)
+        self.page.mouse.wheel(0, sign * towards * 100)
+        self.page.wait_for_function(f"window.__concord.focus[0] !== {at}")
+        if (self.hook("focus")[0] - at) * towards < 0:
+            self._wheel_sign = -sign
+
+    def detail(self) -> dict[str, Any]:
+        """The reading as the server has it."""
+        with self.http() as client:
+            answer: dict[str, Any] = client.get(f"/api/readings/{self.reading}").json()
+        return answer
+
+    def server_mask(self) -> tuple[dict[str, int], npt.NDArray[np.uint16]]:
+        """Node UUID → label, and the head's label map (slices, rows, columns), from the server."""
+        with self.http() as client:
+            head = client.get(f"/api/readings/{self.reading}").json()["head"]
+            packed = unpack_mask(client.get(f"/api/masks/{head}/volume").content)
+        return {node: number for number, node in dict(packed.labels).items()}, packed.to_volume()
