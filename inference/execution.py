@@ -108,7 +108,7 @@ class Execution:
         outcome.result["provenance"] |= self._costs()
         await courier.put_result(outcome.result)
         await self._begin("announce")
-        self.link.tell({"type": "metrics", **self._named, "metrics": outcome.metrics})
+        await self.link.ask({"type": "metrics", **self._named, "metrics": outcome.metrics})
         timings = {"upload": self.watch.seconds.get("upload", 0.0)}
         announce = {"type": "mask_ready", **self._named, "sha256": mask, "timings": timings}
         await self.link.ask({**announce, "metrics": outcome.metrics})
