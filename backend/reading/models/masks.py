@@ -48,8 +48,9 @@ class Mask(models.Model):
                 name="one_version_per_reading_and_hash",
             ),
             models.UniqueConstraint(
-                fields=["case", "hash"],
+                fields=["case", "hash", "run_id"],
                 condition=models.Q(reading__isnull=True),
+                nulls_distinct=False,
                 name="one_version_per_case_and_hash",
             ),
             models.CheckConstraint(
