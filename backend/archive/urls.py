@@ -1,5 +1,38 @@
-"""Addresses of the archive."""
+"""Addresses of the archive: DICOMweb (twice: whole, and behind a scope) and its page."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from backend.archive import pages, qido, rendered, wado
+
+_SERIES = "studies/<str:study>/series/<str:series>"
+_INSTANCE = f"{_SERIES}/instances/<str:sop>"
+
+dicomweb = [
+    path("studies", qido.studies),
+    path("series", qido.series),
+    path("instances", qido.instances),
+    path("studies/<str:study>", wado.study),
+    path("studies/<str:study>/metadata", wado.study_metadata),
+    path("studies/<str:study>/thumbnail", rendered.study_thumbnail),
+    path("studies/<str:study>/series", qido.series),
+    path("studies/<str:study>/instances", qido.instances),
+    path(_SERIES, wado.series),
+    path(f"{_SERIES}/metadata", wado.series_metadata),
+    path(f"{_SERIES}/thumbnail", rendered.series_thumbnail),
+    path(f"{_SERIES}/instances", qido.instances),
+    path(_INSTANCE, wado.instance),
+    path(f"{_INSTANCE}/metadata", wado.instance_metadata),
+    path(f"{_INSTANCE}/thumbnail", rendered.instance_thumbnail),
+    path(f"{_INSTANCE}/rendered", rendered.rendered),
+    path(f"{_INSTANCE}/frames/<str:numbers>", wado.frames),
+    path(f"{_INSTANCE}/frames/<str:number>/rendered", rendered.rendered),
+    path(f"{_INSTANCE}/bulkdata/<path:path>", wado.bulkdata),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("dicom-web/", include(dicomweb)),
+    path("dicom-web/<slug:scope>/<uuid:scope_id>/", include(dicomweb)),
+    path("archive/", pages.archive, name="archive"),
+    path("archive/upload", pages.upload, name="archive-upload"),
+    path("archive/upload/close", pages.close, name="archive-upload-close"),
+]

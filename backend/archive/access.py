@@ -1,0 +1,171 @@
+"""Who is asking DICOMweb, and for which series it therefore exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.views.decorators.csrf import csrf_exempt
+
+from backend.accounts.services import user_of
+from backend.archive import visibility
+from backend.archive.models import Instance, Series, Study
+from backend.errors import ConcordError, Missing, NotAllowed
+from backend.jobs.services import lease_of
+
+if TYPE_CHECKING:
+    from backend.accounts.models import User
+
+View: TypeAlias = Callable[..., HttpResponseBase]
+
+
+class NotSignedIn(ConcordError):
+    """Nobody is signed in, or the token is unknown, revoked or has ended."""
+
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("NOT_SIGNED_IN", "You are not signed in.", "Sign in, or send a token.")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the asker may know of.
+
+    Attributes:
+        series: the series that exist for them.
+        sees_names: whether they see who the patient is.
+        root: the address the request's service begins with (`/dicom-web`, or a scope's).
+        user: the person; None for a worker with a lease.
+    """
+
+    series: QuerySet[Series]
+    sees_names: bool
+    root: str
+    user: User | None
+
+    def one_series(self, study: str, series: str) -> Series:
+        """The series, or `Missing`."""
+        found = self.series.select_related("study").filter(uid=series, study__uid=study).first()
+        if found is None:
+            raise Missing("series")
+        return found
+
+    def one_study(self, study: str) -> Study:
+        """The study, or `Missing`."""
+        found = Study.objects.filter(uid=study, pk__in=self.series.values("study")).first()
+        if found is None:
+            raise Missing("study")
+        return found
+
+    def one_instance(self, study: str, series: str, sop: str) -> Instance:
+        """The instance without its metadata (fetched when asked for), or `Missing`."""
+        found = (
+            Instance.objects.filter(
+                sop_uid=sop, series__uid=series, series__study__uid=study, series__in=self.series
+            )
+            .defer("metadata", "geometry")
+            .first()
+        )
+        if found is None:
+            raise Missing("instance")
+        return found
+
+
+def access_of(request: HttpRequest, scope: str | None, scope_id: UUID | None) -> Access:
+    """Session, user token or lease token; raises `NotSignedIn` or `Missing`."""
+    user = request.user if request.user.is_authenticated else None
+    token = _bearer(request)
+    if token is not None:
+        user = user_of(token)
+        if user is None:
+            return _leased(token, scope)
+    if user is None:
+        raise NotSignedIn
+    if scope is None or scope_id is None:
+        series, root = visibility.visible(user), "/dicom-web"
+        return Access(series, visibility.may_upload(user), root, user)
+    return Access(
+        visibility.in_scope(scope, user, scope_id), False, f"/dicom-web/{scope}/{scope_id}", user
+    )
+
+
+def _leased(token: str, scope: str | None) -> Access:
+    """A worker sees the one series of its run, while the attempt lives."""
+    run = lease_of(token)
+    if run is None:
+        raise NotSignedIn
+    if scope is not None:
+        raise Missing("study")
+    series = Series.objects.filter(pk=run.series_id)
+    return Access(series, False, "/dicom-web", None)
+
+
+def _bearer(request: HttpRequest) -> str | None:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" and token.strip() else None
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> Any:
+        return reason
+
+
+def dicomweb(*methods: str) -> Callable[[View], View]:
+    """A view of DICOMweb: `view(request, access, …)`, for these methods, errors in our shape.
+
+    A session needs its CSRF token to write; a bearer token does not.
+    """
+
+    def decorate(view: View) -> View:
+        @csrf_exempt
+        @wraps(view)
+        def answer(
+            request: HttpRequest,
+            scope: str | None = None,
+            scope_id: UUID | None = None,
+            **parts: str,
+        ) -> HttpResponseBase:
+            try:
+                if request.method not in (*methods, "HEAD" if "GET" in methods else ""):
+                    return _wrong_method(request, methods)
+                access = access_of(request, scope, scope_id)
+                if request.method == "POST" and _bearer(request) is None:
+                    _check_csrf(request)
+                return view(request, access, **parts)
+            except ConcordError as error:
+                response = JsonResponse(error.body(), status=error.status)
+                if error.status == 401:
+                    response["WWW-Authenticate"] = 'Bearer realm="Concord"'
+                return response
+
+        return answer
+
+    return decorate
+
+
+def _check_csrf(request: HttpRequest) -> None:
+    check = _CsrfCheck(lambda r: None)  # type: ignore[arg-type,return-value]
+    check.process_request(request)
+    if check.process_view(request, lambda: None, (), {}) is not None:  # type: ignore[arg-type]
+        raise NotAllowed(
+            "CSRF",
+            "This request came without its page's token.",
+            "Reload the page, or use a token.",
+        )
+
+
+def _wrong_method(request: HttpRequest, methods: tuple[str, ...]) -> JsonResponse:
+    body = {
+        "error": "BAD_METHOD",
+        "message": f"{request.method} is not answered here.",
+        "cure": "Use one of the methods in the Allow header.",
+        "possible": list(methods),
+    }
+    return JsonResponse(body, status=405, headers={"Allow": ", ".join(methods)})

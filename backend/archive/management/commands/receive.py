@@ -1,0 +1,78 @@
+"""`manage.py receive PATH…`: take folders, files and zips into the archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from backend.archive.models import Receipt, VolumeState
+from backend.archive.selectors import series_of
+from backend.archive.services import receive
+
+BAR = 30
+
+
+class Command(BaseCommand):
+    """Receive folders, files and zips of DICOM images, and judge what is a volume."""
+
+    help = __doc__ or ""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Paths, and what to call them."""
+        parser.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+        parser.add_argument(
+            "--source", default="manage.py receive", help="what the batch is called"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Receive; say what became of everything; fail only where nothing could be stored."""
+        absent = [str(p) for p in options["paths"] if not p.exists()]
+        if absent:
+            raise CommandError(f"There is no {', '.join(absent)}. Check the path.")
+        receipt = receive(
+            options["paths"], source=options["source"], actor=None, progress=self._progress
+        )
+        self.stderr.write("")
+        self._summary(receipt)
+        if not receipt.stored and not receipt.already_here:
+            raise CommandError("Nothing could be stored. The sentences above say why.")
+
+    def _progress(self, done: int, total: int, name: str) -> None:
+        """A bar on stderr: one line where it is a terminal, every tenth part elsewhere."""
+        whole = max(total, done)
+        filled = BAR * done // whole
+        line = f"[{'#' * filled}{'.' * (BAR - filled)}] {done}/{whole}"
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{line} {name[-40:]:40}", ending="")
+        elif done == whole or done * 10 // whole != (done - 1) * 10 // whole:
+            self.stderr.write(line)
+
+    def _summary(self, receipt: Receipt) -> None:
+        for kept in receipt.kept.order_by("name"):
+            self.stdout.write(f"Kept aside: {kept.message} {kept.cure}")
+        self.stdout.write(
+            f"{receipt.stored} stored, {receipt.already_here} already here, "
+            f"{receipt.kept_aside} kept aside, {receipt.ignored} ignored."
+        )
+        series = list(series_of(receipt))
+        for one in series:
+            if one.volume_reason:
+                name = f"{one.modality} {one.description}".strip() or one.uid
+                self.stdout.write(
+                    f"{one.volume_state.replace('_', ' ')}: {name}: {one.volume_reason}"
+                )
+        if series:
+            self.stdout.write(
+                ", ".join(
+                    f"{sum(s.volume_state == state for s in series)} {label}"
+                    for state, label in (
+                        (VolumeState.VOLUME, "series became volumes"),
+                        (VolumeState.QUARANTINED, "quarantined"),
+                        (VolumeState.SET_ASIDE, "set aside"),
+                        (VolumeState.PENDING, "still arriving"),
+                    )
+                )
+                + "."
+            )

@@ -1,0 +1,138 @@
+"""STOW-RS: instances sent over DICOMweb."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from backend.archive import visibility
+from backend.archive.accept import json_type
+from backend.archive.access import Access
+from backend.archive.receiving import Taken, store_instances
+from backend.archive.streaming import parts_of
+from backend.errors import BadInput, ConcordError, Missing, NotAllowed
+
+# Failure reasons of PS3.18 table I.2-2 (and PS3.4 for storage).
+_CANNOT_UNDERSTAND = 0xC000
+_MISMATCH = 0xA900
+_REFUSED = 0x0122
+_DUPLICATE = 0x0111
+_PROCESSING = 0x0110
+_REASONS = {
+    "OTHER_STUDY": _MISMATCH,
+    "SERIES_ELSEWHERE": _MISMATCH,
+    "STUDY_PATIENT": _MISMATCH,
+    "SERIES_MODALITY": _MISMATCH,
+    "SAME_UID_OTHER_PIXELS": _DUPLICATE,
+    "SAME_UID_OTHER_HEADER": _DUPLICATE,
+    "LATE_IMAGE": _REFUSED,
+    "UNSUPPORTED_SYNTAX": _REFUSED,
+    "TOO_LARGE": 0xA700,
+    "NOT_STORED": _PROCESSING,
+}
+
+
+class UnsupportedMedia(ConcordError):
+    """The body is not what STOW-RS takes."""
+
+    status = 415
+
+
+class TooLarge(ConcordError):
+    """The request is larger than the server takes at once."""
+
+    status = 413
+
+
+def store_request(request: HttpRequest, access: Access, study: str | None) -> HttpResponse:
+    """`POST /studies[/{study}]` of multipart/related application/dicom."""
+    if access.user is None or access.root != "/dicom-web":
+        raise Missing("study")
+    if not visibility.may_upload(access.user):
+        raise NotAllowed(
+            "NOT_ALLOWED", "Only a coordinator may add to the archive.", "Ask your coordinator."
+        )
+    json_type(request)
+    if int(request.headers.get("Content-Length") or 0) > settings.MAX_UPLOAD_BYTES:
+        raise TooLarge(
+            "TOO_LARGE",
+            f"The request is larger than {settings.MAX_UPLOAD_BYTES >> 20} MiB.",
+            "Send fewer instances at once, or raise CONCORD_MAX_UPLOAD_BYTES.",
+        )
+    taken = store_instances(
+        files=_files(request), actor=access.user, source="DICOMweb", study_uid=study
+    )
+    if not taken:
+        raise BadInput("EMPTY", "The request holds no instance.", "Send at least one part.")
+    return _answer(request, taken)
+
+
+def _files(request: HttpRequest) -> Iterator[Callable[[], bytes]]:
+    kind = request.content_type or ""
+    parameters = {k.lower(): v for k, v in (request.content_params or {}).items()}
+    if kind == "application/dicom":
+        body = request.read()
+        yield lambda: body
+        return
+    if kind != "multipart/related" or not parameters.get("boundary"):
+        raise _unsupported()
+    if parameters.get("type", "application/dicom").lower() != "application/dicom":
+        raise _unsupported()
+    for _header, read in parts_of(request, parameters["boundary"]):
+        yield read
+
+
+def _unsupported() -> UnsupportedMedia:
+    return UnsupportedMedia(
+        "UNSUPPORTED_MEDIA_TYPE",
+        "Instances are taken as multipart/related of application/dicom.",
+        'Send Content-Type: multipart/related; type="application/dicom"; boundary=…',
+    )
+
+
+def _answer(request: HttpRequest, taken: list[Taken]) -> HttpResponse:
+    """The standard's answer: what is here now, and what is not and why (in Text Value)."""
+    stored: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for one in taken:
+        if one.instance is not None:
+            series = one.instance.series
+            address = f"/dicom-web/studies/{series.study.uid}/series/{series.uid}"
+            address = request.build_absolute_uri(f"{address}/instances/{one.instance.sop_uid}")
+            stored.append(
+                {
+                    "00081150": _uid(one.instance.sop_class_uid),
+                    "00081155": _uid(one.instance.sop_uid),
+                    "00081190": {"vr": "UR", "Value": [address]},
+                }
+            )
+        elif one.kept is not None:
+            reason = _REASONS.get(one.kept.code, _CANNOT_UNDERSTAND)
+            failure = {
+                "00081197": {"vr": "US", "Value": [reason]},
+                "0040A160": {"vr": "UT", "Value": [f"{one.kept.message} {one.kept.cure}"]},
+            }
+            if one.kept.sop_uid:
+                uids = {"00081155": _uid(one.kept.sop_uid)}
+                if one.sop_class_uid:
+                    uids["00081150"] = _uid(one.sop_class_uid)
+                failed.append({**uids, **failure})
+            else:
+                others.append(failure)
+    body = {
+        tag: {"vr": "SQ", "Value": items}
+        for tag, items in (("00081198", failed), ("00081199", stored), ("0008119A", others))
+        if items
+    }
+    bad = bool(failed or others)
+    status = 200 if not bad else (202 if stored else 409)
+    return HttpResponse(json.dumps(body), content_type="application/dicom+json", status=status)
+
+
+def _uid(value: str) -> dict[str, Any]:
+    return {"vr": "UI", "Value": [value]}

@@ -1,0 +1,60 @@
+"""Small DICOM series made on the spot, and the archive without the rooms above it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db.models import Q
+
+from backend.accounts.models import User
+from backend.archive import registry, services, visibility
+from backend.archive.models import Receipt, Series
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rule, scope, uploader or hook of an upper room is registered."""
+    monkeypatch.setattr(visibility, "_rules", [])
+    monkeypatch.setattr(visibility, "_scopes", {})
+    monkeypatch.setattr(visibility, "_uploaders", [])
+    monkeypatch.setattr(registry, "on_series_ready", [])
+
+
+@pytest.fixture(autouse=True)
+def content(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A content store of this test's own."""
+    settings.CONTENT_ROOT = tmp_path_factory.mktemp("content")
+    return Path(settings.CONTENT_ROOT)
+
+
+@pytest.fixture
+def ready(alone: None) -> list[Series]:
+    """The series the archive offered to the rooms above, in order."""
+    offered: list[Series] = []
+    registry.on_series_ready.append(offered.append)
+    return offered
+
+
+@pytest.fixture
+def person(db: None) -> User:
+    """Somebody signed in who may see what the test says."""
+    return User.objects.create(username="person")
+
+
+@pytest.fixture
+def sees_all(alone: None) -> None:
+    """Everyone sees every series."""
+    visibility.register(lambda user: Q(pk__isnull=False))
+
+
+@pytest.fixture
+def receive(db: None) -> Callable[..., Receipt]:
+    """Receive paths as the system."""
+
+    def run(*paths: Path, **options: Any) -> Receipt:
+        return services.receive(paths, source="test", actor=None, **options)
+
+    return run
