@@ -13,7 +13,7 @@ import json
 import re
 import struct
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -528,12 +528,8 @@ def pack_mask(mask: PackedMask) -> bytes:
     return b"".join((struct.pack("<I", len(header)), header, *planes.values()))
 
 
-def unpack_mask(data: bytes, known_labels: Collection[int] | None = None) -> PackedMask:
+def unpack_mask(data: bytes) -> PackedMask:
     """Read what `pack_mask` wrote, checking every size, hash and label.
-
-    Args:
-        data: the container.
-        known_labels: when given, numbers the voxels may carry; by default the header's own.
 
     Raises:
         DamagedMask: naming what does not fit.
@@ -565,7 +561,7 @@ def unpack_mask(data: bytes, known_labels: Collection[int] | None = None) -> Pac
             f"need {4 + length + size * len(names)}."
         )
     allowed = np.zeros(LARGEST_LABEL + 1, np.bool_)
-    allowed[[0, *(manifest.labels if known_labels is None else known_labels)]] = True
+    allowed[[0, *manifest.labels]] = True
     planes: dict[int, Labels] = {}
     body = memoryview(data)[4 + length :]
     for place, (index, digest) in enumerate(names):

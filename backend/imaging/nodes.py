@@ -181,23 +181,32 @@ def _line_ends(mask: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
 
 
 def _hull_2d(points: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Vertices of the convex hull of whole-number points, counter-clockwise (monotone chain)."""
+    """Vertices of the convex hull of whole-number points, in order around it (monotone chain).
+
+    Of the points with one first coordinate only the outer two can be vertices: the smallest ones
+    make one chain, the largest the other.
+    """
     if not len(points):
         raise NoSuchNode
-    ordered = sorted({(int(a), int(b)) for a, b in points})
+    ordered = points[np.lexsort((points[:, 1], points[:, 0]))]
+    starts = np.flatnonzero(np.diff(ordered[:, 0], prepend=ordered[0, 0] - 1))
+    near = _chain(ordered[starts].tolist())
+    far = _chain(ordered[np.append(starts[1:], len(ordered)) - 1][::-1].tolist())
+    around = near + [point for point in far if point not in (near[0], near[-1])]
+    return np.array(around, np.int64)
 
-    def chain(sequence: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        kept: list[tuple[int, int]] = []
-        for point in sequence:
-            while len(kept) > 1:
-                (a0, a1), (b0, b1) = kept[-2], kept[-1]
-                if (b0 - a0) * (point[1] - a1) - (b1 - a1) * (point[0] - a0) > 0:
-                    break
-                kept.pop()
-            kept.append(point)
-        return kept[:-1]
 
-    return np.array(chain(ordered) + chain(ordered[::-1]), np.int64)
+def _chain(line: list[list[int]]) -> list[list[int]]:
+    """The points of a monotone line that stay when every right turn and straight on is cut."""
+    kept: list[list[int]] = []
+    for point in line:
+        while len(kept) > 1:
+            (a0, a1), (b0, b1) = kept[-2], kept[-1]
+            if (b0 - a0) * (point[1] - a1) - (b1 - a1) * (point[0] - a0) > 0:
+                break
+            kept.pop()
+        kept.append(point)
+    return kept
 
 
 def _widest_chord(hull: NDArray[np.float64], i: int, j: int) -> tuple[float, NDArray[np.float64]]:
