@@ -11,17 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist
+from skimage.measure import find_contours, marching_cubes
 
+from backend.imaging.axes import NoSuchNode, region_axes
 from backend.imaging.grid import Grid
 from backend.imaging.nodes import (
     Connectivity,
     NodeMeasures,
-    NoSuchNode,
     components,
     measure_all,
     measure_node,
     recist_class,
-    region_axes,
     show_mm,
     size_group,
 )
@@ -308,6 +310,56 @@ def test_short_axis_long_axis_and_longest_diameter_ascend(
     assert 0 < node.sad_mm <= node.lad_mm + 1e-9
     assert node.lad_mm <= node.longest_any_plane_mm + 1e-9
     assert node.sad_mm <= node.sad_max_over_slices_mm + 1e-9
+
+
+def as_specified(region: Mask, row_mm: float, column_mm: float) -> tuple[float, float]:
+    """Long and short axis word for word: marching squares, convex hull, chords at vertices."""
+    padded = np.pad(region, 1).astype(float)
+    contours = find_contours(padded, 0.5, fully_connected="high")
+    points = np.concatenate(contours) * (row_mm, column_mm)
+    hull = points[ConvexHull(points).vertices]
+    distances = np.linalg.norm(hull[:, None] - hull[None, :], axis=2)
+    longest = float(distances.max())
+    best = 0.0
+    for i, j in np.argwhere(np.triu(distances >= longest - 1e-9)):
+        along = (hull[j] - hull[i]) / longest
+        across = np.array([-along[1], along[0]])
+        for vertex in hull:
+            level = vertex @ along
+            crossings = []
+            for start, end in zip(hull, np.roll(hull, -1, 0), strict=True):
+                low, high = start @ along - level, end @ along - level
+                if abs(low) < 1e-12:
+                    crossings.append(start @ across)
+                elif low * high < 0:
+                    crossings.append((start + (end - start) * low / (low - high)) @ across)
+            best = max(best, max(crossings) - min(crossings))
+    return longest, float(best)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)),
+    st.tuples(*[st.sampled_from([0.5, 0.7, 1.0, 2.0])] * 2),
+)
+def test_axes_are_those_of_the_specification_word_for_word(
+    region: Mask, spacing_mm: tuple[float, float]
+) -> None:
+    if not region.any():
+        return
+    axes = region_axes(region, *spacing_mm)
+    assert (axes.lad_mm, axes.sad_mm) == pytest.approx(as_specified(region, *spacing_mm))
+
+
+@settings(max_examples=40, deadline=None)
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)))
+def test_the_longest_diameter_is_that_of_the_marching_cubes_hull(mask: Mask) -> None:
+    if not mask.any():
+        return
+    spacing_mm = (2.5, 0.7, 0.6)
+    vertices = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5, spacing=spacing_mm)[0]
+    longest = float(pdist(vertices.astype(float)).max())
+    assert measured(mask, spacing_mm).longest_any_plane_mm == pytest.approx(longest, rel=1e-5)
 
 
 def test_measures_are_json() -> None:
