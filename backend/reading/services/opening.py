@@ -73,6 +73,7 @@ def open_case(*, series: Series, actor: User | None = None) -> Case | None:
         series_facts=facts.to_json(),
     )
     _assign_all(case, project)
+    case.refresh_from_db()
     presegment(case=case, actor=actor)
     return case
 

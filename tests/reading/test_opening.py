@@ -1,0 +1,221 @@
+"""A series becomes a case; the AI's proposal becomes a mask that is offered and not imposed."""
+
+from __future__ import annotations
+
+import uuid
+
+import numpy as np
+import pytest
+
+from backend.accounts.models import User
+from backend.accounts.roles import Role
+from backend.audit import history
+from backend.audit.models import Event, NewsItem
+from backend.errors import ConcordError, WrongState
+from backend.jobs.models import ModelVersion, Run
+from backend.reading import services
+from backend.reading.models import Case, Mask, MaskSlice, Node, Project, Reading
+from backend.reading.services.guards import stage_of
+from tests.reading.site import (
+    BOXES,
+    PASSWORD,
+    Site,
+    Twin,
+    ai_volume,
+    build_site,
+    default_model,
+    make_series,
+)
+
+
+def news_of(audience: str) -> list[tuple[str, dict[str, object]]]:
+    return list(
+        NewsItem.objects.filter(audience=audience).order_by("seq").values_list("type", "payload")
+    )
+
+
+def test_a_series_outside_the_protocol_opens_a_case_excluded_from_cohorts(db: None) -> None:
+    default_model()
+    site = build_site(slice_thickness_mm=3.0, contrast=False, patient_age_years=None)
+    assert site.case.exclusions == [
+        "Slice thickness 3.0 mm is outside 0.75–2.5 mm.",
+        "No contrast agent is recorded.",
+        "The patient's age is not recorded.",
+    ]
+    assert site.run().state == "queued"
+    assert site.reading().state == "assigned"
+
+
+def test_opening_binds_the_series_assigns_both_readers_and_queues_one_run(site: Site) -> None:
+    case = site.case
+    assert (case.label, case.exclusions, case.stage) == ("LN-0001", [], "assigned")
+    assert case.ai_state == "queued"
+    assert sorted(case.readings.values_list("slot", "reader__username")) == [
+        ("R1", "reader1"),
+        ("R2", "reader2"),
+    ]
+    run = site.run()
+    assert run.parameters["geometry_hash"] == case.geometry_hash
+    assert Run.objects.filter(subject_id=case.pk).count() == 1
+    told = news_of(f"user:{site.users['reader1'].pk}")
+    assert ("worklist.changed", {"reading": str(site.reading().pk)}) in told
+
+
+def test_opening_twice_gives_the_same_case_and_the_next_series_the_next_number(site: Site) -> None:
+    from backend.archive.models import Series
+
+    series = Series.objects.get(pk=site.case.series_id)
+    assert series.bound
+    assert services.open_case(series=series) == site.case
+    following = services.open_case(series=make_series(2))
+    assert following is not None
+    assert following.label == "LN-0002"
+    assert following.subject.pseudonym != site.case.subject.pseudonym
+
+
+def test_a_series_no_protocol_takes_opens_nothing(site: Site) -> None:
+    assert services.open_case(series=make_series(3, modality="MR")) is None
+    assert Case.objects.count() == 1
+
+
+def test_without_a_model_the_case_says_so_and_can_be_read(db: None) -> None:
+    ModelVersion.objects.filter(is_default=True).update(is_default=False)
+    site = build_site()
+    assert site.case.ai_state == "none"
+    assert "No model is installed" in site.case.ai_message
+    twin = Twin(site)
+    node = str(uuid.uuid4())
+    twin.send(twin.paint(node, 5, (2, 2, 6, 6)))
+    twin.look_through()
+    assert twin.submit().reading.state == "submitted"
+
+
+def test_forbidden_roles_do_not_meet_in_one_person(site: Site) -> None:
+    project = Project.objects.get(default=True)
+    with pytest.raises(WrongState, match=r"cannot be .* and .* in one project"):
+        services.grant_role(
+            project=project, user=site.users["reader1"], role=Role.AUDITOR, actor=None
+        )
+    other = services.create_project(code="OTHER", name="Other")
+    services.grant_role(project=other, user=site.users["reader1"], role=Role.AUDITOR, actor=None)
+
+
+def test_the_proposal_becomes_a_mask_with_measured_nodes(ready: Site) -> None:
+    case = ready.case
+    assert case.ai_state == "ready"
+    mask = Mask.objects.get(case=case, kind="ai")
+    assert mask.manifest.labels == dict(enumerate(ready.nodes, 1))
+    assert MaskSlice.objects.filter(mask=mask).count() == len(mask.manifest.slices)
+    assert set(map(str, Node.objects.filter(case=case).values_list("pk", flat=True))) == set(
+        ready.nodes
+    )
+    for name in ("reader1", "reader2"):
+        reading = ready.reading(name)
+        assert reading.head == reading.base == reading.ai_mask == mask
+        states = list(reading.node_states.order_by("label"))
+        assert [state.decision for state in states] == ["undecided"] * 3
+        for state, (z, y, x) in zip(states, BOXES, strict=True):
+            assert state.measures is not None
+            voxels = np.prod([end - start for start, end in (z, y, x)])
+            assert state.measures["voxels"] == voxels
+            assert state.measures["volume_mm3"] == pytest.approx(2.0 * voxels)
+    told = news_of(f"reading:{ready.reading().pk}")
+    assert ("mask_ready", {"mask": mask.hash, "nodes": 3}) in told
+    assert history.verify(chain=case.chain).holds
+
+
+def test_a_proposal_does_not_move_under_a_readers_hands(site: Site) -> None:
+    twin = Twin(site)
+    own = str(uuid.uuid4())
+    twin.send(twin.paint(own, 5, (2, 2, 6, 6)))
+    site.presegment()
+    first, second = site.reading("reader1"), site.reading("reader2")
+    assert first.head.hash == twin.head
+    assert [str(s.node_id) for s in first.node_states.all()] == [own]
+    assert first.ai_mask is not None
+    assert second.head == second.ai_mask
+
+
+def test_a_node_uuid_that_exists_already_is_replaced(ready: Site) -> None:
+    again = build_site(serial=2)
+    again.presegment(nodes=list(ready.nodes))
+    assert Node.objects.filter(case=again.case).count() == 3
+    assert not Node.objects.filter(case=again.case, pk__in=ready.nodes).exists()
+
+
+def test_progress_reaches_both_readers_and_a_failure_leaves_the_case_readable(site: Site) -> None:
+    run = site.run()
+    services.on_run_changed(run, "leased", {"attempt": 1, "worker": "w"})
+    services.on_run_changed(run, "progress", {"stage": "infer", "progress": 0.4, "fraction": 0.5})
+    services.on_run_changed(run, "metrics", {"nodes": 3, "dice_to_reader1": 0.5})
+    reading = site.reading()
+    told = news_of(f"reading:{reading.pk}")
+    assert ("run.progress", {"stage": "infer", "progress": 0.4}) in told
+    assert ("run.metrics", {"nodes": 3}) in told
+    row = {"reading": str(reading.pk), "stage": "infer", "progress": 0.4}
+    assert ("run.progress", row) in news_of(f"user:{reading.reader_id}")
+    services.on_run_changed(run, "dead", {"message": "The worker ran out of memory."})
+    site.case.refresh_from_db()
+    assert (site.case.ai_state, site.case.ai_message) == ("failed", "The worker ran out of memory.")
+    Twin(site)
+
+
+def test_a_reader_of_the_arm_without_ai_hears_nothing_of_the_run(site: Site) -> None:
+    Reading.objects.filter(pk=site.reading("reader2").pk).update(arm="no_ai")
+    own = (f"user:{site.users['reader2'].pk}", f"reading:{site.reading('reader2').pk}")
+    before = [news_of(audience) for audience in own]
+    run = site.run()
+    services.on_run_changed(run, "leased", {"attempt": 1, "worker": "w"})
+    services.on_run_changed(run, "progress", {"stage": "infer", "progress": 0.4, "fraction": 0.5})
+    site.presegment()
+    reading = site.reading("reader2")
+    assert reading.ai_mask is None
+    assert not reading.node_states.exists()
+    assert [news_of(audience) for audience in own] == before
+    row = site.client("reader2").get("/api/worklist").json()["results"][0]
+    assert row["ai"] == {
+        "state": "none",
+        "progress": 0.0,
+        "stage": "",
+        "message": "",
+        "model": None,
+    }
+    run_mask = Mask.objects.get(kind="ai")
+    assert site.client("reader2").get(f"/api/masks/{run_mask.hash}").status_code == 404
+
+
+def test_assigning_takes_an_unopened_slot_and_refuses_an_open_one(ready: Site) -> None:
+    third = User.objects.create_user("reader3", password=PASSWORD, display_name="Rosa")
+    project = ready.case.project
+    services.grant_role(project=project, user=third, role=Role.READER, actor=None)
+    coordinator = ready.users["coordinator"]
+    Twin(ready, "reader1")
+    with pytest.raises(WrongState, match="being read already"):
+        services.assign(case=ready.case, slot="R1", reader=third, actor=coordinator)
+    with pytest.raises(WrongState, match="already reads this case"):
+        services.assign(
+            case=ready.case, slot="R2", reader=ready.users["reader1"], actor=coordinator
+        )
+    given = services.assign(case=ready.case, slot="R2", reader=third, actor=coordinator)
+    assert given.head == Mask.objects.get(kind="ai")
+    assert given.node_states.count() == 3
+    assert Reading.objects.get(reader=ready.users["reader2"]).state == "withdrawn"
+
+
+def test_only_a_coordinator_assigns_and_holds(ready: Site) -> None:
+    reading = ready.reading("reader2")
+    for name in ("reader1", "auditor", "adjudicator"):
+        with pytest.raises(ConcordError, match="Only a coordinator"):
+            services.hold(reading=reading, actor=ready.users[name], reason="x")
+    held = services.hold(reading=reading, actor=ready.users["coordinator"], reason="wrong patient")
+    case = Case.objects.get(pk=ready.case.pk)
+    assert (held.state, case.stage, stage_of(case)) == ("on_hold", "on_hold", "on_hold")
+    services.release(reading=held, actor=ready.users["coordinator"])
+    assert ready.reading("reader2").state == "assigned"
+    assert Event.objects.filter(action="reading.held", reason="wrong patient").count() == 1
+
+
+def test_an_empty_proposal_is_a_proposal(site: Site) -> None:
+    site.presegment(np.zeros_like(ai_volume()))
+    assert site.case.ai_state == "ready"
+    assert site.reading().node_states.count() == 0

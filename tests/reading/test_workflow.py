@@ -1,0 +1,92 @@
+"""The table of a reading's life, and the stage of a case."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.reading.workflow import (
+    CURRENT,
+    SIGNED,
+    TRANSITIONS,
+    CaseStage,
+    Parts,
+    ReadingAction,
+    ReadingState,
+    StepRefused,
+    case_stage,
+    next_state,
+    possible,
+)
+
+S, A = ReadingState, ReadingAction
+
+
+@given(st.lists(st.sampled_from(list(A)), max_size=30))
+def test_no_walk_leaves_the_declared_states_or_reopens_what_is_signed(walk: list[A]) -> None:
+    state = S.ASSIGNED
+    for action in walk:
+        try:
+            after = next_state(state, action)
+        except StepRefused as refused:
+            assert refused.possible == possible(state)
+            assert str(action) not in refused.possible
+            continue
+        assert after in set(S)
+        assert (state, action) in TRANSITIONS
+        if state in SIGNED:
+            assert after in SIGNED
+        if after == S.SUBMITTED:
+            assert state == S.OPEN
+        state = after
+
+
+def test_every_state_is_reachable_from_assigned() -> None:
+    reached = {S.ASSIGNED}
+    while True:
+        more = reached | {after for (before, _), after in TRANSITIONS.items() if before in reached}
+        if more == reached:
+            break
+        reached = more
+    assert reached == set(S)
+
+
+def test_a_refusal_says_what_is_possible_now() -> None:
+    with pytest.raises(StepRefused, match=r"Cannot submit a reading that is assigned\. Possible"):
+        next_state(S.ASSIGNED, A.SUBMIT)
+    with pytest.raises(StepRefused, match="Possible now: nothing"):
+        next_state(S.WITHDRAWN, A.OPEN)
+
+
+READINGS = st.lists(st.tuples(st.sampled_from(["R1", "R2"]), st.sampled_from(list(S))), max_size=6)
+
+
+@given(READINGS)
+def test_the_stage_depends_on_current_readings_alone(readings: list[tuple[str, S]]) -> None:
+    one_each = {slot: (slot, state) for slot, state in readings if state in CURRENT}
+    past = [(slot, state) for slot, state in readings if state not in CURRENT]
+    current = list(one_each.values())
+    slots = ("R1", "R2")
+    assert case_stage(Parts(slots, past + current)) == case_stage(Parts(slots, current))
+    assert case_stage(Parts(slots, current + past)) == case_stage(Parts(slots, current))
+
+
+@pytest.mark.parametrize(
+    ("states", "stage"),
+    [
+        ((), CaseStage.UNASSIGNED),
+        ((("R1", S.ASSIGNED),), CaseStage.UNASSIGNED),
+        ((("R1", S.ASSIGNED), ("R2", S.ASSIGNED)), CaseStage.ASSIGNED),
+        ((("R1", S.OPEN), ("R2", S.ASSIGNED)), CaseStage.READING),
+        ((("R1", S.SUBMITTED), ("R2", S.ASSIGNED)), CaseStage.READING),
+        ((("R1", S.SUBMITTED), ("R2", S.ON_HOLD)), CaseStage.ON_HOLD),
+        ((("R1", S.SUBMITTED), ("R2", S.SUBMITTED)), CaseStage.READ),
+        ((("R1", S.COMPARED), ("R2", S.COMPARED)), CaseStage.COMPARED),
+        ((("R1", S.RETURNED), ("R1", S.OPEN), ("R2", S.COMPARED)), CaseStage.READING),
+    ],
+)
+def test_the_reading_furthest_behind_decides_the_stage(
+    states: tuple[tuple[str, S], ...], stage: CaseStage
+) -> None:
+    assert case_stage(Parts(("R1", "R2"), states)) == stage
