@@ -19,7 +19,7 @@ from pathlib import Path
 from backend.jobs.protocol import STAGES
 from inference.adapters import LOADERS, Loader
 from inference.link import TokenRefused
-from inference.worker import Settings, Worker
+from inference.worker import DRAIN_SECONDS, Settings, Worker
 
 MODELS = Path(__file__).resolve().parent / "models"
 
@@ -29,6 +29,13 @@ def main(arguments: Sequence[str], loaders: Mapping[str, Loader] = LOADERS) -> i
     parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
     parser.add_argument("--name", default=f"{platform.node()}/{os.getpid()}")
     parser.add_argument("--threads", type=int, help="processor threads of a network; all if unset")
+    parser.add_argument(
+        "--drain",
+        type=float,
+        default=DRAIN_SECONDS,
+        metavar="SECONDS",
+        help="how long a run may still take after SIGTERM before it is handed back",
+    )
     parser.add_argument(
         "--pause-before",
         action="append",
@@ -55,6 +62,7 @@ def main(arguments: Sequence[str], loaders: Mapping[str, Loader] = LOADERS) -> i
         models=Path(os.environ.get("CONCORD_MODELS", MODELS)),
         name=chosen.name,
         threads=chosen.threads,
+        drain_seconds=chosen.drain,
         pauses=dict(chosen.pause_before),
     )
     try:

@@ -50,6 +50,7 @@ class Settings:
     models: Path
     name: str
     threads: int | None = None
+    drain_seconds: float = DRAIN_SECONDS
     pauses: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -135,7 +136,7 @@ class Worker:
                     concurrency=1,
                     fetch_job_polling_interval=POLL_SECONDS,
                     abort_job_polling_interval=POLL_SECONDS,
-                    shutdown_graceful_timeout=DRAIN_SECONDS,
+                    shutdown_graceful_timeout=self.settings.drain_seconds,
                     install_signal_handlers=False,
                 )
             )

@@ -63,7 +63,7 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
         if self._session is not None:
             with contextlib.suppress(DatabaseError):
                 await self._call(sessions.part, self._session)
-        await self._call(connection.close)
+        await self._call(_hang_up)
         self._thread.shutdown(wait=False)
 
     async def receive_json(self, content: Any, **kwargs: Any) -> None:
@@ -224,6 +224,11 @@ def lease_message(lease: services.Lease) -> dict[str, Any]:
             "folder": run.model.folder,
         },
     }
+
+
+def _hang_up() -> None:
+    """Close this thread's connection (`connection.close` alone would be the caller's)."""
+    connection.close()
 
 
 def _sure(value: T | None) -> T:

@@ -20,7 +20,7 @@ OnRunChanged: TypeAlias = "Callable[[Run, str, dict[str, Any]], None]"
 on_run_changed: list[OnRunChanged] = []
 
 # Which runs a user may look at, and which they may cancel and retry, as conditions on Run. With
-# nothing registered only an admin sees any.
+# nothing registered only an admin sees any; an empty Q() names none.
 runs_seen_by: list[Callable[[User], Q]] = []
 runs_managed_by: list[Callable[[User], Q]] = []
 # Who may open the pages of runs and models; they list the runs that person may look at.

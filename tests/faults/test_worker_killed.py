@@ -66,12 +66,16 @@ def test_a_worker_killed_in_a_stage_is_replaced(site: Site, stage: str) -> None:
 
 
 def test_a_worker_killed_before_it_claims_is_replaced(site: Site) -> None:
-    site.kill(site.web)
-    run_free = site.worker("first")
-    site.start_web()
     run = site.enqueue()
-    site.until(lambda: site.run(run)["attempt"], "a claim")
-    assert run_free.alive
+    site.kill(site.web)
+    first = site.worker("first")
+    doing = "select 1 from procrastinate_jobs where status = 'doing' and args ->> 'run' = %s"
+    site.until(lambda: site.rows(doing, run), "the job to be taken")
+
+    site.kill(first)
+    site.start_web()
+    site.worker("second")
+
     assert_ended_well(site, run, attempt=1)
 
 

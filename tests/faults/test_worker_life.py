@@ -109,7 +109,7 @@ def test_a_cancelled_run_stops_within_a_second(site: Site) -> None:
 
 def test_a_worker_that_is_asked_to_stop_hands_its_run_back(site: Site) -> None:
     run = site.enqueue()
-    first = site.worker("first", "--pause-before", "infer=60")
+    first = site.worker("first", "--drain", "0.5", "--pause-before", "infer=60")
     site.until(lambda: site.run(run)["stage"] == "infer", "stage infer")
     assert first.process is not None
 

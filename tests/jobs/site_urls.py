@@ -22,7 +22,7 @@ def series(request: HttpRequest, study: str, series: str) -> HttpResponse:
     """The images, for the lease of a run on exactly this series."""
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     run = services.lease_of(token)
-    if run is None or (run.study_uid, run.series_uid) != (study, series):
+    if run is None or (run.study_uid, run.series_uid) != (study, series) or series != SERIES:
         return JsonResponse(
             {"error": "NOT_FOUND", "message": "There is no such series."}, status=404
         )

@@ -107,7 +107,12 @@ async def _every_second(chore: Callable[[], object], stop: asyncio.Event) -> Non
             rest = settings.SWEEP_SECONDS - (time.monotonic() - began)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), max(rest, 0.05))
-        await loop.run_in_executor(thread, connection.close)
+        await loop.run_in_executor(thread, _hang_up)
+
+
+def _hang_up() -> None:
+    """Close this thread's connection (`connection.close` alone would be the caller's)."""
+    connection.close()
 
 
 def _once(chore: Callable[[], object]) -> None:
