@@ -102,9 +102,13 @@ def line_ends(mask: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
     lines = np.argwhere(occupied)
     first = mask.argmax(axis=axis)[occupied]
     last = mask.shape[axis] - 1 - np.flip(mask, axis).argmax(axis=axis)[occupied]
-    before = np.insert(2 * lines, axis, 2 * first - 1, axis=1)
-    after = np.insert(2 * lines, axis, 2 * last + 1, axis=1)
-    return np.concatenate((before, after))
+    count = len(lines)
+    ends = np.empty((2 * count, mask.ndim), np.int64)
+    across = [dimension for dimension in range(mask.ndim) if dimension != axis]
+    ends[:count, across] = ends[count:, across] = 2 * lines
+    ends[:count, axis] = 2 * first - 1
+    ends[count:, axis] = 2 * last + 1
+    return ends
 
 
 def _hull_2d(points: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull
+from scipy.spatial.distance import cdist
 
 from backend.imaging.axes import TIE_MM, Mask, NoSuchNode, Point, ellipse_sad_mm, line_ends
 from backend.imaging.axes import Axes as Axes  # offered to users of nodes, too
@@ -27,6 +28,7 @@ BoundingBox: TypeAlias = tuple[int, int, int, int, int, int]
 PREDICTION_MIN_SAD_MM = 4.5
 SIZE_THRESHOLDS_MM = (PREDICTION_MIN_SAD_MM, 5.0, 10.0, 15.0)
 SMALLEST_MEASURABLE_VOXELS = 2
+HULL_WORTHWHILE = 2000
 ELLIPSE_TOLERANCE_MM = 2.0
 ELLIPSE_TOLERANCE_SHARE = 0.25
 
@@ -41,7 +43,7 @@ def components(mask: NDArray[Any], connectivity: Connectivity = 26) -> NDArray[n
     Raises:
         ValueError: when there are more components than uint16 can number.
     """
-    found, count = _label(mask != 0, connectivity)
+    found, count = _label(mask if mask.dtype == np.bool_ else mask != 0, connectivity)
     if count > np.iinfo(np.uint16).max:
         raise ValueError(
             f"The mask falls into {count} pieces. Remove specks before numbering its nodes."
@@ -301,15 +303,27 @@ def _longest_any_plane(node: Mask, grid: Grid) -> tuple[float, NDArray[np.float6
     """
     half = np.concatenate([line_ends(node, axis) for axis in range(3)])
     points = half * (np.array(grid.spacing_mm) / 2)
-    corners = points[ConvexHull(points).vertices]
-    best, ends = -1.0, corners[:2]
-    for start in range(0, len(corners), 256):
-        part = corners[start : start + 256]
-        squared = ((part[:, None, :] - corners[None, :, :]) ** 2).sum(axis=2)
-        i, j = np.unravel_index(int(squared.argmax()), squared.shape)
-        if squared[i, j] > best:
-            best, ends = float(squared[i, j]), np.stack((part[i], corners[j]))
-    return math.sqrt(best), ends / np.array(grid.spacing_mm)
+    ends = _may_be_farthest(points)
+    if len(ends) > HULL_WORTHWHILE:
+        ends = points[ConvexHull(points).vertices]
+    distances = cdist(ends, ends)
+    i, j = np.unravel_index(int(distances.argmax()), distances.shape)
+    return float(distances[i, j]), np.stack((ends[i], ends[j])) / np.array(grid.spacing_mm)
+
+
+def _may_be_farthest(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The points ``(n, 3)`` that can be an end of the largest distance; the others are left out.
+
+    Two sweeps to the farthest point give a distance D that is reached. Round any centre with all
+    points within R, an end of a distance of at least D lies at least D - R from the centre.
+    """
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    radii = np.linalg.norm(points - centre, axis=1)
+    first = points[radii.argmax()]
+    second = points[np.linalg.norm(points - first, axis=1).argmax()]
+    reached = np.linalg.norm(points - second, axis=1).max()
+    kept: NDArray[np.float64] = points[radii >= reached - radii.max() - TIE_MM]
+    return kept
 
 
 def _plane_of(ends_mm: Sequence[Vector]) -> Plane:
