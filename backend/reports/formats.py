@@ -49,7 +49,7 @@ def content_of(reading: Reading) -> Content:
         nodes=dict(manifest.labels),
         segments=tuple(_segments(reading)),
         series_id=reading.case.series_id,
-        creator=f"Concord {reading.slot}",
+        creator=f"Concord^{reading.slot}",
         mask_hash=mask.hash,
     )
 
