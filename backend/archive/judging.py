@@ -149,7 +149,7 @@ def verdict_on(series: Series, instances: Sequence[Instance]) -> Verdict:
 
 def slice_facts(instance: Instance) -> SliceFacts:
     """The geometry facts stored with an instance."""
-    stored = {
+    stored: dict[str, Any] = {
         field.name: tuple(value) if isinstance(value, list) else value
         for field in fields(SliceFacts)
         if (value := instance.geometry.get(field.name)) is not None

@@ -47,8 +47,8 @@ def upload(request: HttpRequest) -> HttpResponse:
     user = _uploader(request)
     if "receipt" not in request.POST:
         receipt = services.open_receipt(source="upload page", door=Door.UPLOAD, actor=user)
-        for file in request.FILES.getlist("files"):
-            _take(receipt, file, file.name or "file")
+        for one in request.FILES.getlist("files"):
+            _take(receipt, one, one.name or "file")
         services.close_receipt(receipt=receipt, actor=user)
         return HttpResponseRedirect("/archive/")
     receipt = services.open_receipt(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +18,10 @@ from pydicom.errors import InvalidDicomError
 from backend.archive.findings import ASK_SENDER, Ignored, NotTaken
 from backend.archive.metadata import Metadata, clean_text, metadata_of
 from backend.archive.pixels import PixelFacts, inspect
+from backend.archive.sources import MAX_FILE_BYTES
+
+# What pydicom would log of a broken file is a sentence of ours.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 READ_CLASSES = frozenset(
     {
@@ -30,6 +36,8 @@ READ_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.130",  # Enhanced PET
     }
 )
+DEFLATED = str(uid.DeflatedExplicitVRLittleEndian)
+_META_BYTES = 4096  # File meta information is far shorter.
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _NEEDED = (
@@ -119,6 +127,7 @@ def _parse(name: str, data: bytes) -> Incoming:
 
 
 def _read(data: bytes) -> tuple[Dataset, bytes]:
+    _refuse_bomb(data)
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=False)
     except InvalidDicomError:
@@ -130,10 +139,29 @@ def _read(data: bytes) -> tuple[Dataset, bytes]:
         raise NotTaken(
             "UNSUPPORTED_SYNTAX",
             f"{{name}} is written in the transfer syntax {meta.TransferSyntaxUID}, "
-            "which is not one of DICOM's.",
+            "which cannot be read here.",
             "Export it again as Explicit VR Little Endian.",
         )
     return dataset, data
+
+
+def _refuse_bomb(data: bytes) -> None:
+    """A deflated object that would inflate past the limit is refused before pydicom inflates it."""
+    head = data[:_META_BYTES]
+    if head[128:132] != b"DICM" or DEFLATED.encode() not in head:
+        return
+    start = 144 + int.from_bytes(head[140:144], "little")
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflater.decompress(data[start:], MAX_FILE_BYTES)
+    except zlib.error:
+        return  # Damaged: pydicom says so.
+    if inflater.unconsumed_tail:
+        raise NotTaken(
+            "TOO_LARGE",
+            f"{{name}} would inflate to more than the {MAX_FILE_BYTES >> 20} MiB allowed.",
+            "Export it as Explicit VR Little Endian, or in parts.",
+        )
 
 
 def _without_preamble(data: bytes) -> tuple[Dataset, bytes]:
@@ -146,7 +174,7 @@ def _without_preamble(data: bytes) -> tuple[Dataset, bytes]:
         raise refused
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=True)
-        known = bool(dataset.get("SOPClassUID") or dataset.get("SOPInstanceUID"))
+        known = any(text(dataset, key) for key in ("SOPClassUID", "SOPInstanceUID", "Modality"))
     except Exception:  # noqa: BLE001  bytes that only look like a data set
         raise refused from None
     if not known:
@@ -184,7 +212,7 @@ def _uids(dataset: Dataset) -> dict[str, str]:
     if bad:
         raise NotTaken(
             "BAD_UID",
-            f"{{name}} has a {_listed(bad)} that is not a UID (digits and dots, at most 64).",
+            f"{{name}} has no proper {_listed(bad)}: a UID is digits and dots, at most 64.",
             "Have the sender correct it; UIDs are never changed here.",
         )
     return found

@@ -73,7 +73,7 @@ def inspect(dataset: Dataset) -> PixelFacts | None:
     except Exception as error:  # noqa: BLE001  absent or malformed tags of many kinds
         raise NotTaken(
             "PIXELS_UNREADABLE",
-            f"{{name}} does not say how its pixels are laid out ({_first_line(error)}).",
+            f"{{name}} does not say how its pixels are laid out ({_last_line(error)}).",
             ASK_SENDER,
         ) from None
     if expected > MAX_PIXEL_BYTES:
@@ -145,21 +145,23 @@ def _decode_all(dataset: Dataset, facts: PixelFacts) -> None:
             raise NotTaken(
                 "PIXELS_UNREADABLE",
                 f"The pixels of {{name}} ({syntax.name}, frame {index + 1} of {facts.frames}) "
-                f"cannot be decoded: {_first_line(error)}.",
+                f"cannot be decoded: {_last_line(error)}.",
                 "Send the file uncompressed, or send it again if it is damaged.",
             ) from None
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
+    """The line of a library's error that says what is wrong; the first ones only introduce it."""
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".:")[:160]
+    return text.splitlines()[-1].strip().rstrip(".:")[:160]
 
 
 def decode(dataset: Dataset, index: int) -> NDArray[Any]:
     """One frame: (rows, columns) or (rows, columns, samples), stored values, RGB where colour."""
     syntax = dataset.file_meta.TransferSyntaxUID
     plugin = codecs.LABEL if codecs.is_available(syntax) else ""
-    return pixel_array(dataset, index=index, decoding_plugin=plugin)
+    array: NDArray[Any] = pixel_array(dataset, index=index, decoding_plugin=plugin)
+    return array
 
 
 def raw_frame(dataset: Dataset, index: int) -> bytes:

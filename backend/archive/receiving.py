@@ -94,7 +94,7 @@ def take(*, receipt: Receipt, offer: Offer) -> Taken:
     try:
         data = offer.read()
         incoming = parse(offer.name, data)
-        new = store_incoming(receipt=receipt, incoming=incoming)
+        instance, new = store_incoming(receipt=receipt, incoming=incoming)
     except Ignored:
         counted(receipt, "ignored")
         return Taken(offer.name, "ignored")
@@ -102,15 +102,14 @@ def take(*, receipt: Receipt, offer: Offer) -> Taken:
         return _keep_aside(receipt, offer.name, problem, data, incoming)
     except OSError as error:
         logger.exception("%s could not be read or stored.", offer.name)
-        problem = NotTaken(
+        failure = NotTaken(
             "NOT_STORED",
             f"{{name}} could not be read or stored ({error.strerror or 'input/output error'}).",
             "Check the disk, then send it again.",
         )
-        return _keep_aside(receipt, offer.name, problem, b"", incoming)
+        return _keep_aside(receipt, offer.name, failure, b"", incoming)
     outcome: Outcome = "stored" if new else "already_here"
     counted(receipt, outcome)
-    instance = Instance.objects.select_related("series__study").get(sop_uid=incoming.sop_uid)
     return Taken(offer.name, outcome, instance, None, incoming.sop_class_uid)
 
 

@@ -115,7 +115,7 @@ def _grey_or_colour(
     values = array.astype(np.float64) * pixels["slope"] + pixels["intercept"]
     centre, width = window or _window(dataset, values)
     low = centre - width / 2
-    shown = np.clip((values - low) / width * 255, 0, 255)
+    shown: NDArray[np.float64] = np.clip((values - low) / width * 255, 0, 255)
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
         shown = 255 - shown
     return shown.astype(np.uint8)

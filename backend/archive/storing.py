@@ -35,8 +35,8 @@ _FRESH = {
 }
 
 
-def store_incoming(*, receipt: Receipt, incoming: Incoming) -> bool:
-    """Store one object; True if it is new, False if these very bytes are already here.
+def store_incoming(*, receipt: Receipt, incoming: Incoming) -> tuple[Instance, bool]:
+    """Store one object; its row, and whether it is new (False: the same is already here).
 
     Safe against the same object arriving at several doors at once: the database lets in one, and
     the others are compared with it.
@@ -44,22 +44,22 @@ def store_incoming(*, receipt: Receipt, incoming: Incoming) -> bool:
     Raises:
         NotTaken: CONFLICT…, LATE_IMAGE, SERIES_ELSEWHERE, SERIES_MODALITY or STUDY_PATIENT.
     """
-    existing = Instance.objects.filter(sop_uid=incoming.sop_uid).first()
+    here = Instance.objects.select_related("series__study").filter(sop_uid=incoming.sop_uid)
+    existing = here.first()
     if existing is None:
         blob = store().put(incoming.data)
         try:
             with transaction.atomic():
-                _insert(receipt, incoming, blob)
-            return True
+                return _insert(receipt, incoming, blob), True
         except IntegrityError:
-            existing = Instance.objects.filter(sop_uid=incoming.sop_uid).first()
+            existing = here.first()
             if existing is None:
                 raise
     _compare(existing, incoming)
-    return False
+    return existing, False
 
 
-def _insert(receipt: Receipt, incoming: Incoming, blob: str) -> None:
+def _insert(receipt: Receipt, incoming: Incoming, blob: str) -> Instance:
     series = _series(incoming)
     if series.bound:
         raise NotTaken(
@@ -70,7 +70,7 @@ def _insert(receipt: Receipt, incoming: Incoming, blob: str) -> None:
             incoming.series_uid,
         )
     dataset, pixels = incoming.dataset, incoming.pixels
-    Instance.objects.create(
+    instance = Instance.objects.create(
         series=series,
         receipt=receipt,
         sop_uid=incoming.sop_uid,
@@ -91,12 +91,18 @@ def _insert(receipt: Receipt, incoming: Incoming, blob: str) -> None:
     Series.objects.filter(pk=series.pk).update(
         received_at=timezone.now(), is_image=series.is_image and incoming.is_image, **_FRESH
     )
+    return instance
 
 
 def _series(incoming: Incoming) -> Series:
     """The object's series, made if it is new, its row locked; raises `NotTaken`."""
     dataset = incoming.dataset
-    series = Series.objects.select_for_update().filter(uid=incoming.series_uid).first()
+    series = (
+        Series.objects.select_for_update(of=("self",))
+        .select_related("study")
+        .filter(uid=incoming.series_uid)
+        .first()
+    )
     if series is None:
         study, _ = Study.objects.get_or_create(
             uid=incoming.study_uid, defaults=study_facts(dataset)
@@ -161,7 +167,9 @@ def _compare(existing: Instance, incoming: Incoming) -> None:
             sop,
             series,
         )
-    if _header(existing.metadata) != _header(incoming.metadata):
+    encoded_alike = existing.transfer_syntax == incoming.transfer_syntax
+    mine, theirs = existing.metadata, incoming.metadata
+    if _header(mine, private=encoded_alike) != _header(theirs, private=encoded_alike):
         raise NotTaken(
             "SAME_UID_OTHER_HEADER",
             f"{{name}} is already here ({sop}) with the same pixels but another header.",
@@ -171,10 +179,31 @@ def _compare(existing: Instance, incoming: Incoming) -> None:
         )
 
 
-def _header(metadata: Metadata) -> dict[str, Any]:
-    """What must agree: all but how pixels are encoded and who sent them."""
-    encoding = {"7FE00010", "00280004", "00280006", "00282110", "00282112", "00282114", "FFFCFFFC"}
-    return {tag: value for tag, value in metadata.items() if tag not in encoding}
+_OF_THE_ENCODING = frozenset(
+    {
+        "00082111",  # Derivation Description
+        "00089215",  # Derivation Code Sequence
+        "00280004",  # Photometric Interpretation
+        "00280006",  # Planar Configuration
+        "00282110",  # Lossy Image Compression
+        "00282112",  # Lossy Image Compression Ratio
+        "00282114",  # Lossy Image Compression Method
+        "7FE00010",  # Pixel Data
+        "FFFCFFFC",  # Data Set Trailing Padding
+    }
+)
+
+
+def _header(metadata: Metadata, *, private: bool) -> dict[str, Any]:
+    """What must agree: all but how pixels are encoded; private values only in one encoding.
+
+    (Re-encoding a file byte-swaps private values whose type the converter does not know.)
+    """
+    return {
+        tag: value
+        for tag, value in metadata.items()
+        if tag not in _OF_THE_ENCODING and (private or int(tag[:4], 16) % 2 == 0)
+    }
 
 
 def _same_pixels(a: Dataset, b: Dataset) -> bool:
