@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from channels.db import database_sync_to_async
 from django.urls import path
 
@@ -12,28 +14,38 @@ from backend.reading import selectors
 from backend.reading.services.announcing import COORDINATORS, reading_audience
 
 
+def audiences_of_person(user: User) -> list[str]:
+    """The person; and `coordinators` for coordinators, auditors and administrators."""
+    own = [f"user:{user.pk}"]
+    return [*own, COORDINATORS] if selectors.may_oversee(user) else own
+
+
+def audiences_of_reading(user: User, reading: UUID) -> list[str] | None:
+    """The reading alone; None where the user may not know of it."""
+    try:
+        return [reading_audience(selectors.reading_for(user, reading))]
+    except Missing:
+        return None
+
+
 class MyNews(NewsConsumer):
     """`/ws/me`: the user's own worklist; and, for who oversees cases, the cases."""
 
     async def audiences(self) -> list[str] | None:
-        """The user, and `coordinators` for coordinators, auditors and administrators."""
-        user: User = self.scope["user"]
-        own = [f"user:{user.pk}"]
-        oversees = await database_sync_to_async(selectors.may_oversee)(user)
-        return [*own, COORDINATORS] if oversees else own
+        """See `audiences_of_person`."""
+        found: list[str] = await database_sync_to_async(audiences_of_person)(self.scope["user"])
+        return found
 
 
 class ReadingNews(NewsConsumer):
     """`/ws/readings/{id}`: one reading, for who may see it."""
 
     async def audiences(self) -> list[str] | None:
-        """The reading alone; None where the user may not know of it."""
+        """See `audiences_of_reading`."""
         reading = self.scope["url_route"]["kwargs"]["reading"]
-        try:
-            found = await database_sync_to_async(selectors.reading_for)(self.scope["user"], reading)
-        except Missing:
-            return None
-        return [reading_audience(found)]
+        asked = database_sync_to_async(audiences_of_reading)
+        found: list[str] | None = await asked(self.scope["user"], reading)
+        return found
 
 
 websocket_urlpatterns = [
