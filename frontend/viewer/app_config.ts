@@ -26,6 +26,8 @@ window.config = {
   customizationService: {},
   showStudyList: false,
   showPatientInfo: "disabled",
+  // The first stroke in another plane paints, instead of only making it the active one.
+  activateViewportBeforeInteraction: false,
   maxNumberOfWebWorkers: 2,
   showWarningMessageForCrossOrigin: false,
   showCPUFallbackMessage: true,

@@ -30,6 +30,7 @@ export class Room {
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
   private ready = false;
+  private readonly filled = new Set<string>();
   private closed = false;
   private readonly undo: (() => void)[] = [];
 
@@ -67,7 +68,10 @@ export class Room {
   async start(): Promise<void> {
     const { cornerstoneViewportService: viewports } = this.host.servicesManager.services;
     const changed = viewports.EVENTS.VIEWPORT_DATA_CHANGED ?? "";
-    const subscription = viewports.subscribe(changed, () => this.prepare());
+    const subscription = viewports.subscribe(changed, ({ viewportId }) => {
+      if (viewportId) this.filled.add(viewportId);
+      this.prepare();
+    });
     this.undo.push(
       () => subscription.unsubscribe(),
       listenToKeys(
@@ -100,8 +104,8 @@ export class Room {
   }
 
   private on(target: EventTarget, type: string, listener: (event: Event) => void): void {
-    target.addEventListener(type, listener);
-    this.undo.push(() => target.removeEventListener(type, listener));
+    target.addEventListener(type, listener, { capture: true });
+    this.undo.push(() => target.removeEventListener(type, listener, { capture: true }));
   }
 
   private hearNews(): void {
@@ -116,7 +120,8 @@ export class Room {
 
   /** Once the truth and the three planes are both there: the mask goes on screen. */
   private prepare(): void {
-    if (this.closed || !this.session.detail || !this.views.ready || !this.images) return;
+    const filled = VIEWPORTS.every((id) => this.filled.has(id));
+    if (this.closed || !filled || !this.session.detail || !this.views.ready || !this.images) return;
     this.preparing ??= this.mount().catch((error: unknown) => {
       this.preparing = null;
       this.session.notice = String(error instanceof Error ? error.message : error);

@@ -87,13 +87,30 @@ export class Session extends EventTarget implements Courier {
     this.repaint(null);
   }
 
-  /** Entries up to the server's head arrived, though we never heard so. */
+  /**
+   * Entries up to the server's head arrived, though we never heard so. Two decisions on one mask
+   * lead to one head, so the server is asked: it answers for what it knows, and refuses the rest.
+   */
   private async dropAccepted(head: string): Promise<void> {
     const aside = this.setAside.length > 0;
-    const entries = aside ? this.setAside : await this.outbox.restore();
-    const accepted = entries.map((entry) => entry.head).lastIndexOf(head) + 1;
-    await this.outbox.forget(entries.slice(0, accepted).map(({ change }) => change.id));
-    if (aside) this.setAside = entries.slice(accepted);
+    const entries = aside ? this.setAside : [...(await this.outbox.restore())];
+    const reached = entries.slice(0, entries.map((entry) => entry.head).lastIndexOf(head) + 1);
+    if (reached.length === 0 || !(await this.knows(reached))) return;
+    await this.outbox.forget(reached.map(({ change }) => change.id));
+    if (aside) this.setAside = entries.slice(reached.length);
+  }
+
+  private async knows(entries: Entry[]): Promise<boolean> {
+    try {
+      await this.api.changes(
+        this.lease ?? this.client,
+        entries.map(({ change }) => change),
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && !error.signedOut) return false;
+      throw error;
+    }
   }
 
   private replay(): void {
@@ -120,17 +137,19 @@ export class Session extends EventTarget implements Courier {
     } else if (news.type === "mask_ready" || news.type.startsWith("run.")) {
       if (news.type !== "run.metrics") void this.catchUp();
     } else if (news.type === "change.applied") {
-      if (!this.heads.has(String(payload.head))) void this.catchUp();
+      void this.catchUp(String(payload.head));
     } else if (news.type === "lease.taken" && payload.client !== this.client) {
       void this.checkLease();
     }
   }
 
   /** Follows the server while nothing of ours is on its way. */
-  private async catchUp(): Promise<void> {
+  private async catchUp(head?: string): Promise<void> {
+    if (head && this.heads.has(head)) return;
     if (this.outbox.waiting.length > 0 || this.setAside.length > 0) return;
     try {
-      await this.sync();
+      if (this.syncing) await this.syncing;
+      if (!head || !this.heads.has(head)) await this.sync();
     } catch (error) {
       console.warn("could not catch up", error);
     }
