@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -12,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from backend.reading.selectors import person
 from backend.reports import render, selectors, services
 from backend.reports.formats import FORMATS
 from backend.reports.models import Report
@@ -24,7 +26,7 @@ from backend.reports.serializers import (
 )
 from backend.store import store
 
-ERRORS = {404: ErrorAnswer, 409: ErrorAnswer}
+ERRORS: dict[Any, Any] = {404: ErrorAnswer, 409: ErrorAnswer}
 
 
 class MakeReportView(APIView):
@@ -35,8 +37,8 @@ class MakeReportView(APIView):
     )
     def post(self, request: Request, reading: UUID) -> Response:
         """Make a case report of a signed reading."""
-        found = selectors.signed_reading_for(request.user, reading)
-        report = services.build_case_report(reading=found, actor=request.user)
+        found = selectors.signed_reading_for(person(request.user), reading)
+        report = services.build_case_report(reading=found, actor=person(request.user))
         return Response(report_json(report), status=status.HTTP_201_CREATED)
 
 
@@ -49,7 +51,7 @@ class ReportHtmlView(APIView):
     )
     def get(self, request: Request, report: UUID) -> HttpResponse:
         """The report as one self-contained page, the stored bytes."""
-        return html_answer(selectors.report_for(request.user, report))
+        return html_answer(selectors.report_for(person(request.user), report))
 
 
 class ReportJsonView(APIView):
@@ -61,7 +63,7 @@ class ReportJsonView(APIView):
     )
     def get(self, request: Request, report: UUID) -> HttpResponse:
         """The report's document, every number unrounded."""
-        found = selectors.report_for(request.user, report)
+        found = selectors.report_for(person(request.user), report)
         answer = HttpResponse(store().read(found.document_blob), content_type="application/json")
         return _immutable(answer, found.document_blob)
 
@@ -78,9 +80,11 @@ class ExportsView(APIView):
         """Ask for a file of a signed reading; follow its state until it is ready."""
         asked = ExportRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        reading = selectors.signed_reading_for(request.user, asked.validated_data["reading"])
+        reading = selectors.signed_reading_for(
+            person(request.user), asked.validated_data["reading"]
+        )
         export = services.request_export(
-            reading=reading, file_format=asked.validated_data["format"], actor=request.user
+            reading=reading, file_format=asked.validated_data["format"], actor=person(request.user)
         )
         return Response(export_json(export), status=status.HTTP_202_ACCEPTED)
 
@@ -91,7 +95,7 @@ class ExportView(APIView):
     @extend_schema(operation_id="export", responses={200: ExportAnswer, 404: ErrorAnswer})
     def get(self, request: Request, export: UUID) -> Response:
         """How far an export is."""
-        return Response(export_json(selectors.export_for(request.user, export)))
+        return Response(export_json(selectors.export_for(person(request.user), export)))
 
 
 class ExportFileView(APIView):
@@ -99,12 +103,12 @@ class ExportFileView(APIView):
 
     @extend_schema(
         operation_id="export_file",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **ERRORS},
+        responses={**ERRORS, (200, "application/octet-stream"): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, export: UUID) -> HttpResponse:
         """The file, once it was read back and found equal; the download is recorded."""
-        found = selectors.export_for(request.user, export)
-        data = services.hand_out(export=found, actor=request.user)
+        found = selectors.export_for(person(request.user), export)
+        data = services.hand_out(export=found, actor=person(request.user))
         answer = HttpResponse(data, content_type=FORMATS[found.format].content_type)
         answer.headers["Content-Disposition"] = f'attachment; filename="{found.filename}"'
         answer.headers["Cache-Control"] = "private, no-store"

@@ -11,9 +11,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from django.template import engines
 from django.template.loader import get_template
 from django.utils.safestring import SafeString
 
@@ -89,7 +89,7 @@ def _pick(metrics: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
 @lru_cache
 def _styles() -> str:
     """The style sheet, as it stands between the `<style>` tags."""
-    return engines["django"].engine.get_template(STYLES).source
+    return (Path(__file__).parent.parent / "templates" / STYLES).read_text()
 
 
 @lru_cache

@@ -1,0 +1,122 @@
+"""Every metric of the AI against a signed reading, as measured and as written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.imaging.overlap import Metric
+from backend.reports import shown
+from backend.reports.evaluation import Evaluation
+
+
+def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
+    """Every metric of the AI against the signed reading, with its variant and its counts."""
+    found, surfaces = evaluation.detection, evaluation.surfaces
+    localised, signed = len(found.localised), len(found.counted)
+    hits = len(found.of_kind("TP"))
+    strict, lenient = found.false_positives("strict"), found.false_positives("lenient")
+    rows = [
+        _row("recall", "Recall", found.recall, "share", f"{localised} of {signed} nodes found"),
+        _row(
+            "precision",
+            "Precision",
+            found.precision("strict"),
+            "share",
+            f"{hits} of {hits + strict} proposals, partial ones count as false",
+        ),
+        _row(
+            "precision_lenient",
+            "Precision, lenient",
+            found.precision("lenient"),
+            "share",
+            f"{hits} of {hits + lenient} proposals, partial ones left out",
+        ),
+        _row(
+            "precision_truth",
+            "Precision, by signed nodes",
+            found.precision_truth("strict"),
+            "share",
+            f"{localised} found against {strict} false",
+        ),
+        _row("f1", "F1", found.f1("strict"), "share", "of precision and recall"),
+        _count("fp", "False positives", strict, "per scan, partial ones included"),
+        _count("fp_lenient", "False positives, lenient", lenient, "no overlap with any node"),
+        _count("fp_large", "False positives ≥ 10 mm", found.large_false_positives, "short axis"),
+        _row(
+            "fp_mean_sad_mm",
+            "Mean short axis of false positives",
+            _no_false_positive(found.mean_false_positive_sad_mm, strict),
+            "length",
+            "mm",
+        ),
+        _row("dice", "Dice", found.dice_filtered, "share", "found nodes against true proposals"),
+        _row(
+            "dice_unfiltered",
+            "Dice, unfiltered",
+            found.dice_unfiltered,
+            "share",
+            "all signed nodes against all proposals ≥ 4.5 mm",
+        ),
+        _row(
+            "assd_mm", "Surface distance", surfaces.assd, "distance", "mm, average (assd, pooled)"
+        ),
+        _row("hd95_mm", "Hausdorff distance, 95 %", surfaces.hd95, "distance", "mm"),
+        *(
+            _row(f"nsd_{t:g}", f"Surface Dice at {t:g} mm", metric, "share", "surfels")
+            for t, metric in surfaces.nsd.items()
+        ),
+        _row(
+            "sensitivity_localised",
+            "Mean sensitivity, found nodes",
+            found.mean_sensitivity("localised"),
+            "share",
+            f"n = {localised}",
+        ),
+        _row(
+            "sensitivity_all",
+            "Mean sensitivity, all nodes",
+            found.mean_sensitivity("all"),
+            "share",
+            f"n = {signed}",
+        ),
+    ]
+    if not has_ai:
+        for row in rows:
+            row.update(value=None, reason="NO_AI", shown=shown.DASH, why=shown.REASONS["NO_AI"])
+    return rows
+
+
+def _no_false_positive(metric: Metric, count: int) -> Metric | None:
+    return metric if count else None
+
+
+def _row(name: str, label: str, metric: Metric | None, form: str, detail: str) -> dict[str, Any]:
+    value = metric.value if metric else None
+    reason = (metric.reason if metric else "NO_FALSE_POSITIVE") if value is None else None
+    return {
+        "id": name,
+        "label": label,
+        "value": value,
+        "shown": _written(value, form),
+        "reason": reason,
+        "why": shown.REASONS.get(reason or "", ""),
+        "detail": detail,
+    }
+
+
+def _written(value: float | None, form: str) -> str:
+    if form == "share":
+        return shown.share(value)
+    return shown.length(value) if form == "length" else shown.distance(value)
+
+
+def _count(name: str, label: str, value: int, detail: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "label": label,
+        "value": value,
+        "shown": str(value),
+        "reason": None,
+        "why": "",
+        "detail": detail,
+    }
