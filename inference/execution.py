@@ -187,6 +187,11 @@ class Execution:
             "peak_memory_bytes": peak_memory_bytes(),
         }
 
+    def tell_stage(self) -> None:
+        """Say again which stage this is."""
+        if self.watch.stage:
+            self._tell(self.watch.stage, 0.0)
+
     def _fetched(self, share: float) -> None:
         if self.stop.is_set():
             raise Stopped("cancelled")

@@ -50,6 +50,7 @@ class Link:
         self._up = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self.on_cancel: Callable[[str, int], None] = lambda run, attempt: None
+        self.on_up: Callable[[], None] = lambda: None
         self.lease: tuple[str, int] | None = None
 
     async def keep(self) -> None:
@@ -133,6 +134,7 @@ class Link:
                 return
             self._up.set()
             logger.info("connected to the web process")
+            self.on_up()
             beat = asyncio.create_task(self._beat(socket))
             try:
                 await reader

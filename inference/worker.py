@@ -65,6 +65,7 @@ class Worker:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="run")
         self.link = Link(settings.web_url, settings.token, self._hello())
         self.link.on_cancel = self._cancelled
+        self.link.on_up = self._tell_again
         self._running: Execution | None = None
         self._stop = asyncio.Event()
 
@@ -201,6 +202,11 @@ class Worker:
     async def _thread_is_free(self) -> None:
         """Wait for the computation to notice that it should stop."""
         await asyncio.get_running_loop().run_in_executor(self.thread, threading.Event)
+
+    def _tell_again(self) -> None:
+        """The socket is back: say where the run is, in case that was lost."""
+        if self._running is not None:
+            self._running.tell_stage()
 
     def _cancelled(self, run: str, attempt: int) -> None:
         """The web process said that this attempt has ended."""

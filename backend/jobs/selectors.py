@@ -46,10 +46,14 @@ def run_managed_by(user: User | AnonymousUser, run: uuid.UUID) -> Run:
 
 
 def opens_runs_page(user: User | AnonymousUser) -> bool:
-    """Whether the pages of runs and models are for this user: an admin, or as a room above says."""
+    """Whether the pages of runs and models are for this user.
+
+    An admin; whom a room above names; and who may look at any run at all.
+    """
     if not isinstance(user, User):
         return False
-    return user.is_superuser or any(opens(user) for opens in registry.opens_runs_page)
+    named = user.is_superuser or any(opens(user) for opens in registry.opens_runs_page)
+    return named or runs_seen_by(user).exists()
 
 
 def person(user: User | AnonymousUser) -> User:

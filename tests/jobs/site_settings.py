@@ -8,3 +8,4 @@ INSTALLED_APPS = [app for app in ALL_APPS if app not in _ABOVE]
 ROOT_URLCONF = "tests.jobs.site_urls"
 ASGI_APPLICATION = "tests.jobs.site_asgi:application"
 WORKER_SILENCE_SECONDS = 6.0
+LEASE_GRACE_SECONDS = 0.5

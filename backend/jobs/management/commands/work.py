@@ -63,24 +63,25 @@ async def _work(concurrency: int) -> None:
 async def _take_jobs(concurrency: int, stop: asyncio.Event) -> None:
     """Work the queue; begin anew where the database went away."""
     while not stop.is_set():
-        connector = app.connector.get_worker_connector()
-        with app.replace_connector(connector) as worker_app:
-            try:
-                async with worker_app.open_async():
-                    await _until(
-                        stop,
-                        worker_app.run_worker_async(
-                            queues=[WORK_QUEUE],
-                            concurrency=concurrency,
-                            fetch_job_polling_interval=POLL_SECONDS,
-                            update_heartbeat_interval=HEARTBEAT_SECONDS,
-                            stalled_worker_timeout=WORK_SILENCE_SECONDS,
-                            shutdown_graceful_timeout=DRAIN_SECONDS,
-                            install_signal_handlers=False,
-                        ),
-                    )
-            except (ConnectorException, psycopg.OperationalError):
-                logger.warning("the queue does not answer; trying again")
+        # A second app on the worker's own connections, with the same tasks: what tasks and chores
+        # themselves defer still goes through Django's connection, as part of its transaction.
+        worker_app = app.with_connector(app.connector.get_worker_connector())
+        try:
+            async with worker_app.open_async():
+                await _until(
+                    stop,
+                    worker_app.run_worker_async(
+                        queues=[WORK_QUEUE],
+                        concurrency=concurrency,
+                        fetch_job_polling_interval=POLL_SECONDS,
+                        update_heartbeat_interval=HEARTBEAT_SECONDS,
+                        stalled_worker_timeout=WORK_SILENCE_SECONDS,
+                        shutdown_graceful_timeout=DRAIN_SECONDS,
+                        install_signal_handlers=False,
+                    ),
+                )
+        except (ConnectorException, psycopg.OperationalError):
+            logger.warning("the queue does not answer; trying again")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), POLL_SECONDS)
 
