@@ -1,0 +1,136 @@
+"""Parts of the worker that need no other process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import permutations, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.imaging.grid import Grid
+from backend.jobs.protocol import ModelDamaged
+from inference.__main__ import main
+from inference.adapters import Models
+from inference.meters import Stopwatch, peak_memory_bytes
+from inference.orientation import Orientation
+from tests.jobs.threshold import ThresholdAdapter, write_model
+
+AXES = np.eye(3)
+
+
+def grid_of(axes: tuple[int, ...], signs: tuple[int, ...]) -> Grid | None:
+    """A grid whose normal, column and row directions are those signed axes; None if left-handed."""
+    normal, column, row = (AXES[axis] * sign for axis, sign in zip(axes, signs, strict=True))
+    if not np.allclose(np.cross(row, column), normal):
+        return None
+    return Grid(
+        shape=(2, 3, 4),
+        spacing_mm=(2.0, 3.0, 4.0),
+        origin_mm=(0.0, 0.0, 0.0),
+        row_direction=tuple(row),
+        column_direction=tuple(column),
+        sop_uids=("1.1", "1.2"),
+        frame_of_reference_uid="1",
+    )
+
+
+GRIDS = [
+    grid
+    for axes in permutations(range(3))
+    for signs in product((1, -1), repeat=3)
+    if (grid := grid_of(axes, signs)) is not None
+]
+
+
+def test_there_are_24_ways_to_lay_a_volume() -> None:
+    assert len(GRIDS) == 24
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_volume_is_turned_to_feet_front_right_and_back_again(grid: Grid) -> None:
+    positions = np.array(
+        [[[grid.to_patient(z, y, x) for x in range(4)] for y in range(3)] for z in range(2)]
+    )
+    turning = Orientation.of(grid)
+
+    x, y, z = (turning.turn((positions[..., k]).astype(np.int16)) for k in range(3))
+
+    assert (np.diff(z.astype(int), axis=0) > 0).all()
+    assert (np.diff(y.astype(int), axis=1) > 0).all()
+    assert (np.diff(x.astype(int), axis=2) > 0).all()
+    labels = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
+    assert (turning.turn_back(turning.turn(labels)) == labels).all()
+    step = (abs(int(z[1, 0, 0]) - z[0, 0, 0]), abs(int(y[0, 1, 0]) - y[0, 0, 0]))
+    assert step == turning.spacing(grid.spacing_mm)[:2]
+
+
+def lease_model(root: Path, **changed: str) -> dict[str, str]:
+    from backend.jobs.protocol import read_model_folder
+
+    found = read_model_folder(write_model(root))
+    wanted = {"folder": found.folder, "name": found.name, "version": "1", "sha256": found.sha256}
+    return {**wanted, **changed}
+
+
+def test_a_model_is_loaded_once_and_kept_warm(tmp_path: Path) -> None:
+    models = Models(tmp_path, loaders={"threshold": ThresholdAdapter})
+    wanted = lease_model(tmp_path)
+
+    assert models.get(wanted) is models.get(wanted)
+
+
+def test_another_model_than_the_registered_one_is_not_run(tmp_path: Path) -> None:
+    models = Models(tmp_path, loaders={"threshold": ThresholdAdapter})
+    wanted = lease_model(tmp_path, sha256="0" * 64)
+
+    with pytest.raises(ModelDamaged, match="not the registered threshold-test 1"):
+        models.get(wanted)
+
+
+def test_a_kind_of_model_the_worker_cannot_run_is_named(tmp_path: Path) -> None:
+    wanted = lease_model(tmp_path)
+
+    with pytest.raises(ModelDamaged, match="cannot run models of kind threshold; it runs foveal"):
+        Models(tmp_path).get(wanted)
+
+
+def test_a_folder_named_outside_the_models_folder_is_not_left(tmp_path: Path) -> None:
+    wanted = lease_model(tmp_path / "elsewhere", folder="../elsewhere/threshold-test")
+
+    with pytest.raises(ModelDamaged, match="There is no model in the folder threshold-test"):
+        Models(tmp_path / "models").get(wanted)
+
+
+def test_stages_that_come_back_are_added_up() -> None:
+    watch = Stopwatch()
+    for stage in ("fetch", "infer", "fetch", "end"):
+        watch.begin(stage)
+
+    assert watch.seconds.keys() == {"fetch", "infer"}
+    assert watch.wall_seconds() >= 0
+    assert watch.processor_seconds() >= 0
+    assert (peak_memory_bytes() or 0) > 1 << 20
+
+
+def test_starting_the_worker_imports_no_runtime_and_no_django() -> None:
+    heavy = {"torch", "monai", "openvino", "scipy", "django"}
+    code = f"import inference.worker, sys; print(sorted(set(sys.modules) & {heavy}))"
+
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_worker_without_its_settings_says_which_are_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CONCORD_QUEUE_URL", raising=False)
+    monkeypatch.delenv("CONCORD_WORKER_TOKEN", raising=False)
+
+    with pytest.raises(SystemExit):
+        main([])
+
+    assert "set CONCORD_QUEUE_URL and CONCORD_WORKER_TOKEN" in capsys.readouterr().err
