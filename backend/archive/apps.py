@@ -8,3 +8,10 @@ class ArchiveConfig(AppConfig):
 
     name = "backend.archive"
     label = "archive"
+
+    def ready(self) -> None:
+        """Have quiet series judged by the work process."""
+        from backend.archive.services import judge_quiet_series
+        from backend.jobs.registry import every_second
+
+        every_second.append(judge_quiet_series)

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from backend.archive import registry
@@ -19,6 +20,8 @@ from backend.imaging.dicom import SeriesRefused, SliceFacts, judge
 from backend.imaging.grid import Grid
 
 logger = logging.getLogger(__name__)
+
+OPEN_BATCH_FACTOR = 6  # Times QUIET_SECONDS before a batch left open no longer holds back a series.
 
 _OTHER_KINDS = {
     "SEG": "a segmentation",
@@ -95,25 +98,33 @@ def judge_series(series_id: Any) -> Series | None:
 
 
 def judge_quiet_series() -> list[Series]:
-    """Judge what nothing arrived for in `settings.QUIET_SECONDS`; called every second."""
+    """Judge what nothing arrived for in `settings.QUIET_SECONDS`; called every second.
+
+    While the batch that brought images is open, its series must be quiet for longer: a slow
+    upload is not cut in two, and one that was left unfinished is judged all the same.
+    """
     quiet = timezone.now() - timedelta(seconds=settings.QUIET_SECONDS)
     pending = Series.objects.filter(volume_state=VolumeState.PENDING, received_at__lte=quiet)
-    return _judge_all(pending.order_by("received_at").values_list("pk", flat=True)[:50])
+    pending = pending.exclude(pk__in=_arriving()).order_by("received_at")
+    return _judge_all(pending.values_list("pk", flat=True)[:50])
 
 
 def judge_batch(receipt: Receipt) -> list[Series]:
     """Judge the series of a batch that has ended, but for those still arriving at another door."""
-    quiet = timezone.now() - timedelta(seconds=settings.QUIET_SECONDS)
-    arriving = (
-        Instance.objects.filter(received_at__gt=quiet, receipt__closed_at=None)
-        .exclude(receipt=receipt)
-        .values("series")
-    )
     pending = Series.objects.filter(
         pk__in=Instance.objects.filter(receipt=receipt).values("series"),
         volume_state=VolumeState.PENDING,
-    ).exclude(pk__in=arriving)
+    ).exclude(pk__in=_arriving())
     return _judge_all(pending.order_by("study", "number", "uid").values_list("pk", flat=True))
+
+
+def _arriving() -> QuerySet[Instance, Any]:
+    """Series (ids) that a batch still open brought images of not long ago."""
+    patience = timedelta(seconds=settings.QUIET_SECONDS * OPEN_BATCH_FACTOR)
+    recent = Instance.objects.filter(
+        received_at__gt=timezone.now() - patience, receipt__closed_at=None
+    )
+    return recent.values("series")
 
 
 def _judge_all(ids: Iterable[Any]) -> list[Series]:

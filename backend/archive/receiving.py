@@ -135,10 +135,12 @@ def store_instances(
     """
     receipt = open_receipt(source=source, door=Door.STOW, actor=actor)
     taken = []
-    for number, read in enumerate(files, start=1):
-        name = f"part {number}"
-        taken.append(take(receipt=receipt, offer=Offer(name, _of_study(read, name, study_uid))))
-    close_receipt(receipt=receipt, actor=actor, judge=False)
+    try:
+        for number, read in enumerate(files, start=1):
+            offer = Offer(f"part {number}", _of_study(read, f"part {number}", study_uid))
+            taken.append(take(receipt=receipt, offer=offer))
+    finally:  # Where the request breaks off, what came before stays.
+        close_receipt(receipt=receipt, actor=actor, judge=False)
     return taken
 
 

@@ -13,6 +13,7 @@ from backend.archive import visibility
 from backend.archive.accept import json_type
 from backend.archive.access import Access
 from backend.archive.receiving import Taken, store_instances
+from backend.archive.sources import MAX_FILE_BYTES
 from backend.archive.streaming import parts_of
 from backend.errors import BadInput, ConcordError, Missing, NotAllowed
 
@@ -57,10 +58,14 @@ def store_request(request: HttpRequest, access: Access, study: str | None) -> Ht
             "NOT_ALLOWED", "Only a coordinator may add to the archive.", "Ask your coordinator."
         )
     json_type(request)
-    if int(request.headers.get("Content-Length") or 0) > settings.MAX_UPLOAD_BYTES:
+    limit = settings.MAX_UPLOAD_BYTES
+    if request.content_type == "application/dicom":
+        limit = min(limit, MAX_FILE_BYTES)
+    length = request.headers.get("Content-Length", "0")
+    if not length.isdecimal() or int(length) > limit:
         raise TooLarge(
             "TOO_LARGE",
-            f"The request is larger than {settings.MAX_UPLOAD_BYTES >> 20} MiB.",
+            f"The request is larger than {limit >> 20} MiB.",
             "Send fewer instances at once, or raise CONCORD_MAX_UPLOAD_BYTES.",
         )
     taken = store_instances(

@@ -26,7 +26,7 @@ _uploaders: list[Uploader] = []
 
 
 def register(rule: Rule) -> None:
-    """Let `rule(user)`, a condition on Series, add to what the user sees."""
+    """Let `rule(user)`, a condition on Series, add to what the user sees; an empty Q adds none."""
     _rules.append(rule)
 
 
@@ -45,9 +45,12 @@ def register_uploader(rule: Uploader) -> None:
 
 def visible(user: User) -> QuerySet[Series]:
     """The series this user may know of."""
-    if not user.is_authenticated or not user.is_active or not _rules:
+    if not user.is_authenticated or not user.is_active:
         return Series.objects.none()
-    seen = Series.objects.filter(reduce(or_, (rule(user) for rule in _rules)))
+    conditions = [condition for rule in _rules if (condition := rule(user))]
+    if not conditions:
+        return Series.objects.none()
+    seen = Series.objects.filter(reduce(or_, conditions))
     return Series.objects.filter(pk__in=seen.values("pk"))  # Rules join; no series comes twice.
 
 

@@ -22,7 +22,7 @@ from requests import HTTPError
 from backend.accounts.models import User
 from backend.accounts.services import create_token
 from backend.archive import services, visibility
-from backend.archive.models import Instance, Series
+from backend.archive.models import Instance, Receipt, Series
 from backend.archive.streaming import parts_of
 from backend.errors import Missing
 from backend.jobs import protocol
@@ -333,7 +333,16 @@ def test_text_sent_over_stow_is_refused_with_a_sentence(coordinator: User, brows
         content_type='multipart/related; type="application/dicom"; boundary=x',
     )
     assert broken.status_code == 400
+    assert not Receipt.objects.filter(closed_at=None).exists()
     assert Instance.objects.count() == 1
+
+
+def test_a_request_over_the_limit_is_refused(
+    coordinator: User, browser: Client, settings: Any
+) -> None:
+    settings.MAX_UPLOAD_BYTES = 1000
+    assert stow(browser, [encoded(ct_series(1)[0])]).status_code == 413
+    assert Instance.objects.count() == 0
 
 
 def test_only_coordinators_store(person: User, sees_all: None, browser: Client) -> None:
@@ -384,6 +393,7 @@ def test_with_nothing_registered_nothing_is_visible(
     slices: list[Dataset], person: User, browser: Client
 ) -> None:
     User.objects.filter(pk=person.pk).update(is_superuser=True)
+    visibility.register(lambda user: Q())  # An empty condition names no series.
     for path in ("studies", "series", "instances"):
         assert browser.get(f"/dicom-web/{path}").json() == []
     absent = ct_series(1)[0]

@@ -1,0 +1,106 @@
+"""DICOMweb over real HTTP: uvicorn, the work process, dicomweb-client."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+from dicomweb_client.web import DICOMwebClient
+
+from backend.jobs import protocol
+from tests.archive.made import ct_series, encoded, values, written
+from tests.stack import Stack, until
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Stack]:
+    """Web and work, without an inference worker."""
+    stack = Stack()
+    try:
+        yield stack.start(worker=False)
+    finally:
+        stack.close()
+
+
+def web_of(stack: Stack, user: str) -> DICOMwebClient:
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {stack.token(user)}"
+    return DICOMwebClient(f"{stack.url}/dicom-web", session=session)
+
+
+def state_of(stack: Stack, uid: str) -> str:
+    found = stack.query("select volume_state from archive_series where uid = %s", uid)
+    return str(found[0][0]) if found else ""
+
+
+def test_what_is_stored_over_http_is_judged_when_quiet_and_comes_back(alone: Stack) -> None:
+    web = web_of(alone, "coordinator")
+    slices = ct_series(5)
+    web.store_instances(slices)
+    uid = slices[0].SeriesInstanceUID
+    until(lambda: state_of(alone, uid) == "volume", "the series to be judged", 60, alone.words)
+    study = slices[0].StudyInstanceUID
+    assert len(web.search_for_series(study)) == 1
+    back = web.retrieve_series(study, uid)
+    assert [d.SOPInstanceUID for d in back] == [s.SOPInstanceUID for s in slices]
+    for index, ds in enumerate(slices):
+        frame = web.retrieve_instance_frames(study, uid, ds.SOPInstanceUID, [1])[0]
+        assert frame == values(index).tobytes()
+    answer = requests.get(
+        f"{alone.url}/dicom-web/studies/{study}/series/{uid}",
+        headers={**web._session.headers, "Accept": protocol.VOLUME_MEDIA_TYPE},
+        timeout=60,
+    )
+    _, volume = protocol.parse_volume(answer.content)
+    assert np.array_equal(volume, np.stack([values(i) - 1024 for i in range(5)]))
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+
+
+def test_a_reader_without_a_case_sees_nothing_of_it(alone: Stack, tmp_path: Path) -> None:
+    slices = ct_series(3, ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
+    slices[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    done = alone.manage("receive", str(written(tmp_path / "mixed", slices)))
+    assert "1 quarantined" in done.stdout
+    study = slices[0].StudyInstanceUID
+    assert web_of(alone, "coordinator").search_for_series(study)
+    assert web_of(alone, "reader1").search_for_studies() == []
+
+
+def test_one_study_from_four_doors_at_once_is_one_study(alone: Stack, tmp_path: Path) -> None:
+    slices = ct_series(12)
+    folder = written(tmp_path / "neck", slices)
+    web = [web_of(alone, "coordinator") for _ in range(2)]
+    doors = [
+        lambda: web[0].store_instances(slices),
+        lambda: web[1].store_instances(slices[::-1]),
+        lambda: alone.manage("receive", str(folder)),
+        lambda: alone.manage("receive", str(folder)),
+    ]
+    failed: list[BaseException] = []
+
+    def through(door: object) -> None:
+        try:
+            door()  # type: ignore[operator]
+        except BaseException as error:  # noqa: BLE001  told to the test below
+            failed.append(error)
+
+    threads = [threading.Thread(target=through, args=(door,)) for door in doors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    uid = slices[0].SeriesInstanceUID
+    until(lambda: state_of(alone, uid) == "volume", "the series to be judged", 60, alone.words)
+    rows = alone.query(
+        "select i.sop_uid, i.size from archive_instance i join archive_series s"
+        " on s.id = i.series_id where s.uid = %s order by i.number",
+        uid,
+    )
+    assert rows == [(s.SOPInstanceUID, len(encoded(s))) for s in slices]
+    kept = alone.query("select code from archive_keptaside where series_uid = %s", uid)
+    assert {code for (code,) in kept} <= {"LATE_IMAGE"}
