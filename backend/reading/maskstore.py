@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -12,8 +13,7 @@ from backend.imaging.grid import Grid, Shape
 from backend.imaging.masks import (
     Labels,
     Manifest,
-    PackedMask,
-    pack_mask,
+    canonical_json,
     slice_bytes,
     volume_of,
 )
@@ -21,7 +21,7 @@ from backend.reading.models import Mask, MaskSlice
 from backend.store import store
 
 # Flushing to the disk is waiting; a few slices wait together.
-_WRITERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="slices")
+_FILES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="slices")
 # Slices are named by their content, so a kept one is never stale. 48 × 512 kB = 24 MB.
 _KEPT_SLICES = 48
 
@@ -40,7 +40,7 @@ def _read_slice(blob: str, rows: int, columns: int) -> Labels:
 def put_slices(planes: Mapping[int, Labels]) -> dict[int, str]:
     """Keep slices durably: index → blob hash, "" for a slice without a label."""
     filled = [(index, plane) for index, plane in planes.items() if plane.any()]
-    names = _WRITERS.map(lambda item: store().put(slice_bytes(item[1]), compress=True), filled)
+    names = _FILES.map(lambda item: store().put(slice_bytes(item[1]), compress=True), filled)
     found = dict.fromkeys(planes, "")
     found.update(zip((index for index, _ in filled), names, strict=True))
     return found
@@ -62,10 +62,19 @@ def volume(mask: Mask) -> Labels:
 
 
 def packed(mask: Mask) -> bytes:
-    """The mask in its container (`imaging.masks.pack_mask`)."""
-    manifest, shape = mask.manifest, mask.case.grid.shape
-    planes = {index: read_slice(blob, shape) for index, blob in manifest.slices.items()}
-    return pack_mask(PackedMask(manifest.geometry_hash, shape, manifest.labels, planes))
+    """The mask in its container: the bytes of `imaging.masks.pack_mask`, no slice hashed again."""
+    manifest = mask.manifest
+    header = canonical_json(
+        {
+            "geometry": manifest.geometry_hash,
+            "labels": [[number, node] for number, node in manifest.labels.items()],
+            "shape": mask.case.grid_json["shape"],
+            "slices": [{"index": i, "sha256": blob} for i, blob in manifest.slices.items()],
+        }
+    )
+    header += b" " * (-(4 + len(header)) % 8)
+    blobs = _FILES.map(store().read, manifest.slices.values())
+    return b"".join((struct.pack("<I", len(header)), header, *blobs))
 
 
 def own_slices(mask: Mask, blobs: Mapping[int, str]) -> list[MaskSlice]:

@@ -58,6 +58,7 @@ def reading_for(user: User | AnonymousUser, reading: UUID) -> Reading:
     found = (
         _readings(user)
         .select_related("case__protocol", "reader", "base", "head", "ai_mask", "effective")
+        .defer("base__manifest_json", "ai_mask__manifest_json", "effective__manifest_json")
         .filter(pk=reading)
         .first()
     )

@@ -16,7 +16,7 @@ from django.test import Client
 from backend.archive import visibility as archive
 from backend.archive.models import Series
 from backend.audit.models import Event
-from backend.imaging.masks import unpack_mask
+from backend.imaging.masks import pack_mask, unpack_mask
 from backend.jobs import selectors as jobs
 from backend.reading.models import Mask
 from tests.reading.site import PASSWORD, PEOPLE, Site, Twin, ai_volume, make_series
@@ -116,6 +116,7 @@ def test_a_mask_comes_in_the_coding_the_client_takes_and_never_twice(
     }[used](answer.content)
     packed = unpack_mask(decoded)
     assert np.array_equal(packed.to_volume(), ai_volume())
+    assert decoded == pack_mask(packed)
     assert "immutable" in answer.headers["Cache-Control"]
     again = reader.get(
         f"/api/masks/{mask.hash}/volume",

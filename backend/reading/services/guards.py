@@ -27,7 +27,7 @@ def lock_reading(reading: UUID) -> Reading:
     """The reading, locked until the transaction ends, with its case and masks."""
     return (
         Reading.objects.select_for_update(of=("self",))
-        .select_related("case__protocol", "reader", "base", "head", "ai_mask")
+        .select_related("case__protocol", "reader", "base", "head")
         .get(pk=reading)
     )
 

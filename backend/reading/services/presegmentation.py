@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,7 +10,7 @@ from django.db import transaction
 
 from backend.audit.services import announce, record
 from backend.imaging.grid import Grid
-from backend.imaging.masks import Labels, Manifest, PackedMask, unpack_mask
+from backend.imaging.masks import Labels, Manifest, unpack_mask
 from backend.imaging.nodes import NodeMeasures, label_boxes, measure_node
 from backend.jobs.models import Run
 from backend.jobs.protocol import RunKind
@@ -79,8 +80,8 @@ def attach_presegmentation(*, run: Run) -> Mask:
     """Make a run's packed mask a mask of its case, its nodes measured, and offer it to readers."""
     case = lock_case(run.subject_id)
     packed = unpack_mask(store().read(run.mask_blob))
-    found = _present(packed)
-    grid = case.grid
+    volume = packed.to_volume()
+    found = _present(volume, packed.labels)
     blobs = put_slices(packed.slices)
     manifest = Manifest(case.geometry_hash, blobs, {n: node for n, (node, _) in found.items()})
     mask = Mask.objects.create(
@@ -92,7 +93,7 @@ def attach_presegmentation(*, run: Run) -> Mask:
         manifest_json=manifest_json(manifest),
     )
     MaskSlice.objects.bulk_create(own_slices(mask, blobs))
-    _add_nodes(case, mask, run, packed, found, grid)
+    _add_nodes(mask, run, volume, found)
     case.ai_state, case.ai_message, case.ai_run_id = AiState.READY, "", run.pk
     case.save(update_fields=["ai_state", "ai_message", "ai_run_id"])
     readings = [lock_reading(reading.pk) for reading in _who_may_know(case.pk)]
@@ -119,13 +120,13 @@ def attach_presegmentation(*, run: Run) -> Mask:
 Box = tuple[slice, slice, slice]
 
 
-def _present(packed: PackedMask) -> dict[int, tuple[str, Box]]:
+def _present(volume: Labels, labels: Mapping[int, str]) -> dict[int, tuple[str, Box]]:
     """Label number → (node UUID, its box), for the nodes that have a voxel.
 
     A UUID that some node already bears (of another run, say) is replaced by a fresh one.
     """
-    boxes = label_boxes(packed.to_volume())
-    wanted = {number: node for number, node in packed.labels.items() if number in boxes}
+    boxes = label_boxes(volume)
+    wanted = {number: node for number, node in labels.items() if number in boxes}
     known = Node.objects.filter(pk__in=wanted.values()).values_list("pk", flat=True)
     taken = {str(pk) for pk in known}
     return {
@@ -134,23 +135,15 @@ def _present(packed: PackedMask) -> dict[int, tuple[str, Box]]:
     }
 
 
-def _add_nodes(
-    case: Case,
-    mask: Mask,
-    run: Run,
-    packed: PackedMask,
-    found: dict[int, tuple[str, Box]],
-    grid: Grid,
-) -> None:
+def _add_nodes(mask: Mask, run: Run, volume: Labels, found: dict[int, tuple[str, Box]]) -> None:
     reported = {entry["label"]: entry for entry in (run.result or {}).get("nodes", [])}
     nodes, versions = [], []
-    volume = packed.to_volume()
     for number, (uuid, box) in sorted(found.items()):
         entry = reported.get(number, {})
         score = entry.get("score", entry.get("probability"))
         node = Node(
             id=UUID(uuid),
-            case=case,
+            case=mask.case,
             first_mask=mask,
             origin=Origin.AI,
             run_id=run.pk,
@@ -158,7 +151,7 @@ def _add_nodes(
             score=score if isinstance(score, int | float) else None,
         )
         nodes.append(node)
-        measures = _measures(entry.get("measures"), volume, number, box, grid)
+        measures = _measures(entry.get("measures"), volume, number, box, mask.case.grid)
         versions.append(
             NodeVersion(
                 node=node,
