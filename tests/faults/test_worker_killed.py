@@ -26,9 +26,9 @@ TAKEN_OVER_SECONDS = 5.0
 
 
 @pytest.fixture(autouse=True)
-def _no_workers_left(site: Site) -> Iterator[None]:
+def _nothing_left(site: Site) -> Iterator[None]:
     yield
-    site.stop_workers()
+    site.clear()
 
 
 def assert_ended_well(site: Site, run: str, attempt: int) -> None:

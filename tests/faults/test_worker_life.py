@@ -12,9 +12,9 @@ from tests.jobs.site import Site
 
 
 @pytest.fixture(autouse=True)
-def _no_workers_left(site: Site) -> Iterator[None]:
+def _nothing_left(site: Site) -> Iterator[None]:
     yield
-    site.stop_workers()
+    site.clear()
 
 
 def test_a_queued_run_is_done_and_tells_how(site: Site) -> None:

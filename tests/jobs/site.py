@@ -90,6 +90,13 @@ class Site:
         self.workers.append(worker)
         return worker
 
+    def clear(self) -> None:
+        """End the workers a test left running, and cancel the runs it left undone."""
+        self.stop_workers()
+        undone = "select id from jobs_run where state in ('queued', 'leased', 'running')"
+        for row in self.rows(undone):
+            httpx.post(f"{self.url}/test/runs/{row['id']}/cancel", timeout=30)
+
     def stop_workers(self) -> None:
         """End the workers a test left running."""
         for worker in self.workers:
