@@ -6,15 +6,18 @@ Every number stands twice: as measured (`value`, unrounded, null with a `reason`
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import Any
 
+from backend.jobs.protocol import STAGES
 from backend.reports import node_rows, shown
 from backend.reports.evaluation import Evaluation
 from backend.reports.metric_rows import metrics_of
 from backend.version import RESEARCH_NOTICE
 
 SCHEMA = 1
+CHANGED = "reading.changed"
 NOT_BENIGN = "“Not marked metastatic” does not mean proven benign."
 
 
@@ -89,10 +92,15 @@ def _model(model: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     timings = [
         {"stage": stage, "shown": shown.seconds(value)}
-        for stage, value in model["timings"].items()
+        for stage, value in sorted(model["timings"].items(), key=lambda item: _stage_place(item[0]))
         if isinstance(value, int | float)
     ]
     return model | {"finished_shown": shown.when(model["finished"]), "stages": timings}
+
+
+def _stage_place(stage: str) -> tuple[int, str]:
+    """Stages in the order they ran; others (waiting) before them."""
+    return (STAGES.index(stage) if stage in STAGES else -1, stage)
 
 
 def _reading(facts: dict[str, Any]) -> dict[str, Any]:
@@ -155,29 +163,39 @@ def _correction(evaluation: Evaluation, rows: list[dict[str, Any]]) -> dict[str,
 
 
 def _timeline(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Events in order; a run of the same action by the same person is one line."""
+    """Events in order; a run of changes, or of the same action, by one person is one line."""
     lines = []
-    for (who, action, outcome), group in groupby(
-        events, key=lambda event: (event["who"], event["action"], event["outcome"])
-    ):
+    for (who, _, outcome), group in groupby(events, key=_kind_of):
         run = list(group)
         first, last = run[0], run[-1]
-        same = first["position"] == last["position"]
+        alone = len(run) == 1
+        positions = [str(event["position"]) for event in (first, last)]
         lines.append(
             {
-                "positions": str(first["position"])
-                if same
-                else f"{first['position']}–{last['position']}",
+                "positions": positions[0] if alone else "–".join(positions),
                 "at": shown.moment(first["at"]),
-                "until": "" if same else shown.moment(last["at"]),
+                "until": "" if alone else shown.moment(last["at"]),
                 "who": who,
-                "action": action,
-                "times": len(run),
+                "action": first["action"] if alone else _kind_of(first)[1],
+                "times": "" if alone else _counted(run),
                 "outcome": outcome,
-                "reason": first["reason"] if same else "",
+                "reason": first["reason"] if alone else "",
             }
         )
     return lines
+
+
+def _kind_of(event: dict[str, Any]) -> tuple[str, str, str]:
+    action = CHANGED if event["action"].startswith(f"{CHANGED}.") else event["action"]
+    return event["who"], action, event["outcome"]
+
+
+def _counted(run: list[dict[str, Any]]) -> str:
+    """ "24 times", or of changes "14 decision, 4 impression, 6 voxels"."""
+    if _kind_of(run[0])[1] != CHANGED:
+        return f"{len(run)} times"
+    kinds = Counter(event["action"].removeprefix(f"{CHANGED}.") for event in run)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
 def _chain(manifest: dict[str, Any], timeline: list[dict[str, Any]]) -> dict[str, Any]:
@@ -191,6 +209,11 @@ def _chain(manifest: dict[str, Any], timeline: list[dict[str, Any]]) -> dict[str
         if verdict["holds"]
         else "The chain does not hold.",
         "others": others,
+        "others_sentence": f"{others} event{'s' if others > 1 else ''} of other readings "
+        f"{'are' if others > 1 else 'is'} not listed; the chain covers "
+        f"{'them' if others > 1 else 'it'} too."
+        if others
+        else "",
     }
 
 

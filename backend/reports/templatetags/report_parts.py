@@ -50,7 +50,7 @@ def _export_row(export: Export) -> dict[str, Any]:
     words = {
         ExportState.QUEUED.value: "waiting to be written",
         ExportState.RUNNING.value: "being written and compared",
-        ExportState.READY.value: "read back, equal voxel by voxel, " + filesizeformat(export.size),
+        ExportState.READY.value: "read back: equal voxel by voxel, " + filesizeformat(export.size),
         ExportState.FAILED.value: export.message,
     }
     return {
