@@ -1,6 +1,6 @@
 """From a training checkpoint to a model folder: weights, ``model.json``, card and curves.
 
-``python -m inference.export CHECKPOINT_FOLDER --threshold 0.5`` writes the folder of the default
+``python -m inference.export RUN [RUN ...] --threshold 0.5`` writes the folder of the default
 model. The weights keep their batch normalisation (so that training can go on from them); the
 OpenVINO graph folds it away when it is built.
 """
@@ -11,6 +11,7 @@ import argparse
 import json
 import platform
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,13 @@ def trainable_weights(net: FovealNet) -> dict[str, Tensor]:
     }
 
 
-def describe(folder: Path, *, training: dict[str, Any], threshold: float) -> dict[str, Any]:
+def describe(
+    folder: Path,
+    *,
+    training: dict[str, Any],
+    threshold: float,
+    second_look: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Write ``model.json`` for the files that lie in the folder and return its content."""
     files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != "model.json")
     content: dict[str, Any] = {
@@ -64,6 +71,7 @@ def describe(folder: Path, *, training: dict[str, Any], threshold: float) -> dic
             "threshold": threshold,
             "connectivity": 26,
             "min_short_axis_mm": MIN_SHORT_AXIS_MM,
+            "second_look": second_look,
         },
         "training": training,
         "files": {path.name: sha256_of(path) for path in files},
@@ -73,42 +81,50 @@ def describe(folder: Path, *, training: dict[str, Any], threshold: float) -> dic
 
 
 def export(
-    run: Path, folder: Path, *, threshold: float, command: list[str], code: str
+    runs: Sequence[Path], folder: Path, *, threshold: float, commands: Sequence[str], code: str
 ) -> dict[str, Any]:
-    """Write the model folder from a finished training run and return ``model.json``'s content.
+    """Write the model folder from finished training runs and return ``model.json``'s content.
 
-    ``command`` are the command lines that trained it, in order; ``code`` names the revision.
+    Args:
+        runs: the folders of the training's phases, in order; the last one's weights are taken.
+        folder: the model folder; its card must be there already to be listed.
+        threshold: probability above which a voxel is node, chosen on validation phantoms.
+        commands: the command lines that trained the phases, in order.
+        code: the revision of the training code.
     """
     net = FovealNet()
-    net.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["average"])
+    net.load_state_dict(torch.load(runs[-1] / "checkpoint.pt", weights_only=True)["average"])
     folder.mkdir(parents=True, exist_ok=True)
     save_file(trainable_weights(net), folder / "weights.safetensors")
-    for curve in ("loss.csv", "validation.csv"):
-        shutil.copyfile(run / curve, folder / curve)
-    record = json.loads((run / "record.json").read_text())
-    record |= {
-        "commands": command,
+    phases = [json.loads((run / "record.json").read_text()) for run in runs]
+    for number, run in enumerate(runs, 1):
+        for curve in ("loss", "validation"):
+            shutil.copyfile(run / f"{curve}.csv", folder / f"{curve}-{number}.csv")
+    training = {
+        "commands": list(commands),
         "code": code,
         "generator_version": GENERATOR_VERSION,
         "python": platform.python_version(),
+        "validation_seeds": phases[-1]["validation_seeds"],
+        "phases": phases,
     }
-    return describe(folder, training=record, threshold=threshold)
+    return describe(folder, training=training, threshold=threshold)
 
 
 def main() -> None:
-    """Export the run named on the command line."""
+    """Export the runs named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m inference.export", description=__doc__)
-    parser.add_argument("run", type=Path, help="OUT folder of a finished training run")
+    parser.add_argument("runs", type=Path, nargs="+", help="OUT folders of the phases, in order")
     parser.add_argument("--folder", type=Path, default=DEFAULT_MODEL)
     parser.add_argument("--threshold", type=float, required=True)
-    parser.add_argument("--command", action="append", default=[], help="how it was trained")
+    parser.add_argument("--command", action="append", default=[], help="how a phase was trained")
     parser.add_argument("--code", default="unknown", help="revision of the training code")
     chosen = parser.parse_args()
     export(
-        chosen.run,
+        chosen.runs,
         chosen.folder,
         threshold=chosen.threshold,
-        command=chosen.command,
+        commands=chosen.command,
         code=chosen.code,
     )
 

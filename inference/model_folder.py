@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inference.second_look import SecondLook
+
 DEFAULT_MODEL = Path(__file__).parent / "models" / "foveal-ln-ct"
 """The model that comes with the application."""
 
@@ -36,6 +38,7 @@ class ModelDescription:
     scale_hu: float
     threshold: float
     min_short_axis_mm: float
+    second_look: SecondLook | None
     sha256: dict[str, str]
     content: dict[str, Any]
 
@@ -59,6 +62,7 @@ def read_model(folder: Path = DEFAULT_MODEL) -> ModelDescription:
     working = content["input"]
     z, y, x = working["spacing_mm"]
     low, high = working["window_hu"]
+    second = content["output"].get("second_look")
     return ModelDescription(
         folder=folder,
         model_id=content["id"],
@@ -69,6 +73,7 @@ def read_model(folder: Path = DEFAULT_MODEL) -> ModelDescription:
         scale_hu=working["scale_hu"],
         threshold=content["output"]["threshold"],
         min_short_axis_mm=content["output"]["min_short_axis_mm"],
+        second_look=SecondLook.from_json(second) if second else None,
         sha256=content["files"],
         content=content,
     )

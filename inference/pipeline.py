@@ -1,8 +1,8 @@
 """From a native CT volume to a map of lymph-node candidates on the same grid.
 
 Body box, resampling to the network's grid, the network in one shot (or in overlapping windows
-where memory would not do), threshold, components, back to the native grid, gates by size, tissue
-and depth. Needs numpy, scipy and whatever the network needs; never torch.
+where memory would not do), threshold, components, a second look at each, back to the native grid,
+gates by size, tissue and depth. Needs numpy, scipy and whatever the network needs; never torch.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from inference.body import Body, Box, find_body
 from inference.candidates import keep_labels, large_enough, short_axis_mm
 from inference.model_folder import ModelDescription
 from inference.resampling import resample, resampled_shape
+from inference.second_look import candidate_features
 
 LARGEST_SHOT_VOXELS = 25_000_000
 """Largest volume the network sees at once: about 2.5 GB of features. Above it: windows."""
@@ -150,7 +151,8 @@ def segment(
     with watch.stage("network", 0.3):
         probability, windows = _infer(net, image, watch)
     with watch.stage("nodes", 0.8):
-        labels, nodes = _nodes(volume_hu, spacing_mm, body, probability, level, model)
+        coarse = coarse_candidates(image, probability, level, model)
+        labels, nodes = _nodes(volume_hu, spacing_mm, body, probability, coarse, level, model)
     watch.check("done", 1.0)
     return Segmentation(
         labels=labels,
@@ -200,23 +202,42 @@ def _window(
     return tuple(outer), tuple(inside), tuple(target)  # type: ignore[return-value]
 
 
+def coarse_candidates(
+    image: NDArray[np.float32],
+    probability: NDArray[np.float32],
+    threshold: float,
+    model: ModelDescription,
+) -> NDArray[np.uint16]:
+    """Return the candidates on the working grid that are large enough and pass the second look."""
+    labels = components(probability > threshold)
+    smallest = COARSE_SIZE_SHARE * model.min_short_axis_mm
+    kept = large_enough(labels, model.spacing_mm, smallest)
+    look = model.second_look
+    if look is not None:
+        boxes = ndi.find_objects(labels)
+        kept = [
+            label
+            for label in kept
+            if look.score(candidate_features(labels, label, boxes[label - 1], probability, image))
+            >= look.threshold
+        ]
+    return keep_labels(labels, kept)
+
+
 def _nodes(
     volume_hu: NDArray[np.int16],
     spacing_mm: Sequence[float],
     body: Body,
     probability: NDArray[np.float32],
+    coarse: NDArray[np.uint16],
     threshold: float,
     model: ModelDescription,
 ) -> tuple[NDArray[np.uint16], list[NodeProbability]]:
     """Return the native instance map and its nodes, surest first."""
-    coarse = components(probability > threshold)
-    smallest = COARSE_SIZE_SHARE * model.min_short_axis_mm
-    kept = large_enough(coarse, model.spacing_mm, smallest)
     native = np.zeros(volume_hu.shape, np.float32)
     crop = native[body.box]
-    boxes = ndi.find_objects(coarse)
-    for label in kept:
-        _return_to_native(crop, spacing_mm, coarse, probability, label, boxes[label - 1], model)
+    for label, box in enumerate(ndi.find_objects(coarse), 1):
+        _return_to_native(crop, spacing_mm, coarse, probability, label, box, model)
     labels = components(native > threshold)
     nodes = []
     for label, box in enumerate(ndi.find_objects(labels), 1):
@@ -246,8 +267,9 @@ def _return_to_native(
         slice(max(0, part.start - 2), min(n, part.stop + 2))
         for part, n in zip(box, labels.shape, strict=True)
     )
-    here = labels[grown]
-    score = np.where((here == 0) | (here == label), probability[grown], 0)
+    own = ndi.binary_dilation(labels[grown] == label, iterations=2)
+    other = (labels[grown] > 0) & (labels[grown] != label)
+    score = np.where(own & ~other, probability[grown], 0)
     target, first_mm = [], []
     for part, spacing, working, n in zip(
         grown, spacing_mm, model.spacing_mm, native.shape, strict=True

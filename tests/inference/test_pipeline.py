@@ -24,6 +24,7 @@ class BrightnessNet:
             scale_hu=200.0,
             threshold=threshold,
             min_short_axis_mm=min_short_axis_mm,
+            second_look=None,
             sha256={},
             content={},
         )
