@@ -24,7 +24,7 @@ from backend.reading.workflow import CURRENT
 from backend.store import store
 
 # What a reader may learn of a run while it works: never a comparison with anyone.
-METRICS_FOR_READERS = frozenset({"nodes", "volume_ml", "seconds", "wall_seconds", "device"})
+METRICS_FOR_READERS = frozenset({"nodes", "volume_ml", "largest_sad_mm", "seconds", "device"})
 _STATES = {
     "queued": AiState.QUEUED,
     "leased": AiState.RUNNING,
