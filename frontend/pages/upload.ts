@@ -78,6 +78,7 @@ function startUpload(form: HTMLFormElement): void {
       state.textContent = `${sentence(totals)} Judging the series …`;
       const judged = await close(form, receipt);
       state.textContent = `${sentence(totals)} ${verdict(judged)}`;
+      await refresh();
     } catch (error) {
       state.textContent = `${sentence(totals)} ${(error as Error).message}`;
     }
@@ -169,6 +170,15 @@ function post<T>(
     };
     request.send(body);
   });
+}
+
+// The lists under the form, as the server shows them now.
+async function refresh(): Promise<void> {
+  const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector("#archive-lists");
+  if (fresh) document.querySelector("#archive-lists")?.replaceWith(fresh);
 }
 
 function token(form: HTMLFormElement): string {
