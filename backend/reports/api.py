@@ -14,12 +14,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backend.reading.selectors import person
+from backend.reading.serializers import ErrorAnswer
 from backend.reports import render, selectors, services
 from backend.reports.formats import FORMATS
 from backend.reports.models import Report
 from backend.reports.presentation import export_json, report_json
 from backend.reports.serializers import (
-    ErrorAnswer,
     ExportAnswer,
     ExportRequest,
     ReportAnswer,

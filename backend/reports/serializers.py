@@ -38,12 +38,3 @@ class ExportAnswer(serializers.Serializer[None]):
     size = serializers.IntegerField()
     verification = serializers.DictField()
     file = serializers.CharField(allow_null=True)
-
-
-class ErrorAnswer(serializers.Serializer[None]):
-    """Every error: a code, a sentence, what to do, and what is possible now."""
-
-    error = serializers.CharField()
-    message = serializers.CharField()
-    cure = serializers.CharField()
-    possible = serializers.ListField(child=serializers.CharField())
