@@ -200,13 +200,21 @@ export class Room {
       dirty = true;
       if (!pressed) setTimeout(take);
     });
-    this.on(window, "pointerdown", () => {
+    let wake: (() => void) | null = null;
+    this.on(window, "pointerdown", (event) => {
       pressed = true;
+      const under = event.composedPath();
+      const inPlane = VIEWPORTS.some((id) => this.views.isUnder(id, under));
+      if (inPlane && this.tools.paints && !wake) wake = this.views.drawOnly(under);
     });
     for (const lifted of ["pointerup", "pointercancel", "mouseup"]) {
       this.on(window, lifted, () => {
         pressed = false;
-        setTimeout(take);
+        setTimeout(() => {
+          take();
+          wake?.();
+          wake = null;
+        });
       });
     }
   }

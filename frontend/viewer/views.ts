@@ -43,6 +43,11 @@ export class Views extends EventTarget {
     }
   }
 
+  isUnder(id: string, path: EventTarget[]): boolean {
+    const element = this.viewport(id)?.element;
+    return element !== undefined && path.includes(element);
+  }
+
   get ready(): boolean {
     return VIEWPORTS.every((id) => this.viewport(id));
   }
@@ -96,6 +101,24 @@ export class Views extends EventTarget {
       });
       viewport.render();
     }
+  }
+
+  /**
+   * While a stroke lasts only the plane under the hand is drawn; the others follow at its end.
+   * Returns the end.
+   */
+  drawOnly(under: EventTarget[]): () => void {
+    const resting = VIEWPORTS.flatMap((id) => this.viewport(id) ?? []).filter(
+      ({ element }) => !under.includes(element),
+    );
+    const renders = resting.map((viewport) => viewport.render);
+    for (const viewport of resting) viewport.render = () => {};
+    return () => {
+      resting.forEach((viewport, place) => {
+        viewport.render = renders[place] ?? viewport.render;
+        viewport.render();
+      });
+    };
   }
 
   /** A neck fills the axial view; the first look of a reading. */
