@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ def newest_case(stack: Stack) -> tuple[str, str]:
     return str(row[0]), str(row[1])
 
 
+@pytest.fixture(autouse=True)
+def _own_workers(stack: Stack) -> Iterator[None]:
+    """Each test starts the workers it needs."""
+    for worker in stack.workers:
+        worker.stop()
+    yield
+    for worker in stack.workers:
+        worker.stop()
+
+
 @pytest.fixture
 def study(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A little phantom's images, another one for each test."""
@@ -47,6 +58,7 @@ def study(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 
 def test_a_received_study_is_segmented_by_itself(stack: Stack, study: Path) -> None:
+    stack.start_worker()
     stack.manage("receive", str(study))
 
     run = until_newest(stack, state="succeeded")
@@ -58,8 +70,6 @@ def test_a_received_study_is_segmented_by_itself(stack: Stack, study: Path) -> N
 
 
 def test_a_killed_worker_is_replaced_and_the_proposal_comes(stack: Stack, study: Path) -> None:
-    for worker in stack.workers:
-        worker.stop()
     first = stack.start_worker("--name", "first", "--pause-before", "infer=60")
     stack.manage("receive", str(study))
     run = until_newest(stack, stage="infer", attempt=1)
@@ -77,8 +87,6 @@ def test_a_killed_worker_is_replaced_and_the_proposal_comes(stack: Stack, study:
 def test_a_missing_model_leaves_the_case_readable_and_says_why(
     stack: Stack, study: Path, tmp_path: Path
 ) -> None:
-    for worker in stack.workers:
-        worker.stop()
     stack.start_worker(CONCORD_MODELS=str(tmp_path / "nowhere"))
     stack.manage("receive", str(study))
 
