@@ -37,7 +37,7 @@ await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: { worklist: from("pages/worklist.ts") },
+    entryPoints: { worklist: from("pages/worklist.ts"), upload: from("pages/upload.ts") },
     outdir: from("dist/pages"),
   }),
   copyFile(from("node_modules/htmx.org/dist/htmx.min.js"), from("dist/pages/htmx.min.js")),

@@ -70,3 +70,9 @@ def test_only_the_agreed_folders_stand_at_the_top() -> None:
 def test_no_file_is_named_for_nothing() -> None:
     banned = {"utils", "helpers", "common", "core", "managers", "mixins", "signals"}
     assert [p for p in SOURCES if Path(p).stem in banned] == []
+
+
+def test_every_picture_the_readme_shows_is_there() -> None:
+    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert shown
+    assert [path for path in shown if not (ROOT / path).is_file()] == []

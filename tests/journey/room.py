@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from backend.imaging.masks import unpack_mask
 from tests.postgres import ROOT
-from tests.stack import Stack
+from tests.stack import Stack, until
 
 PICTURES = Path(os.environ.get("CONCORD_PICTURES", ROOT / "test-results" / "pictures"))
 FLAGS = [
@@ -88,7 +88,14 @@ class ReadingRoom(Person):
     def open(self, row: Any) -> None:
         """Open the case of a worklist row and wait until it can be read."""
         row.get_by_role("link", name=re.compile("open|continue|read", re.I)).first.click()
-        self.page.wait_for_function("window.__concord && window.__concord.ready")
+        self.wait("window.__concord?.ready")
+
+    def wait(self, expression: str) -> None:
+        """Until the page says so. (Playwright's own wait needs eval, which the page forbids.)"""
+        until(lambda: self.page.evaluate(expression), expression, SLOW_MS / 1000, self.words)
+
+    def words(self) -> str:
+        return f"\npage errors: {self.complaints}{self.stack.words()}"
 
     def hook(self, expression: str) -> Any:
         """Ask the viewer's read-only hook."""
@@ -110,7 +117,7 @@ class ReadingRoom(Person):
     def select(self, node: str) -> None:
         """Click the node's row; the planes jump to it."""
         self.row(node).get_by_test_id("node-size").click()
-        self.page.wait_for_function(f"window.__concord.selected === {json.dumps(node)}")
+        self.wait(f"window.__concord.selected === {json.dumps(node)}")
 
     def press(self, key: str) -> None:
         self.page.keyboard.press(key)
@@ -120,7 +127,7 @@ class ReadingRoom(Person):
         expect(self.page.get_by_test_id("save-state")).to_have_attribute(
             "data-state", "saved", timeout=SLOW_MS
         )
-        self.page.wait_for_function("window.__concord.pending === 0")
+        self.wait("window.__concord.pending === 0")
 
     def point(self, slice_: int, row: float, column: float) -> tuple[float, float]:
         """Where a voxel of the axial plane lies on the page."""
@@ -145,7 +152,7 @@ class ReadingRoom(Person):
         """One notch; which way is up is learnt from what it does."""
         sign = getattr(self, "_wheel_sign", 1)
         self.page.mouse.wheel(0, sign * towards * 100)
-        self.page.wait_for_function(f"window.__concord.focus[0] !== {at}")
+        self.wait(f"window.__concord.focus[0] !== {at}")
         if (self.hook("focus")[0] - at) * towards < 0:
             self._wheel_sign = -sign
 
