@@ -163,7 +163,9 @@ def signed_heads(*, using: str = "default") -> dict[str, Any]:
 def head_of(chain: str) -> dict[str, Any] | None:
     """Position and hash of one chain's head, or None while it has no event."""
     head = ChainHead.objects.filter(chain=chain).first()
-    return head and {"chain": chain, "position": head.position, "hash": bytes(head.hash).hex()}
+    if head is None:
+        return None
+    return {"chain": chain, "position": head.position, "hash": bytes(head.hash).hex()}
 
 
 def heads_are_ours(exported: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from channels.db import database_sync_to_async
 from django.db import connection
+from psycopg.conninfo import make_conninfo
 
 from backend.audit.models import NewsHead, NewsItem
 from backend.database import KEEPALIVES
@@ -68,9 +69,8 @@ class NewsHub:
     async def _listen_once(self) -> None:
         parameters: dict[str, Any] = connection.get_connection_params()
         wanted = {k: parameters[k] for k in ("dbname", "user", "password", "host", "port")}
-        async with await psycopg.AsyncConnection.connect(
-            **wanted, **KEEPALIVES, autocommit=True
-        ) as listening:
+        conninfo = make_conninfo("", **wanted, **KEEPALIVES)
+        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as listening:
             await listening.execute(f"listen {CHANNEL}")
             self._wake()  # What was said while nobody listened.
             while True:

@@ -12,7 +12,8 @@ from backend.audit.models import Event, NewsItem
 from backend.version import VERSION
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    # A type alone: at run time this room knows the actor by `AUTH_USER_MODEL`.
+    from django.contrib.auth.base_user import AbstractBaseUser
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ def record(
     """
     event = Event.objects.create(
         chain=chain,
-        actor=actor,
+        actor_id=actor.pk if actor else None,
         actor_name=getattr(actor, "shown_name", "") or "system",
         action=action,
-        subject_type=subject._meta.model_name,
+        subject_type=subject._meta.model_name or "",
         subject_id=str(subject.pk),
         outcome=outcome,
         reason=reason,

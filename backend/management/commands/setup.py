@@ -73,4 +73,4 @@ class Command(BaseCommand):
     def _grant(self, owner_url: str, role: str, statements: str) -> None:
         name = sql.Identifier(role)
         with psycopg.connect(owner_url, autocommit=True) as connection:
-            connection.execute(sql.SQL(statements).format(web=name, queue=name))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statements).format(web=name, queue=name))
