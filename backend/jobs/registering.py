@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.db import transaction
+from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.audit.services import record
@@ -17,8 +18,9 @@ from backend.jobs.protocol import ModelDamaged, read_model_folder
 def register_model(*, folder: Path, actor: User | None) -> ModelVersion:
     """Register the model in `folder`; the first one registered becomes the default.
 
-    Registering the same files again changes nothing. Raises `BadInput` where a file is missing or
-    is not the one model.json names.
+    Registering the same files again changes nothing. Where the folder held another version, that
+    one can no longer run: it is retired, and the new one takes its place as default. Raises
+    `BadInput` where a file is missing or is not the one model.json names.
     """
     try:
         found = read_model_folder(folder)
@@ -29,7 +31,15 @@ def register_model(*, folder: Path, actor: User | None) -> ModelVersion:
     )
     if (same := known.first()) is not None:
         return same
-    first = not ModelVersion.objects.filter(is_default=True).exists()
+    replaced = list(
+        ModelVersion.objects.select_for_update().filter(folder=found.folder, retired=None)
+    )
+    default = any(model.is_default for model in replaced) or not (
+        ModelVersion.objects.filter(is_default=True).exists()
+    )
+    for old in replaced:
+        old.is_default, old.retired = False, timezone.now()
+        old.save(update_fields=["is_default", "retired"])
     model = ModelVersion.objects.create(
         name=found.name,
         version=found.version,
@@ -38,7 +48,7 @@ def register_model(*, folder: Path, actor: User | None) -> ModelVersion:
         sha256=found.sha256,
         folder=found.folder,
         notice=found.notice,
-        is_default=first,
+        is_default=default,
     )
     record(
         "model.registered",
@@ -48,6 +58,7 @@ def register_model(*, folder: Path, actor: User | None) -> ModelVersion:
         version=model.version,
         sha256=model.sha256,
         files=found.manifest["files"],
-        default=first,
+        default=default,
+        replaces=[str(old.pk) for old in replaced],
     )
     return model

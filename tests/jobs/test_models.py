@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -27,6 +28,25 @@ def test_registering_again_changes_nothing(db: None, tmp_path: Path) -> None:
     folder = write_model(tmp_path)
 
     assert register_model(folder=folder, actor=None) == register_model(folder=folder, actor=None)
+
+
+def test_a_new_version_in_the_same_folder_takes_the_place_of_the_old(
+    db: None, tmp_path: Path
+) -> None:
+    ModelVersion.objects.update(is_default=False)
+    old = register_model(folder=write_model(tmp_path / "old"), actor=None)
+    folder = write_model(tmp_path / "new")
+    (folder / "threshold.json").write_text('{"threshold_hu": 150}')
+    manifest = json.loads((folder / "model.json").read_text())
+    manifest["files"]["threshold.json"] = hashlib.sha256(b'{"threshold_hu": 150}').hexdigest()
+    (folder / "model.json").write_text(json.dumps(manifest))
+
+    new = register_model(folder=folder, actor=None)
+
+    old.refresh_from_db()
+    assert default_model() == new
+    assert old.retired is not None
+    assert not old.is_default
 
 
 def test_a_model_whose_file_was_altered_is_refused(db: None, tmp_path: Path) -> None:
