@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -49,7 +50,7 @@ def run_page(request: HttpRequest, run: uuid.UUID) -> HttpResponse:
             (name, found.timings[name]) for name in ("wait", *STAGES) if name in found.timings
         ],
         "attempts": found.attempts.all(),
-        "provenance": sorted((result.get("provenance") or {}).items()),
+        "provenance": _flat(result.get("provenance") or {}),
         "nodes": len(result["nodes"]) if result else None,
     }
     return render(request, "jobs/run.html", context)
@@ -65,7 +66,7 @@ def model_page(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
     if found is None:
         raise Missing("model")
     facts = {k: v for k, v in found.manifest.items() if k not in {"files", "training"}}
-    context = {"model": found, "facts": facts.items(), "files": found.manifest["files"].items()}
+    context = {"model": found, "facts": _flat(facts), "files": found.manifest["files"].items()}
     return render(request, "jobs/model.html", context)
 
 
@@ -96,3 +97,17 @@ def _row(run: Run, *, managed: bool) -> dict[str, object]:
         "can_retry": managed and state in {RunState.DEAD, RunState.CANCELLED},
         "seconds": round(sum(run.timings.values()), 1) if run.timings else None,
     }
+
+
+def _flat(value: dict[str, Any], above: str = "") -> list[tuple[str, object]]:
+    """Nested facts as lines to show: ("input shape", "40, 128, 128"), …"""
+    lines: list[tuple[str, object]] = []
+    for key, part in sorted(value.items()):
+        name = f"{above} {key}".strip().replace("_", " ")
+        if isinstance(part, dict):
+            lines += _flat(part, name)
+        elif isinstance(part, list):
+            lines.append((name, ", ".join(str(item) for item in part)))
+        else:
+            lines.append((name, "–" if part is None else part))
+    return lines
