@@ -3,21 +3,25 @@
 // repaint) and "select".
 
 import { ApiError, type ReadingApi } from "./api";
-import type { Body, Change, ChangeBody, Check, NodeRecord, ReadingDetail } from "./contract";
+import { bodyOf, moveMask, voxelBody } from "./bodies";
+import type {
+  AiState,
+  Body,
+  Change,
+  ChangeBody,
+  Check,
+  NodeRecord,
+  ReadingDetail,
+} from "./contract";
 import { newId } from "./ids";
 import { Mask } from "./mask";
 import { type Courier, type Entry, Outbox, type OutboxState, type Shelf } from "./outbox";
 import type { Patch } from "./patch";
 import { inReadingOrder, inverseOf, project, type ShownNode } from "./projection";
 import type { News } from "./socket";
+import { UndoStacks } from "./undo";
 
 export type SaveState = OutboxState | "conflict" | "read_only" | "loading";
-
-interface Step {
-  id: string;
-  inverse: Body;
-  original: Body;
-}
 
 export class Session extends EventTarget implements Courier {
   detail: ReadingDetail | null = null;
@@ -36,8 +40,7 @@ export class Session extends EventTarget implements Courier {
   private serverCanSubmit = false;
   private confirmed = new Map<string, NodeRecord>();
   private readonly heads = new Set<string>();
-  private undone: Step[] = [];
-  private done: Step[] = [];
+  private readonly steps = new UndoStacks();
   private syncing: Promise<void> | null = null;
 
   constructor(
@@ -134,8 +137,11 @@ export class Session extends EventTarget implements Courier {
       detail.ai.stage = String(payload.stage ?? detail.ai.stage);
       if (payload.state === "failed" || payload.stage === "failed") void this.sync();
       this.changed();
-    } else if (news.type === "mask_ready" || news.type.startsWith("run.")) {
-      if (news.type !== "run.metrics") void this.catchUp();
+    } else if (news.type === "mask_ready" || news.type === "run.state") {
+      const state = news.type === "mask_ready" ? "ready" : payload.state;
+      if (typeof state === "string") detail.ai.state = state as AiState;
+      this.changed();
+      void this.catchUp();
     } else if (news.type === "change.applied") {
       void this.catchUp(String(payload.head));
     } else if (news.type === "lease.taken" && payload.client !== this.client) {
@@ -230,7 +236,7 @@ export class Session extends EventTarget implements Courier {
   }
 
   get undoable(): boolean {
-    return this.writable && this.done.length > 0;
+    return this.writable && this.steps.undoable;
   }
 
   select(uuid: string | null): void {
@@ -253,8 +259,8 @@ export class Session extends EventTarget implements Courier {
   /** A stroke of the brush; false when this tab may not write. */
   paint(patch: Patch): boolean {
     if (!this.mask || !this.writable) return false;
-    const inverse = this.voxelBody(this.mask.inverseOf(patch));
-    this.make(this.voxelBody(patch), inverse);
+    const inverse = voxelBody(this.mask.inverseOf(patch), this.sops);
+    this.make(voxelBody(patch, this.sops), inverse);
     if (this.draft && patch.nodes.includes(this.draft)) this.draft = null;
     return true;
   }
@@ -268,29 +274,25 @@ export class Session extends EventTarget implements Courier {
   }
 
   undo(): void {
-    const step = this.done.pop();
-    if (step) this.revert(step, this.undone);
+    this.revert("undo");
   }
 
   redo(): void {
-    const step = this.undone.pop();
-    if (step) this.revert(step, this.done);
+    this.revert("redo");
   }
 
-  private revert(step: Step, opposite: Step[]): void {
-    if (!this.writable) return;
-    const body: ChangeBody = { kind: "undo", undoes: step.id, inverse: step.inverse };
-    const id = this.enqueue(body);
-    if (id) opposite.push({ id, inverse: step.original, original: step.inverse });
+  private revert(direction: "undo" | "redo"): void {
+    const step = this.steps.move(direction, ({ id, inverse }) =>
+      this.enqueue({ kind: "undo", undoes: id, inverse }),
+    );
+    if (!step) return;
     const node = step.inverse.kind === "voxels" ? step.inverse.nodes[0] : step.inverse.node;
     if (node && this.node(node)) this.select(node);
   }
 
   private make(body: Body, inverse: Body): void {
     const id = this.enqueue(body);
-    if (!id) return;
-    this.undone = [];
-    this.done.push({ id, inverse, original: body });
+    if (id) this.steps.push({ id, inverse, original: body });
   }
 
   private enqueue(body: ChangeBody): string | null {
@@ -307,34 +309,15 @@ export class Session extends EventTarget implements Courier {
     return change.id;
   }
 
-  /** Moves the local mask as the server will. */
   private move(body: ChangeBody): number[] {
-    if (!this.mask || !this.detail) return [];
-    const effect = body.kind === "undo" ? body.inverse : body;
-    let touched: number[] = [];
-    if (effect.kind === "voxels") {
-      const { sop_uids: sops } = this.detail.grid;
-      const slices = effect.slices.map(({ sop, box, runs }) => ({
-        index: sops.indexOf(sop),
-        box,
-        runs,
-      }));
-      touched = this.mask.apply({ nodes: effect.nodes, slices });
-    } else {
-      this.mask.advance();
-    }
+    if (!this.mask) return [];
+    const touched = moveMask(this.mask, body, this.sops);
     this.heads.add(this.mask.head);
     return touched;
   }
 
-  private voxelBody(patch: Patch): Body {
-    const sops = this.detail?.grid.sop_uids ?? [];
-    const slices = patch.slices.map(({ index, box, runs }) => ({
-      sop: sops[index] ?? "",
-      box,
-      runs,
-    }));
-    return { kind: "voxels", nodes: patch.nodes, slices };
+  private get sops(): string[] {
+    return this.detail?.grid.sop_uids ?? [];
   }
 
   // The courier of the outbox
@@ -375,8 +358,7 @@ export class Session extends EventTarget implements Courier {
     try {
       await this.sync();
       this.notice = why;
-      this.done = [];
-      this.undone = [];
+      this.steps.clear();
       if (this.setAside.length === 0) this.outbox.resume();
       this.repaint(null);
     } catch (error) {
@@ -429,9 +411,4 @@ export class Session extends EventTarget implements Courier {
   changed(): void {
     this.dispatchEvent(new Event("change"));
   }
-}
-
-function bodyOf(change: Change): ChangeBody {
-  const { id: _id, base: _base, ...body } = change;
-  return body as ChangeBody;
 }

@@ -33,14 +33,14 @@ export const IMPRESSIONS: Record<ImpressionValue, { short: string; long: string;
 
 export const STAGES: Record<string, string> = {
   queued: "Waiting for a worker",
-  leased: "Starting",
   fetch: "Fetching images",
-  load: "Loading the model",
+  decode: "Reading images",
   preprocess: "Preparing images",
   infer: "Finding nodes",
   postprocess: "Drawing nodes",
-  upload: "Sending the mask",
   measure: "Measuring nodes",
+  upload: "Sending the mask",
+  announce: "Announcing",
 };
 
 export function saveWords(state: SaveState, waiting: number): string {
