@@ -36,7 +36,7 @@ FITTING_SEEDS = tuple(range(100_000, 100_010))
 """Phantoms the network was trained on: enough for a handful of weights, none more to generate. The
 thresholds are chosen on phantoms that neither has seen."""
 
-VOXEL_SHARES = (0.8, 0.86, 0.91, 0.95)
+VOXEL_SHARES = (0.5, 0.6, 0.7, 0.8)
 """Voxel thresholds to try, as shares of the network's near-highest probability on the fitting
 phantoms: early in its training a network is nowhere surer than that."""
 
