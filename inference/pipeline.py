@@ -28,7 +28,6 @@ from inference.second_look import candidate_features
 LARGEST_SHOT_VOXELS = 25_000_000
 """Largest volume the network sees at once: about 2.5 GB of features. Above it: windows."""
 
-WINDOW = (160, 160, 160)
 WINDOW_MARGIN = 32
 """Windows overlap by twice this many voxels; only the part without margin is used."""
 
@@ -177,7 +176,7 @@ def _infer(
     if image.size <= LARGEST_SHOT_VOXELS:
         return net.probability(image), 1
     probability = np.zeros(image.shape, np.float32)
-    inner = [side - 2 * WINDOW_MARGIN for side in WINDOW]
+    inner = _inner_sides(image.shape)
     corners = list(
         product(*(range(0, n, step) for n, step in zip(image.shape, inner, strict=True)))
     )
@@ -186,6 +185,17 @@ def _infer(
         outer, inside, target = _window(corner, inner, image.shape)
         probability[target] = net.probability(image[outer])[inside]
     return probability, len(corners)
+
+
+def _inner_sides(shape: Sequence[int]) -> list[int]:
+    """Return the sides, without margin, of the fewest windows that each fit in one shot."""
+    parts = [1] * len(shape)
+    while True:
+        inner = [-(-side // count) for side, count in zip(shape, parts, strict=True)]
+        outer = [min(n, i + 2 * WINDOW_MARGIN) for n, i in zip(shape, inner, strict=True)]
+        if np.prod(outer) <= LARGEST_SHOT_VOXELS or max(inner) <= WINDOW_MARGIN:
+            return inner
+        parts[int(np.argmax(inner))] += 1
 
 
 def _window(
