@@ -123,7 +123,7 @@ def table_of(
             total = summarise(
                 [score_scan(judged(c, passing), c.truth, c.case.volume.nodes) for c in found]
             )
-            row = {"voxel_threshold": threshold, "score_threshold": score}
+            row: dict[str, Any] = {"voxel_threshold": threshold, "score_threshold": score}
             row |= {k: None if v is None else round(v, 4) for k, v in total.items()}
             rows.append((row, passing))
     return rows
