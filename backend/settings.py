@@ -43,7 +43,9 @@ QUIET_SECONDS = float(os.environ.get("CONCORD_QUIET_SECONDS", "10"))
 # A leased run without a live worker is offered again by a sweep this often.
 SWEEP_SECONDS = float(os.environ.get("CONCORD_SWEEP_SECONDS", "1"))
 # A worker whose socket and advisory lock are gone is dead after this long.
-LEASE_GRACE_SECONDS = float(os.environ.get("CONCORD_LEASE_GRACE_SECONDS", "2"))
+LEASE_GRACE_SECONDS = float(os.environ.get("CONCORD_LEASE_GRACE_SECONDS", "0.5"))
+# A worker that holds its lock but says nothing for this long is taken for hung.
+WORKER_SILENCE_SECONDS = float(os.environ.get("CONCORD_WORKER_SILENCE_SECONDS", "20"))
 # Largest file taken in one upload, and largest sum of a zip's contents.
 MAX_UPLOAD_BYTES = int(os.environ.get("CONCORD_MAX_UPLOAD_BYTES", str(4 << 30)))
 

@@ -2,6 +2,9 @@
 
 Web alone writes a run's state, by the table in `protocol`. A lease token is good for one attempt:
 what comes from an attempt that ended is refused with 409 `STALE_ATTEMPT`.
+
+The subject's room hears of a change before it is recorded: it locks its own rows, and the chain's
+head is the last lock of every transaction.
 """
 
 from __future__ import annotations
@@ -105,8 +108,8 @@ def enqueue(
         queued=timezone.now(),
     )
     _defer(run)
-    _record(run, "queued", actor=actor, kind=run.kind, model=str(model), sha256=model.sha256)
     run_changed(run, "queued", {"message": "", "attempt": 0})
+    _record(run, "queued", actor=actor, kind=run.kind, model=str(model), sha256=model.sha256)
     return run
 
 
@@ -150,8 +153,8 @@ def claim(*, run: uuid.UUID, session: WorkerSession, job: int | None = None) -> 
         job=job,
         leased=now,
     )
-    _record(found, "leased", attempt=found.attempt, worker=session.name)
     run_changed(found, "leased", {"attempt": found.attempt, "worker": session.name})
+    _record(found, "leased", attempt=found.attempt, worker=session.name)
     return Lease(found, found.attempt, token)
 
 
@@ -214,10 +217,10 @@ def mask_ready(
     found.save()
     _end(current, "succeeded", at=now)
     nodes = len(current.result["nodes"])
-    _record(found, "succeeded", attempt=attempt, mask=sha256, nodes=nodes)
     run_changed(
         found, "succeeded", {"attempt": attempt, "mask": sha256, "nodes": nodes, "metrics": values}
     )
+    _record(found, "succeeded", attempt=attempt, mask=sha256, nodes=nodes)
     return found
 
 
@@ -262,8 +265,8 @@ def cancel(*, run: uuid.UUID, actor: User | None) -> Run:
     found.message = f"Cancelled by {actor.shown_name if actor else 'the system'}. {READABLE}"
     found.save()
     queue.abort(found.id)
-    _record(found, "cancelled", actor=actor)
     run_changed(found, "cancelled", {"message": found.message})
+    _record(found, "cancelled", actor=actor)
     return found
 
 
@@ -274,8 +277,8 @@ def retry(*, run: uuid.UUID, actor: User | None) -> Run:
     _step(found, RunAction.REQUEUE)
     found.attempts_allowed = found.attempt + MAX_ATTEMPTS
     _wait(found, "")
-    _record(found, "queued", actor=actor, retried=True)
     run_changed(found, "queued", {"message": "", "attempt": found.attempt})
+    _record(found, "queued", actor=actor, retried=True)
     return found
 
 
@@ -288,14 +291,14 @@ def _again(run: Run, message: str, *, give_up: bool = False) -> Run:
         run.message = f"{tried}{message} {READABLE}"
         run.finished = timezone.now()
         run.save()
-        _record(run, "dead", outcome="failure", reason=run.message, attempt=run.attempt)
         run_changed(run, "dead", {"message": run.message})
+        _record(run, "dead", outcome="failure", reason=run.message, attempt=run.attempt)
         return run
     _step(run, RunAction.REQUEUE)
     _wait(run, message)
-    _record(run, "failed", outcome="failure", reason=message, attempt=run.attempt)
     run_changed(run, "failed", told)
     run_changed(run, "queued", told)
+    _record(run, "failed", outcome="failure", reason=message, attempt=run.attempt)
     return run
 
 

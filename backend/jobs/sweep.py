@@ -64,7 +64,7 @@ def _why_lost(
     """Why this attempt has no living worker, as a sentence; None if it has one."""
     at = f"in stage {attempt.stage}" if attempt.stage else "before it began"
     session = attempt.session
-    silence = timedelta(seconds=float(getattr(settings, "WORKER_SILENCE_SECONDS", 20.0)))
+    silence = timedelta(seconds=settings.WORKER_SILENCE_SECONDS)
     if session is not None and now - session.heard > silence:
         return f"{attempt.worker} said nothing for {silence.seconds} seconds {at}."
     if attempt.job is not None and (job is None or not job.doing):

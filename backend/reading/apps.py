@@ -22,3 +22,4 @@ class ReadingConfig(AppConfig):
         jobs.on_run_changed.append(services.on_run_changed)
         jobs.runs_seen_by.append(visibility.runs_seen_by)
         jobs.runs_managed_by.append(visibility.runs_managed_by)
+        jobs.opens_runs_page.append(visibility.opens_runs_page)

@@ -46,6 +46,11 @@ def runs_managed_by(user: User) -> Q:
     return _runs_of(selectors.projects_as(user, Role.COORDINATOR))
 
 
+def opens_runs_page(user: User) -> bool:
+    """Whether the list of runs is for this user, also while it is empty."""
+    return selectors.holds(user, Role.COORDINATOR, Role.AUDITOR, Role.SCIENTIST)
+
+
 def _runs_of(projects: QuerySet[Membership, UUID]) -> Q:
     cases = Case.objects.filter(project__in=projects).values("pk")
     return Q(subject_type=Case._meta.label_lower, subject_id__in=cases)
