@@ -1,4 +1,4 @@
-"""Long and short axis of one region, drawn as a radiologist draws them (`methods.md` §1.4).
+"""Long and short axis of one region, drawn as a radiologist draws them (METHODS.md §1.4).
 
 A 2-D region's outline is its iso-0.5 contour. On a yes/no mask the vertices of that contour are the
 midpoints between a voxel inside and its neighbour outside, and the vertices of its convex hull are
@@ -51,7 +51,7 @@ class Axes:
 
 
 def region_axes(region: Mask, row_mm: float, column_mm: float) -> Axes:
-    """Long and short axis of one 2-D region ``(rows, columns)`` (`methods.md` §1.4).
+    """Long and short axis of one 2-D region ``(rows, columns)`` (METHODS.md §1.4).
 
     The long axis is the largest distance between two vertices of the convex hull of the iso-0.5
     contour; the short axis the longest chord of that hull perpendicular to it. Of equally long

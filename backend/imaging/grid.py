@@ -230,7 +230,7 @@ def require_same_grid(a: Grid, b: Grid) -> None:
     """Let pass only two grids that put every voxel in the same place.
 
     Shape must be equal; spacing and origin may differ by 1e-3 mm, directions by 1e-4
-    (`methods.md` §0). SOP UIDs may differ: an imported mask can name other images.
+    (METHODS.md §0). SOP UIDs may differ: an imported mask can name other images.
 
     Raises:
         GridMismatch: naming the first quantity that differs.

@@ -1,4 +1,4 @@
-"""Which nodes of two readers are the same (`methods.md` §5.1).
+"""Which nodes of two readers are the same (METHODS.md §5.1).
 
 Groups of overlapping nodes are the unit of detection agreement, because readers split bulky disease
 differently; one-to-one pairs within them are the unit of Dice, size and label agreement.

@@ -1,4 +1,4 @@
-"""Node-RADS 1.0 (Elsholtz et al. 2021; `methods.md` §6.5): computed, never typed."""
+"""Node-RADS 1.0 (Elsholtz et al. 2021; METHODS.md §6.5): computed, never typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lymph nodes as measured things: instances, axes, volume (`methods.md` §1.3–1.5)."""
+"""Lymph nodes as measured things: instances, axes, volume (METHODS.md §1.3–1.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where two label maps overlap, and what that says about detection (`methods.md` §1.5–1.7, §1.9).
+"""Where two label maps overlap, and what that says about detection (METHODS.md §1.5–1.7, §1.9).
 
 A value that cannot be computed is null with a reason, never 0 or infinity. Ratios are compared with
 their thresholds as whole numbers.
@@ -168,7 +168,7 @@ class TruthNode:
 
 @dataclass(frozen=True)
 class PredictedNode:
-    """How one retained predicted instance is classed (`methods.md` §1.6)."""
+    """How one retained predicted instance is classed (METHODS.md §1.6)."""
 
     label: int
     voxels: int
@@ -463,7 +463,7 @@ class CohortDetection:
 
 
 def pool(scans: Sequence[Detection], fp_rule: FpRule = "strict") -> CohortDetection:
-    """Aggregate scans (`methods.md` §1.6); intervals belong to `biostatistics`."""
+    """Aggregate scans (METHODS.md §1.6); intervals belong to `biostatistics`."""
     recall = Spread.of([scan.recall for scan in scans])
     precision = Spread.of([scan.precision(fp_rule) for scan in scans])
     found = sum(len(scan.of_kind("TP")) for scan in scans)

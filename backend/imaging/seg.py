@@ -1,4 +1,4 @@
-"""DICOM Segmentation: one coded, tracked segment per node (`methods.md` §6.1, §6.2).
+"""DICOM Segmentation: one coded, tracked segment per node (METHODS.md §6.1, §6.2).
 
 The store of record is the mask (`backend.imaging.masks`); a SEG is an export. It is written from
 the label map and the source images, then read back and compared voxel for voxel by whoever wrote

@@ -1,4 +1,4 @@
-"""Distances between the surfaces of two masks (`methods.md` §1.8), in mm.
+"""Distances between the surfaces of two masks (METHODS.md §1.8), in mm.
 
 A border voxel is a mask voxel with one of its six neighbours outside the mask; beyond the array is
 outside. Distances run from voxel centre to voxel centre in mm; they are looked up among the

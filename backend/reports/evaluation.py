@@ -33,7 +33,7 @@ class Evaluation:
     """Everything measured of one proposal and one signed reading.
 
     Attributes:
-        detection: localisation, precision, Dice (`methods.md` §1.6, §1.7, §1.9).
+        detection: localisation, precision, Dice (METHODS.md §1.6, §1.7, §1.9).
         surfaces: distances between found nodes and true proposals (§1.8).
         correction: what the reader changed (§1.11).
         overlaps: signed label × AI label → shared voxels, size filter not applied.

@@ -141,7 +141,7 @@ def _step(step: dict[str, Any]) -> dict[str, Any]:
 
 
 def size_groups(rows: Sequence[dict[str, Any]], evaluation: Evaluation) -> dict[str, Any]:
-    """Table 1 of `methods.md` §1.13 for one case: three populations by groups of short axis."""
+    """Table 1 of METHODS.md §1.13 for one case: three populations by groups of short axis."""
     signed = [row for row in rows if row["group"] == "signed"]
     marked = [row for row in signed if row["impression"] == "metastatic"]
     others = [row for row in signed if row["impression"] != "metastatic"]

@@ -1,4 +1,4 @@
-"""How numbers are written in a report (`methods.md` §0): rounded for the eye, never for a decision.
+"""How numbers are written in a report (METHODS.md §0): rounded for the eye, never for a decision.
 
 Lengths have one decimal, two within 0.1 mm of a threshold, so that 9.96 never prints as 10.0.
 Shares have two, three near the threshold of localisation. What is undefined is a dash.
