@@ -56,6 +56,7 @@ test: $(VENV)/.made-tests setup lint
 
 test-long: $(VENV)/.made-tests setup
 	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=long tests/imaging tests/reading/test_workflow.py
 
 benchmark: $(VENV)/.made-tests setup
 	$(BIN)/python manage.py benchmark $(NAME)

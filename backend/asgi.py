@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
 from django.core.asgi import get_asgi_application
+
+# WhiteNoise hands out our few small static files as synchronous streams; read whole, they are fine.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
 django_application = get_asgi_application()
 

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from tests import postgres
 from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
+
+# `make test-long` asks for this one.
+hypothesis_settings.register_profile("long", max_examples=1000, deadline=None)
 
 
 def _required(name: str) -> bool:

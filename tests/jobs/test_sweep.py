@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -112,8 +113,9 @@ def test_a_worker_keeps_its_run_while_its_lock_is_held(
 
 
 def test_a_socket_that_closed_just_now_may_come_back(
-    make_run: MakeRun, session: WorkerSession
+    make_run: MakeRun, session: WorkerSession, settings: Any
 ) -> None:
+    settings.LEASE_GRACE_SECONDS = 60.0
     run = make_run()
     services.claim(run=run.id, session=session, job=fetch(run))
     part(session, 0.5)
