@@ -143,9 +143,46 @@ describe("the outbox", () => {
     await shelf.add(entry("2"));
     const line = new Line();
     const { outbox } = open(line, shelf);
-    expect((await outbox.restore()).map(({ change }) => change.id)).toEqual(["1", "2"]);
+    await outbox.restore();
+    expect(outbox.waiting.map(({ change }) => change.id)).toEqual(["1", "2"]);
     outbox.start();
     await outbox.idle();
     expect(line.sent).toEqual([["1", "2"]]);
+  });
+
+  it("keeps what is added while the disk is read, and drops what another tab delivered", async () => {
+    const shelf = new MemoryShelf();
+    const line = new Line();
+    const { outbox } = open(line, shelf);
+    outbox.stop();
+    outbox.add(entry("1"));
+    outbox.add(entry("2"));
+    const reading = outbox.restore();
+    outbox.add(entry("3"));
+    await reading;
+    expect(outbox.waiting.map(({ change }) => change.id)).toEqual(["1", "2", "3"]);
+    await shelf.remove(["1", "2"]);
+    await outbox.restore();
+    expect(outbox.waiting.map(({ change }) => change.id)).toEqual(["3"]);
+  });
+
+  it("sends what is added at the very moment the queue runs empty", async () => {
+    const line = new Line();
+    const { outbox } = open(line);
+    outbox.start();
+    outbox.add(entry("1"));
+    await outbox.idle();
+    expect(line.sent).toEqual([["1"]]);
+  });
+
+  it("sends what the disk refuses to keep", async () => {
+    const shelf = new MemoryShelf();
+    shelf.add = () => Promise.reject(new Error("the disk is full"));
+    const line = new Line();
+    const { outbox } = open(line, shelf);
+    outbox.add(entry("1"));
+    await outbox.idle();
+    expect(line.sent).toEqual([["1"]]);
+    expect(outbox.state).toBe("saved");
   });
 });

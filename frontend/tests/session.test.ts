@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { ApiError, type ReadingApi } from "../viewer/api";
-import type { Change, ChangeResult, NodeRecord } from "../viewer/contract";
+import type { Change, ChangeResult, NodeRecord, ReadingDetail } from "../viewer/contract";
 import { Mask } from "../viewer/mask";
 import { unpackMask } from "../viewer/packed";
 import { Session } from "../viewer/session";
@@ -15,10 +15,20 @@ class Server {
   answers = new Map<string, ChangeResult>();
   holder: string | null = null;
 
+  detailed = async () => this.whole();
+
+  whole(): ReadingDetail {
+    const { head, manifest } = this.mask;
+    return structuredClone({ ...this.detail, head, manifest, labels: manifest.labels });
+  }
+
   get api(): ReadingApi {
     return {
-      detail: async () => structuredClone({ ...this.detail, head: this.mask.head }),
-      volume: async () => unpackMask(example.packedBytes()),
+      detail: () => this.detailed(),
+      volume: async () => {
+        const filled = this.mask.filledSlices.map((index) => [index, this.mask.plane(index)]);
+        return { ...unpackMask(example.packedBytes()), slices: new Map(filled as never) };
+      },
       lease: async (client: string, takeOver: boolean) => {
         if (this.holder && this.holder !== client && !takeOver) {
           throw new ApiError(409, { error: "LEASE_HELD", message: "Held.", holder: "Ada" });
@@ -153,7 +163,6 @@ describe("a reading open in a tab", () => {
     const reached = new Mask([3, 4, 5], example.MANIFEST, unpackMask(example.packedBytes()));
     reached.advance();
     server.mask.advance();
-    server.detail.manifest = { ...example.MANIFEST, parents: [example.HEAD] };
     await shelf.add({
       change: { id: "x", base: example.HEAD, kind: "doubt", node: example.A, value: true },
       head: reached.head,
@@ -173,7 +182,6 @@ describe("a reading open in a tab", () => {
 
   it("does not take another's decision, which leads to the same head, for its own", async () => {
     server.mask.advance();
-    server.detail.manifest = { ...example.MANIFEST, parents: [example.HEAD] };
     await shelf.add({
       change: { id: "x", base: example.HEAD, kind: "doubt", node: example.A, value: true },
       head: server.mask.head,
@@ -186,7 +194,6 @@ describe("a reading open in a tab", () => {
   it("keeps its changes aside when the reading has moved on, and applies them again", async () => {
     const session = await opened();
     server.mask.advance();
-    server.detail.manifest = { ...example.MANIFEST, parents: [example.HEAD] };
     session.decide(example.A, "accepted");
     await session.outbox.idle();
     await expect.poll(() => session.saveState).toBe("conflict");
@@ -210,6 +217,61 @@ describe("a reading open in a tab", () => {
     await session.outbox.idle();
     expect(session.saveState).toBe("saved");
     expect(server.changes).toHaveLength(1);
+  });
+
+  it("shows arriving truth only once the stroke that is being drawn was taken", async () => {
+    const session = await opened();
+    const painted: unknown[] = [];
+    session.addEventListener("voxels", (event) => painted.push((event as CustomEvent).detail));
+    const release = session.hold();
+    const arriving = session.sync();
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(painted).toEqual([]);
+    session.paint(example.PATCH);
+    release();
+    await arriving;
+    await session.outbox.idle();
+    expect(session.mask?.labelAt(0, 2, 3)).toBe(301);
+    expect(session.saveState).toBe("saved");
+    expect(server.mask.head).toBe(session.mask?.head);
+  });
+
+  it("never shows truth older than an answer it has heard", async () => {
+    const session = await opened();
+    const old = server.whole();
+    let asked = 0;
+    server.detailed = async () => {
+      asked += 1;
+      if (asked > 1) return server.whole();
+      session.decide(example.A, "accepted");
+      await session.outbox.idle();
+      return old;
+    };
+    await session.sync();
+    expect(asked).toBe(2);
+    expect(session.node(example.A)?.decision).toBe("accepted");
+    expect(session.mask?.head).toBe(server.mask.head);
+  });
+
+  it("goes on where a closed tab left, without asking", async () => {
+    server.holder = "tab 1";
+    server.detail.lease = { mine: false, holder: "Ada", id: "lease 1" };
+    const session = new Session(server.api, shelf, "tab 2", (lease) => lease === "lease 1");
+    await session.open();
+    expect(session.writable).toBe(true);
+    expect(server.holder).toBe("tab 2");
+  });
+
+  it("leaves another tab's unsent changes to that tab", async () => {
+    await shelf.add({
+      change: { id: "x", base: example.HEAD, kind: "doubt", node: example.A, value: true },
+      head: "of the other tab",
+    });
+    server.holder = "tab 2";
+    const session = await opened();
+    expect(session.saveState).toBe("read_only");
+    expect(session.outbox.waiting).toEqual([]);
+    expect(await shelf.all()).toHaveLength(1);
   });
 
   it("does not write where another tab holds the lease", async () => {

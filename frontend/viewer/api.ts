@@ -45,13 +45,16 @@ async function request(path: string, options: RequestInit = {}): Promise<Respons
   try {
     response = await fetch(path, { credentials: "same-origin", redirect: "manual", ...options });
   } catch (error) {
-    throw new Unreachable(String(error));
+    console.warn(String(error));
+    throw new Unreachable("The server cannot be reached. Try again in a moment.");
   }
   if (response.ok) return response;
   if (response.type === "opaqueredirect") {
     throw new ApiError(401, { error: "SIGNED_OUT", message: "You are signed out." });
   }
-  if (UNAVAILABLE.has(response.status)) throw new Unreachable(`HTTP ${response.status}`);
+  if (UNAVAILABLE.has(response.status)) {
+    throw new Unreachable(`The server is not ready (${response.status}). Try again in a moment.`);
+  }
   throw new ApiError(response.status, await refusalOf(response));
 }
 

@@ -18,6 +18,8 @@ export class Commands extends EventTarget {
   /** The node whose reject waits for a reason. */
   rejecting: string | null = null;
   helpOpen = false;
+  /** The sheet to sign is open: what it shows must not change under the reader. */
+  signing = false;
 
   constructor(
     private readonly session: Session,
@@ -32,7 +34,8 @@ export class Commands extends EventTarget {
     const verb = this.verbs[action];
     if (action !== "reject") this.rejecting = null;
     if (action !== "help") this.helpOpen = false;
-    verb?.();
+    if (action === "cancel") this.signing = false;
+    if (!this.signing) verb?.();
     this.dispatchEvent(new Event("change"));
   }
 
@@ -40,7 +43,7 @@ export class Commands extends EventTarget {
     accept: () => this.accept(this.session.selected),
     reject: () => {
       const node = this.session.node(this.session.selected);
-      this.rejecting = node ? node.uuid : null;
+      this.rejecting = node && this.session.writable ? node.uuid : null;
     },
     previous: () => this.step(-1),
     next: () => this.step(1),
@@ -83,11 +86,11 @@ export class Commands extends EventTarget {
     },
   };
 
-  /** True when a waiting reject took the digit. */
+  /** True when a waiting reject took the digit: it never labels a node then. */
   digit(number: number): boolean {
+    if (!this.rejecting) return this.signing;
     const reason = this.session.detail?.case.protocol.reject_reasons[number - 1];
-    if (!this.rejecting || !reason) return false;
-    this.reject(this.rejecting, reason);
+    if (reason) this.reject(this.rejecting, reason);
     return true;
   }
 

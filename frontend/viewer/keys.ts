@@ -43,6 +43,9 @@ export const KEYS: readonly Key[] = [
   { keys: ["?"], action: "help", label: "This sheet", group: "Reading" },
 ];
 
+/** A key held down repeats only these: nobody decides on ten nodes by leaning on the board. */
+const REPEATING = new Set(["previous", "next", "smaller", "larger"]);
+
 const BY_KEY = new Map(KEYS.flatMap((key) => key.keys.map((name) => [name, key.action] as const)));
 
 export function keyFor(action: string): string {
@@ -77,14 +80,16 @@ export function listenToKeys(
   digit: (number: number) => boolean,
 ): () => void {
   const listener = (event: KeyboardEvent) => {
-    if (event.defaultPrevented || inTextField(event)) return;
     const name = strokeName(event);
-    const isDigit = /^[1-9]$/.test(name) && digit(Number(name));
+    if (event.defaultPrevented || (inTextField(event) && name !== "escape")) return;
     const action = BY_KEY.get(name);
+    const isDigit = /^[1-9]$/.test(name);
     if (!isDigit && !action) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (!isDigit && action) act(action);
+    if (event.repeat && !REPEATING.has(action ?? "")) return;
+    if (isDigit && digit(Number(name))) return;
+    if (action) act(action);
   };
   window.addEventListener("keydown", listener, { capture: true });
   return () => window.removeEventListener("keydown", listener, { capture: true });

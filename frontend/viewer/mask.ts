@@ -19,7 +19,7 @@ export class Mask {
   /** Throws when the voxels are not the ones the manifest names. */
   constructor(
     shape: readonly [number, number, number],
-    private readonly manifest: ManifestRecord,
+    public manifest: ManifestRecord,
     packed: PackedMask | null,
   ) {
     [this.slices, this.rows, this.columns] = shape;
@@ -100,13 +100,14 @@ export class Mask {
 
   /** A change without voxels makes a new version too. */
   advance(): void {
-    this.head = manifestHash({
+    this.manifest = {
       geometry: this.manifest.geometry,
       labels: this.labels,
       parents: [this.head],
-      slices: [...this.hashes],
+      slices: [...this.hashes].sort((a, b) => a[0] - b[0]),
       version: this.manifest.version,
-    });
+    };
+    this.head = manifestHash(this.manifest);
   }
 
   private keep(index: number, plane: Uint16Array): void {

@@ -37,7 +37,12 @@ export class Outbox {
   state: OutboxState = "saved";
   private entries: Entry[] = [];
   private writes: Promise<unknown> = Promise.resolve();
-  private pump: Promise<void> | null = null;
+  /** Delivered or set aside; the disk may still be about to forget them. */
+  private readonly gone = new Set<string>();
+  /** Entries the disk refused: they live as long as the page. */
+  private readonly unkept = new Set<Entry>();
+  private pump: Promise<void> = Promise.resolve();
+  private pumping = false;
   private failures = 0;
   private wake: (() => void) | null = null;
 
@@ -51,16 +56,28 @@ export class Outbox {
     return this.entries;
   }
 
-  /** What an earlier page left behind, without sending it yet. */
-  async restore(): Promise<readonly Entry[]> {
+  /**
+   * What an earlier page left behind, without sending it yet. Entries no longer on disk were
+   * delivered by another tab of this reading; those added while the disk was read stay.
+   */
+  async restore(): Promise<void> {
+    const before = new Set(this.entries);
     await this.writes;
-    this.entries = await this.shelf.all();
-    return this.entries;
+    const kept = (await this.shelf.all()).filter(({ change }) => !this.gone.has(change.id));
+    const known = new Set(kept.map(({ change }) => change.id));
+    const stays = (entry: Entry) => !before.has(entry) || this.unkept.has(entry);
+    const added = this.entries.filter((entry) => stays(entry) && !known.has(entry.change.id));
+    this.entries = [...kept, ...added];
   }
 
   add(entry: Entry): void {
     this.entries.push(entry);
-    this.writes = this.writes.then(() => this.shelf.add(entry));
+    this.writes = this.writes
+      .then(() => this.shelf.add(entry))
+      .catch((error: unknown) => {
+        this.unkept.add(entry);
+        console.warn("An unsent change could not be kept on this disk.", error);
+      });
     this.start();
   }
 
@@ -71,9 +88,7 @@ export class Outbox {
       return;
     }
     this.wake?.();
-    this.pump ??= this.run().finally(() => {
-      this.pump = null;
-    });
+    if (!this.pumping) this.pump = this.run();
   }
 
   resume(): void {
@@ -88,8 +103,13 @@ export class Outbox {
 
   /** Forgets entries: they were accepted earlier, or set aside by the reader. */
   async forget(ids: string[]): Promise<void> {
-    this.entries = this.entries.filter(({ change }) => !ids.includes(change.id));
+    this.drop(ids);
     await this.shelf.remove(ids);
+  }
+
+  private drop(ids: string[]): void {
+    for (const id of ids) this.gone.add(id);
+    this.entries = this.entries.filter(({ change }) => !this.gone.has(change.id));
   }
 
   /** Hands over what waits; it stays on disk until removed. */
@@ -105,19 +125,30 @@ export class Outbox {
   }
 
   private async run(): Promise<void> {
-    while (this.entries.length > 0 && this.state !== "stopped") {
-      if (this.failures === 0) this.set("saving");
-      const batch = this.batch();
-      try {
-        await this.writes;
-        const results = await this.courier.send(batch.map(({ change }) => change));
-        this.failures = 0;
-        await this.settle(batch, results);
-      } catch (error) {
-        if (!(await this.survive(error))) return;
+    this.pumping = true;
+    try {
+      while (this.entries.length > 0 && this.state !== "stopped") {
+        if (this.failures === 0) this.set("saving");
+        if (!(await this.sendBatch())) return;
       }
+      if (this.state !== "stopped") this.set("saved");
+    } finally {
+      this.pumping = false;
     }
-    if (this.state !== "stopped") this.set("saved");
+  }
+
+  /** True when the next batch, or the same one again, may be sent. */
+  private async sendBatch(): Promise<boolean> {
+    const batch = this.batch();
+    try {
+      await this.writes;
+      const results = await this.courier.send(batch.map(({ change }) => change));
+      this.failures = 0;
+      await this.settle(batch, results);
+      return true;
+    } catch (error) {
+      return this.survive(error);
+    }
   }
 
   private async settle(batch: Entry[], results: ChangeResult[]): Promise<void> {
@@ -126,10 +157,10 @@ export class Outbox {
       return result?.id === change.id && result.head === head;
     });
     const ids = batch.map(({ change }) => change.id);
-    this.entries = this.entries.filter(({ change }) => !ids.includes(change.id));
-    await this.shelf.remove(ids);
+    this.drop(ids);
     if (!agreed) this.state = "stopped";
     this.courier.delivered(results, agreed);
+    await this.shelf.remove(ids);
   }
 
   /** True when the same batch may be tried again. */

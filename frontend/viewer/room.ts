@@ -5,15 +5,16 @@ import { ReadingApi } from "./api";
 import { Commands } from "./commands";
 import type { Plane, Resume } from "./contract";
 import { Geometry } from "./geometry";
-import { newId } from "./ids";
 import { listenToKeys } from "./keys";
 import { Labelmap } from "./labelmap";
 import { VIEWPORTS } from "./layout";
+import { forgetLeft, noteLeft, takeClientId, wasLeft } from "./lease";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohif";
 import { Seen } from "./seen";
 import { Session } from "./session";
 import { openShelf } from "./shelf";
 import { NewsSocket } from "./socket";
+import { Strokes } from "./strokes";
 import { Tools } from "./tools";
 import { Views, WINDOWS, type WindowName } from "./views";
 
@@ -27,6 +28,7 @@ export class Room {
   readonly labelmap: Labelmap;
   readonly commands: Commands;
   readonly seen: Seen;
+  private readonly strokes: Strokes;
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
   private ready = false;
@@ -44,6 +46,16 @@ export class Room {
     this.tools = new Tools(host);
     this.labelmap = new Labelmap(host, session);
     this.commands = new Commands(session, this.views, this.labelmap, this.tools);
+    this.strokes = new Strokes({
+      planeUnder: (path) => (this.tools.paints ? this.views.elementUnder(path) : null),
+      begin: (path) => {
+        const ends = [this.views.drawOnly(path), session.hold()];
+        return () => {
+          for (const end of ends) end();
+        };
+      },
+      take: () => this.takeStroke(),
+    });
     this.seen = new Seen(
       (body, leaving) => this.reportSeen(body, leaving),
       () => ({
@@ -57,7 +69,8 @@ export class Room {
   static async open(host: Host, reading: string): Promise<Room> {
     const api = new ReadingApi(reading);
     const shelf = await openShelf(`${window.concord?.user ?? ""}/${reading}`);
-    return new Room(host, api, new Session(api, shelf, clientId()));
+    const left = (lease: string) => wasLeft(reading, lease);
+    return new Room(host, api, new Session(api, shelf, takeClientId(), left));
   }
 
   /** Images, mask and tools are all there. */
@@ -75,7 +88,7 @@ export class Room {
     this.undo.push(
       () => subscription.unsubscribe(),
       listenToKeys(
-        (action) => this.commands.run(action),
+        (action) => this.strokes.afterwards(() => this.commands.run(action)),
         (digit) => this.commands.digit(digit),
       ),
     );
@@ -90,7 +103,12 @@ export class Room {
     });
     this.on(window, "focus", () => this.session.outbox.start());
     this.on(window, "online", () => this.session.outbox.start());
+    this.on(window, "pagehide", () => this.noteLeft());
+    this.on(window, "pageshow", (event) => {
+      if ((event as PageTransitionEvent).persisted) location.reload();
+    });
     await this.session.open();
+    forgetLeft(this.api.reading);
     if (this.closed) return;
     this.hearNews();
     this.prepare();
@@ -101,6 +119,12 @@ export class Room {
     for (const undo of this.undo) undo();
     this.socket?.close();
     if (this.ready) this.seen.stop();
+    this.noteLeft();
+  }
+
+  private noteLeft(): void {
+    const { held } = this.session;
+    if (held) noteLeft(this.api.reading, held);
   }
 
   private on(target: EventTarget, type: string, listener: (event: Event) => void): void {
@@ -185,38 +209,12 @@ export class Room {
     }
   }
 
-  /** A stroke ends when the hand lifts; what it changed becomes one change. */
   private hearStrokes(): void {
-    let dirty = false;
-    let pressed = false;
-    const take = () => {
-      if (!dirty || pressed) return;
-      dirty = false;
-      this.takeStroke();
-    };
     const modified = cornerstoneTools().Enums.Events.SEGMENTATION_DATA_MODIFIED ?? "";
     this.on(cornerstone().eventTarget, modified, () => {
-      if (this.labelmap.busy) return;
-      dirty = true;
-      if (!pressed) setTimeout(take);
+      if (!this.labelmap.busy) this.strokes.painted();
     });
-    let wake: (() => void) | null = null;
-    this.on(window, "pointerdown", (event) => {
-      pressed = true;
-      const under = event.composedPath();
-      const inPlane = VIEWPORTS.some((id) => this.views.isUnder(id, under));
-      if (inPlane && this.tools.paints && !wake) wake = this.views.drawOnly(under);
-    });
-    for (const lifted of ["pointerup", "pointercancel", "mouseup"]) {
-      this.on(window, lifted, () => {
-        pressed = false;
-        setTimeout(() => {
-          take();
-          wake?.();
-          wake = null;
-        });
-      });
-    }
+    this.undo.push(this.strokes.listen());
   }
 
   private takeStroke(): void {
@@ -226,12 +224,4 @@ export class Room {
     if (!patch) return;
     if (!session.paint(patch)) labelmap.repaint(patch.slices.map(({ index }) => index));
   }
-}
-
-/** One per tab, so that a reload keeps the lease and a second tab does not share it. */
-function clientId(): string {
-  const known = sessionStorage.getItem("concord-client");
-  const id = known ?? newId();
-  sessionStorage.setItem("concord-client", id);
-  return id;
 }

@@ -42,11 +42,17 @@ export class Session extends EventTarget implements Courier {
   private readonly heads = new Set<string>();
   private readonly steps = new UndoStacks();
   private syncing: Promise<void> | null = null;
+  /** How many answers to changes have come: older truth is not shown after them. */
+  private answered = 0;
+  /** Settled unless a stroke is being drawn. */
+  private calm: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly api: ReadingApi,
-    private readonly shelf: Shelf,
+    shelf: Shelf,
     private readonly client: string,
+    /** Did the page that held this lease leave? */
+    private readonly wasLeft: (lease: string) => boolean = () => false,
   ) {
     super();
     this.outbox = new Outbox(shelf, this);
@@ -57,6 +63,7 @@ export class Session extends EventTarget implements Courier {
   async open(): Promise<void> {
     await this.sync();
     if (this.detail && !this.closed) await this.takeLease(false);
+    if (this.lease) await this.takeUp();
     this.outbox.start();
     if (this.detail?.state === "assigned" && this.lease) await this.recheck();
     this.changed();
@@ -70,12 +77,39 @@ export class Session extends EventTarget implements Courier {
     return this.syncing;
   }
 
+  /** What an earlier page could not send becomes ours; only the writer does that. */
+  private async takeUp(): Promise<void> {
+    if (this.setAside.length === 0) await this.outbox.restore();
+    if (this.outbox.waiting.length > 0) await this.sync();
+  }
+
+  /** Truth waits while a stroke is drawn. Returns the end of the stroke. */
+  hold(): () => void {
+    let release = () => {};
+    this.calm = new Promise((resolve) => {
+      release = resolve;
+    });
+    return release;
+  }
+
   private async refresh(): Promise<void> {
-    const detail = await this.api.detail();
-    const filled = detail.manifest.slices.length > 0;
-    const packed = filled ? await this.api.volume(detail.head) : null;
-    const mask = new Mask(detail.grid.shape, detail.manifest, packed);
-    await this.dropAccepted(detail.head);
+    for (;;) {
+      const { answered } = this;
+      const detail = await this.api.detail();
+      const filled = detail.manifest.slices.length > 0;
+      const packed = filled ? await this.api.volume(detail.head) : null;
+      const mask = new Mask(detail.grid.shape, detail.manifest, packed);
+      await this.dropAccepted(detail.head);
+      let calm: Promise<void> | null = null;
+      while (calm !== this.calm) {
+        calm = this.calm;
+        await calm;
+      }
+      if (this.answered === answered) return this.adopt(detail, mask);
+    }
+  }
+
+  private adopt(detail: ReadingDetail, mask: Mask): void {
     this.detail = detail;
     this.mask = mask;
     this.checks = detail.checks;
@@ -96,7 +130,7 @@ export class Session extends EventTarget implements Courier {
    */
   private async dropAccepted(head: string): Promise<void> {
     const aside = this.setAside.length > 0;
-    const entries = aside ? this.setAside : [...(await this.outbox.restore())];
+    const entries = aside ? this.setAside : [...this.outbox.waiting];
     const reached = entries.slice(0, entries.map((entry) => entry.head).lastIndexOf(head) + 1);
     if (reached.length === 0 || !(await this.knows(reached))) return;
     await this.outbox.forget(reached.map(({ change }) => change.id));
@@ -188,6 +222,8 @@ export class Session extends EventTarget implements Courier {
     } catch (error) {
       this.lease = null;
       if (!(error instanceof ApiError)) throw error;
+      const held = this.detail?.lease.id;
+      if (error.code === "LEASE_HELD" && held && this.wasLeft(held)) return this.takeLease(true);
       this.holder = error.refusal.holder ?? null;
       if (error.code !== "LEASE_HELD") this.notice = error.message;
     }
@@ -195,18 +231,32 @@ export class Session extends EventTarget implements Courier {
   }
 
   async continueHere(): Promise<void> {
-    await this.takeLease(true);
-    await this.sync();
-    if (this.lease && this.setAside.length === 0) this.outbox.resume();
+    try {
+      await this.takeLease(true);
+      if (this.lease && this.setAside.length === 0) await this.outbox.restore();
+      await this.sync();
+      if (this.lease && this.setAside.length === 0) this.outbox.resume();
+    } catch (error) {
+      this.notice = error instanceof Error ? error.message : String(error);
+    }
     this.changed();
   }
 
   private async checkLease(): Promise<void> {
-    const { lease } = await this.api.detail();
-    if (lease.id === this.lease) return;
-    this.lease = null;
-    this.holder = lease.holder;
-    this.outbox.stop();
+    try {
+      const { lease } = await this.api.detail();
+      if (lease.id === this.lease) return;
+      this.lease = null;
+      this.holder = lease.holder;
+      this.outbox.stop();
+    } catch (error) {
+      console.warn("could not ask who writes", error);
+    }
+  }
+
+  /** The lease this tab holds. */
+  get held(): string | null {
+    return this.lease;
   }
 
   // What the panel shows
@@ -241,6 +291,7 @@ export class Session extends EventTarget implements Courier {
 
   select(uuid: string | null): void {
     this.selected = uuid;
+    if (uuid !== this.draft) this.draft = null;
     this.dispatchEvent(new Event("select"));
     this.changed();
   }
@@ -333,6 +384,7 @@ export class Session extends EventTarget implements Courier {
     results: { nodes: NodeRecord[]; checks: Check[]; can_submit: boolean }[],
     agreed: boolean,
   ) {
+    this.answered += 1;
     for (const result of results) {
       for (const node of result.nodes) this.confirmed.set(node.uuid, node);
       this.checks = result.checks;
@@ -373,17 +425,17 @@ export class Session extends EventTarget implements Courier {
     await this.sync();
     this.setAside = [];
     this.outbox.resume();
-    await this.shelf.remove(entries.map(({ change }) => change.id));
     for (const { change } of entries) {
       const body = bodyOf(change);
       this.enqueue(body.kind === "undo" ? body.inverse : body);
     }
     this.notice = "";
     this.repaint(null);
+    await this.outbox.forget(entries.map(({ change }) => change.id));
   }
 
   async discardAside(): Promise<void> {
-    await this.shelf.remove(this.setAside.map(({ change }) => change.id));
+    await this.outbox.forget(this.setAside.map(({ change }) => change.id));
     this.setAside = [];
     this.notice = "";
     await this.sync();
@@ -391,11 +443,14 @@ export class Session extends EventTarget implements Courier {
     this.changed();
   }
 
-  async submit(password: string): Promise<void> {
-    if (!this.lease || !this.mask || !this.detail) return;
+  /** Signs the record the reader was shown, and no other. */
+  async submit(password: string, head: string): Promise<void> {
     await this.outbox.idle();
     const { lease } = this;
-    const { head } = this.mask;
+    if (!lease || !this.mask || !this.detail) throw new Error("This tab does not write any more.");
+    if (this.mask.head !== head || this.outbox.waiting.length > 0) {
+      throw new Error("The reading has changed since. Go back and look again.");
+    }
     const answer = await this.api.submit({ lease, head, password, meaning: "authorship" });
     this.detail.state = answer.state;
     this.detail.signature = answer.signature;

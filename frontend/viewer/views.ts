@@ -43,9 +43,10 @@ export class Views extends EventTarget {
     }
   }
 
-  isUnder(id: string, path: EventTarget[]): boolean {
-    const element = this.viewport(id)?.element;
-    return element !== undefined && path.includes(element);
+  /** The plane an event happened on. */
+  elementUnder(path: EventTarget[]): HTMLElement | null {
+    const elements = VIEWPORTS.flatMap((id) => this.viewport(id)?.element ?? []);
+    return elements.find((element) => path.includes(element)) ?? null;
   }
 
   get ready(): boolean {

@@ -85,6 +85,7 @@ export class PanelElement extends HTMLElement {
     const help = this.find('[data-sheet="help"]');
     if (help) help.hidden = !commands.helpOpen;
     if (commands.helpOpen) write(help, helpHtml());
+    this.renderSubmit();
   }
 
   private countsHtml(nodes: ShownNode[]): string {
@@ -159,6 +160,7 @@ export class PanelElement extends HTMLElement {
     const button = target.closest<HTMLElement>("[data-act]");
     const row = target.closest<HTMLElement>(".row");
     const node = button?.dataset.node ?? row?.dataset.node ?? null;
+    if (button && event instanceof MouseEvent && event.detail > 1 && node) return;
     if (button) this.act(button.dataset.act ?? "", node, button.dataset.value ?? "");
     else if (node && !target.closest(".more")) this.room?.commands.goTo(node);
     if (button && !button.closest("form")) button.blur();
@@ -199,8 +201,16 @@ export class PanelElement extends HTMLElement {
   };
 
   private showSubmit(open: boolean): void {
+    if (!this.room) return;
+    this.room.commands.signing = open;
+    this.renderSubmit();
+  }
+
+  /** Written once when it opens; what it shows is what is signed. */
+  private renderSubmit(): void {
     const sheet = this.find('[data-sheet="submit"]');
-    if (!sheet || !this.room) return;
+    const open = this.room?.commands.signing ?? false;
+    if (!sheet || !this.room || sheet.hidden === !open) return;
     sheet.hidden = !open;
     sheet.innerHTML = open ? submitHtml(this.room.session) : "";
     if (open) sheet.querySelector("input")?.focus();
@@ -214,7 +224,7 @@ export class PanelElement extends HTMLElement {
     const wrong = form.querySelector(".wrong");
     if (button) button.disabled = true;
     try {
-      await this.room?.session.submit(password);
+      await this.room?.session.submit(password, form.dataset.head ?? "");
       this.showSubmit(false);
     } catch (error) {
       if (wrong) wrong.textContent = error instanceof Error ? error.message : String(error);

@@ -29,7 +29,7 @@ export function submitHtml(session: Session): string {
   const count = (decision: string) => nodes.filter((node) => node.decision === decision).length;
   const labelled = nodes.filter(({ impression }) => impression?.value === "metastatic").length;
   const kept = nodes.length - count("rejected");
-  return `<form data-testid="submit-form">
+  return `<form data-testid="submit-form" data-head="${text(mask?.head)}">
     <h3>Sign ${text(detail?.case.label)}</h3>
     <ul class="facts">
       <li><b>${kept}</b> nodes kept: ${count("accepted")} accepted, ${count("reshaped")} reshaped, ${count("added")} added</li>
