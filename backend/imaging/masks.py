@@ -388,13 +388,14 @@ def apply_patch(
     """
     labels = dict(manifest.labels)
     numbers = dict(manifest.numbers)
+    number = manifest.next_label
     for node in patch.nodes:
         if node not in numbers:
-            number = max(labels, default=0) + 1
             if number > LARGEST_LABEL:
                 raise InvalidPatch(f"The mask already numbers {LARGEST_LABEL} nodes.")
             labels[number] = node
             numbers[node] = number
+            number += 1
     values = np.array([0, *(numbers[node] for node in patch.nodes)], np.uint16)
     slices = dict(manifest.slices)
     changed: dict[int, Labels] = {}

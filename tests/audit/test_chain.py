@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +232,15 @@ def test_news_are_numbered_densely_per_audience() -> None:
     record("thing.happened", user, actor=user, news=news)
     told = NewsItem.objects.order_by("id").values_list("audience", "seq", "type")
     assert list(told) == [("reading:1", 1, "a"), ("user:1", 1, "b"), ("reading:1", 2, "c")]
+
+
+def test_events_recorded_at_once_stand_in_the_order_of_their_numbers(log: Log) -> None:
+    def add(_: int) -> None:
+        with psycopg.connect(log.urls.web, autocommit=True) as own:
+            for n in range(40):
+                own.execute(INSERT, ["case:a", f"thing.happened_{n}"])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(add, range(6)))
+    verdict = log.verify()
+    assert verdict["holds"], verdict["faults"][:3]

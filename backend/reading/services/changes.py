@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from backend.accounts.models import User
 from backend.audit.services import record
@@ -29,7 +29,7 @@ from backend.reading.models import (
 from backend.reading.presentation import checks_for, node_json
 from backend.reading.services.announcing import to_reading
 from backend.reading.services.bodies import Undo, parse_change
-from backend.reading.services.effects import Desk, Effect
+from backend.reading.services.effects import Desk, Effect, NodeNotNew
 from backend.reading.services.guards import lock_reading
 from backend.reading.vocabulary import AuthorKind, MaskKind
 from backend.reading.workflow import ReadingState, possible
@@ -258,7 +258,11 @@ def _save_version(desk: Desk, effect: Effect) -> Mask:
         state.node.first_mask = mask
         state.node.box = state.measures["bounding_box"] if state.measures else None
     if created:
-        Node.objects.bulk_create([state.node for state in created])
+        try:
+            with transaction.atomic():
+                Node.objects.bulk_create([state.node for state in created])
+        except IntegrityError:  # Another reading made a node of that UUID at the same moment.
+            raise NodeNotNew from None
         NodeState.objects.bulk_create(created)
     return mask
 

@@ -10,11 +10,22 @@ from typing import Any
 from uuid import UUID
 
 from backend.errors import BadInput
-from backend.imaging.masks import Labels, Manifest
+from backend.imaging.masks import InvalidPatch, Labels, Manifest
 from backend.reading.draft import Draft, dice
 from backend.reading.models import Case, Change, Node, NodeState, Reading
 from backend.reading.services.bodies import Body, Decide, Doubt, Impress, Undo, Voxels
 from backend.reading.vocabulary import Decision, Origin, reason_group
+
+
+class NodeNotNew(BadInput):
+    """A change names a node that is neither of its reading nor new."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "NODE_NOT_NEW",
+            "A node of this change is neither of this reading nor new.",
+            "Give a new node a fresh random UUID.",
+        )
 
 
 @dataclass
@@ -91,12 +102,11 @@ class Desk:
         known = self.draft.manifest.numbers
         fresh = [node for node in body.patch.nodes if node not in known]
         if Node.objects.filter(pk__in=fresh).exists():
-            raise BadInput(
-                "NODE_NOT_NEW",
-                "A node of this change is neither of this reading nor new.",
-                "Give a new node a fresh random UUID.",
-            )
-        slices, touches = self.draft.apply(body.patch)
+            raise NodeNotNew
+        try:
+            slices, touches = self.draft.apply(body.patch)
+        except InvalidPatch as error:
+            raise BadInput("BAD_CHANGE", str(error), "Correct the change and send it.") from error
         for node in fresh:
             self._create(node)
         before: dict[str, Any] = {

@@ -24,12 +24,14 @@ def lock_case(case: UUID) -> Case:
 
 
 def lock_reading(reading: UUID) -> Reading:
-    """The reading, locked until the transaction ends, with its case and masks."""
-    return (
-        Reading.objects.select_for_update(of=("self",))
-        .select_related("case__protocol", "reader", "base", "head")
-        .get(pk=reading)
-    )
+    """The reading, locked until the transaction ends, with its case and masks.
+
+    First locked, then read: a statement that had to wait for the lock cannot join the row it then
+    finds to a head that was made meanwhile.
+    """
+    locked = Reading.objects.select_for_update().only("pk").get(pk=reading)
+    joined = Reading.objects.select_related("case__protocol", "reader", "base", "head")
+    return joined.get(pk=locked.pk)
 
 
 def step(reading: Reading, action: ReadingAction) -> None:

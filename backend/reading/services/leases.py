@@ -54,7 +54,9 @@ def take_lease(*, reading: Reading, user: User, client: UUID, take_over: bool) -
     """
     require_reader(reading, user)
     if reading.state == ReadingState.ASSIGNED:
-        open_reading(reading=reading, user=user)
+        lock_case(reading.case_id)
+        if lock_reading(reading.pk).state == ReadingState.ASSIGNED:  # Not by another window.
+            open_reading(reading=reading, user=user)
     reading = lock_reading(reading.pk)
     require_open(reading)
     if reading.lease is not None and reading.lease_client == client:
