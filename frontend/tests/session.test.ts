@@ -256,7 +256,10 @@ describe("a reading open in a tab", () => {
   it("goes on where a closed tab left, without asking", async () => {
     server.holder = "tab 1";
     server.detail.lease = { mine: false, holder: "Ada", id: "lease 1" };
-    const session = new Session(server.api, shelf, "tab 2", (lease) => lease === "lease 1");
+    const session = new Session(server.api, shelf, "tab 2", {
+      took: () => {},
+      isAbandoned: async (lease) => lease === "lease 1",
+    });
     await session.open();
     expect(session.writable).toBe(true);
     expect(server.holder).toBe("tab 2");

@@ -2,11 +2,11 @@
 
 const CSS = `
   :root, .dark {
-    --background: 223 21% 7%; --popover: 223 21% 7%; --card: 222 22% 10%; --muted: 222 22% 11%;
-    --input: 222 20% 17%; --border: 222 20% 17%; --highlight: 216 100% 75%; --primary: 216 100% 75%;
-    --accent: 216 40% 18%; --secondary: 222 22% 13%;
+    --background: 200 17% 7%; --popover: 200 17% 7%; --card: 203 15% 10%; --muted: 203 15% 11%;
+    --input: 201 15% 18%; --border: 201 15% 18%; --highlight: 170 50% 56%; --primary: 170 50% 56%;
+    --accent: 173 37% 18%; --secondary: 202 15% 13%;
   }
-  body { background: #0d0f14; }
+  body { background: #0f1315; }
   div:has(> div > [data-cy="undo-btn"]) { display: none; }
   div:has(> [data-cy="nodes-btn"]), div:has(> [data-cy="nodes-btn"]) + div { display: none; }
   div:has(> div > .relative > .contents > concord-tools) { left: 316px; transform: translateY(-50%); }

@@ -1,4 +1,5 @@
-// Who writes, as far as this browser knows: one id per tab, and the lease a closed tab left.
+// Who writes, as far as this browser knows: one id per tab, and whether the tab that took a lease
+// still lives.
 
 import { newId } from "./ids";
 
@@ -15,17 +16,26 @@ export function takeClientId(): string {
   return id;
 }
 
-const keyOf = (reading: string) => `concord-left/${reading}`;
-
-/** The page that held this lease is gone: the next one may go on without asking. */
-export function noteLeft(reading: string, lease: string): void {
-  localStorage.setItem(keyOf(reading), lease);
+export interface LeaseMemory {
+  /** This tab took the lease. */
+  took(lease: string): void;
+  /** A tab of this browser took the lease, and is gone: the next may go on without asking. */
+  isAbandoned(lease: string): Promise<boolean>;
 }
 
-export function wasLeft(reading: string, lease: string): boolean {
-  return localStorage.getItem(keyOf(reading)) === lease;
-}
-
-export function forgetLeft(reading: string): void {
-  localStorage.removeItem(keyOf(reading));
+/** A lock is held as long as its tab lives, however that ends. */
+export function leaseMemory(reading: string): LeaseMemory {
+  const key = `concord-lease/${reading}`;
+  const nameOf = (lease: string) => `concord-lease/${lease}`;
+  const locks: LockManager | undefined = navigator.locks;
+  return {
+    took(lease) {
+      localStorage.setItem(key, lease);
+      void locks?.request(nameOf(lease), () => new Promise(() => {}));
+    },
+    async isAbandoned(lease) {
+      if (!locks || localStorage.getItem(key) !== lease) return false;
+      return locks.request(nameOf(lease), { ifAvailable: true }, (lock) => lock !== null);
+    },
+  };
 }

@@ -8,7 +8,7 @@ import { Geometry } from "./geometry";
 import { listenToKeys } from "./keys";
 import { Labelmap } from "./labelmap";
 import { VIEWPORTS } from "./layout";
-import { forgetLeft, noteLeft, takeClientId, wasLeft } from "./lease";
+import { leaseMemory, takeClientId } from "./lease";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohif";
 import { Seen } from "./seen";
 import { Session } from "./session";
@@ -69,8 +69,8 @@ export class Room {
   static async open(host: Host, reading: string): Promise<Room> {
     const api = new ReadingApi(reading);
     const shelf = await openShelf(`${window.concord?.user ?? ""}/${reading}`);
-    const left = (lease: string) => wasLeft(reading, lease);
-    return new Room(host, api, new Session(api, shelf, takeClientId(), left));
+    const session = new Session(api, shelf, takeClientId(), leaseMemory(reading));
+    return new Room(host, api, session);
   }
 
   /** Images, mask and tools are all there. */
@@ -103,12 +103,7 @@ export class Room {
     });
     this.on(window, "focus", () => this.session.outbox.start());
     this.on(window, "online", () => this.session.outbox.start());
-    this.on(window, "pagehide", () => this.noteLeft());
-    this.on(window, "pageshow", (event) => {
-      if ((event as PageTransitionEvent).persisted) location.reload();
-    });
     await this.session.open();
-    forgetLeft(this.api.reading);
     if (this.closed) return;
     this.hearNews();
     this.prepare();
@@ -119,12 +114,6 @@ export class Room {
     for (const undo of this.undo) undo();
     this.socket?.close();
     if (this.ready) this.seen.stop();
-    this.noteLeft();
-  }
-
-  private noteLeft(): void {
-    const { held } = this.session;
-    if (held) noteLeft(this.api.reading, held);
   }
 
   private on(target: EventTarget, type: string, listener: (event: Event) => void): void {

@@ -14,6 +14,7 @@ import type {
   ReadingDetail,
 } from "./contract";
 import { newId } from "./ids";
+import type { LeaseMemory } from "./lease";
 import { Mask } from "./mask";
 import { type Courier, type Entry, Outbox, type OutboxState, type Shelf } from "./outbox";
 import type { Patch } from "./patch";
@@ -42,6 +43,7 @@ export class Session extends EventTarget implements Courier {
   private readonly heads = new Set<string>();
   private readonly steps = new UndoStacks();
   private syncing: Promise<void> | null = null;
+  private opened = false;
   /** How many answers to changes have come: older truth is not shown after them. */
   private answered = 0;
   /** Settled unless a stroke is being drawn. */
@@ -51,8 +53,7 @@ export class Session extends EventTarget implements Courier {
     private readonly api: ReadingApi,
     shelf: Shelf,
     private readonly client: string,
-    /** Did the page that held this lease leave? */
-    private readonly wasLeft: (lease: string) => boolean = () => false,
+    private readonly leases?: LeaseMemory,
   ) {
     super();
     this.outbox = new Outbox(shelf, this);
@@ -64,6 +65,7 @@ export class Session extends EventTarget implements Courier {
     await this.sync();
     if (this.detail && !this.closed) await this.takeLease(false);
     if (this.lease) await this.takeUp();
+    this.opened = true;
     this.outbox.start();
     if (this.detail?.state === "assigned" && this.lease) await this.recheck();
     this.changed();
@@ -219,11 +221,14 @@ export class Session extends EventTarget implements Courier {
     try {
       this.lease = (await this.api.lease(this.client, takeOver)).lease;
       this.holder = null;
+      this.leases?.took(this.lease);
     } catch (error) {
       this.lease = null;
       if (!(error instanceof ApiError)) throw error;
       const held = this.detail?.lease.id;
-      if (error.code === "LEASE_HELD" && held && this.wasLeft(held)) return this.takeLease(true);
+      if (error.code === "LEASE_HELD" && held && (await this.leases?.isAbandoned(held))) {
+        return this.takeLease(true);
+      }
       this.holder = error.refusal.holder ?? null;
       if (error.code !== "LEASE_HELD") this.notice = error.message;
     }
@@ -254,11 +259,6 @@ export class Session extends EventTarget implements Courier {
     }
   }
 
-  /** The lease this tab holds. */
-  get held(): string | null {
-    return this.lease;
-  }
-
   // What the panel shows
 
   get nodes(): ShownNode[] {
@@ -272,7 +272,7 @@ export class Session extends EventTarget implements Courier {
   }
 
   get saveState(): SaveState {
-    if (!this.detail) return "loading";
+    if (!this.detail || !this.opened) return "loading";
     if (this.setAside.length > 0) return "conflict";
     if (this.outbox.state === "offline" || this.outbox.state === "signed_out") {
       return this.outbox.state;

@@ -54,7 +54,7 @@ export function createToolGroup({ servicesManager, extensionManager }: Host): vo
           autoPan: { enabled: false, panSize: 10 },
           viewportIndicators: false,
           getReferenceLineColor: (viewportId: string) =>
-            viewportId === AXIAL ? "rgb(122, 162, 247)" : "rgb(86, 95, 120)",
+            viewportId === AXIAL ? "rgb(87, 199, 180)" : "rgb(74, 105, 102)",
         },
       },
     ],

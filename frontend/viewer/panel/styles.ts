@@ -1,14 +1,14 @@
-// The panel's look: dark, dense, calm, one accent colour.
+// The panel's look: dark, dense, calm, and the colours of the pages (styles/concord.css).
 
 import { sheet } from "../html";
 
 export const TOKENS = `
   :host {
-    --ground: #0d0f14; --raised: #141821; --line: #232937; --hover: #1a1f2b;
-    --ink: #dfe3ec; --soft: #98a1b5; --faint: #737c92;
-    --accent: #7fb2ff; --accent-ground: #17273f; --on-accent: #07101f;
-    --warn: #e3b25e; --warn-ground: #2a2213;
-    font: 13px/1.4 Inter, system-ui, "Segoe UI", Roboto, sans-serif;
+    --ground: #0f1315; --raised: #1d2428; --line: #283136; --hover: #161b1e;
+    --ink: #dbe3e5; --soft: #97a5aa; --faint: #7d8b90;
+    --accent: #57c7b4; --accent-ground: #1d3f3b; --on-accent: #04211c;
+    --warn: #dfb160; --warn-ground: #3a2f1a;
+    font: 13px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
     color: var(--ink); font-variant-numeric: tabular-nums;
   }
   *, *::before, *::after { box-sizing: border-box; }
@@ -63,7 +63,7 @@ export const panelSheet = sheet(`${TOKENS}
 
   .list { flex: 1; min-height: 0; overflow-y: auto; scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
   .empty { padding: 22px 14px; color: var(--soft); }
-  .row { border-bottom: 1px solid #181c26; border-left: 3px solid transparent; padding: 6px 10px 6px 9px; cursor: pointer; }
+  .row { border-bottom: 1px solid #1d2428; border-left: 3px solid transparent; padding: 6px 10px 6px 9px; cursor: pointer; }
   .row:hover { background: var(--hover); }
   .row[aria-current="true"] { background: var(--raised); border-left-color: var(--accent); }
   .line { display: grid; grid-template-columns: 40px 1fr auto; align-items: center; column-gap: 8px; }
