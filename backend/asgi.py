@@ -19,18 +19,23 @@ django_application = get_asgi_application()
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from django.urls import re_path  # noqa: E402
 
+from backend.audit.consumers import NoSuchSocket  # noqa: E402
 from backend.jobs.consumers import websocket_urlpatterns as worker_sockets  # noqa: E402
 from backend.reading.consumers import websocket_urlpatterns as browser_sockets  # noqa: E402
 
 # A browser comes from our own origin with its session; a worker has a token and no origin.
-_browsers = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(browser_sockets)))
+_everywhere_else = re_path("", NoSuchSocket.as_asgi())
+_browsers = AllowedHostsOriginValidator(
+    AuthMiddlewareStack(URLRouter([*browser_sockets, _everywhere_else]))
+)
 _workers = URLRouter(worker_sockets)
 
 
 async def sockets(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Send a websocket to the workers' door or to the browsers'."""
-    door = _workers if scope["path"].startswith("/ws/worker") else _browsers
+    door = _workers if scope["path"] == "/ws/worker" else _browsers
     await door(scope, receive, send)
 
 

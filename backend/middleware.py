@@ -23,7 +23,10 @@ class ErrorPages:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, and add the policy where the view set none."""
-        response = self.get_response(request)
+        if "\0" in request.path:  # No file and no record has such a name.
+            response = error_answer(request, Missing("page"))
+        else:
+            response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", _CSP)
         return response
 

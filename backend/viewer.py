@@ -97,8 +97,12 @@ def _configuration(request: HttpRequest) -> HttpResponse:
 def _file(request: HttpRequest, root: Path, name: str) -> HttpResponse:
     if not (HOST / PAGE).is_file():
         raise ViewerMissing
-    file = (root / name).resolve()
-    if not file.is_relative_to(root) or not file.is_file() or file.name.startswith("."):
+    try:
+        file = (root / name).resolve()
+        found = file.is_relative_to(root) and file.is_file() and not file.name.startswith(".")
+    except (OSError, ValueError):  # A name that no file can have: too long, or with a NUL.
+        found = False
+    if not found:
         raise Missing("file")
     squeezed = file.with_name(f"{file.name}.gz")
     gzip = squeezed.is_file() and "gzip" in request.headers.get("Accept-Encoding", "")

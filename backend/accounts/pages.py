@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.contrib.auth import views
 from django.contrib.auth.forms import AuthenticationForm
 from django.db import transaction
@@ -16,6 +18,12 @@ class SignIn(views.LoginView):
 
     template_name = "sign_in.html"
     redirect_authenticated_user = True
+
+    def get_success_url(self) -> str:
+        """Where to go after signing in: never back to the sign-in page."""
+        found: str = super().get_success_url()
+        again = urlsplit(found).path == self.request.path
+        return self.get_default_redirect_url() if again else found
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Signed in: record it in the transaction that made the session."""

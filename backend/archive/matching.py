@@ -106,7 +106,7 @@ def page_of(query: QueryDict) -> tuple[int, int | None]:
         text = query.get(name, "").strip()
         if text and not text.isdecimal():
             raise BadInput("BAD_PAGE", f"{name} is not a number.", "Send a number from 0 up.")
-        numbers.append(min(int(text), 10**9) if text else None)
+        numbers.append(min(int(text[:4000]), 10**9) if text else None)
     return numbers[0] or 0, numbers[1]
 
 
@@ -132,7 +132,7 @@ def _match(column: str, kind: Kind, value: str, name: str) -> Q:
     if kind == "elsewhere":
         return Q()
     if kind == "number":
-        if not value.isdecimal() or int(value) >= 2**31:
+        if not value.isdecimal() or len(value) > 10 or int(value) >= 2**31:
             raise BadInput("BAD_QUERY", f"{name} is not a number.", "Send a number.")
         return Q(**{column: int(value)})
     if kind == "date":

@@ -46,6 +46,8 @@ def upload(request: HttpRequest) -> HttpResponse:
     """
     user = _uploader(request)
     if "receipt" not in request.POST:
+        if not request.FILES:
+            raise _no_file()
         receipt = services.open_receipt(source="upload page", door=Door.UPLOAD, actor=user)
         for one in request.FILES.getlist("files"):
             _take(receipt, one, one.name or "file")
@@ -56,7 +58,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     )
     file = request.FILES.get("file")
     if file is None:
-        raise BadInput("NO_FILE", "The request holds no file.", "Choose a file and send it again.")
+        raise _no_file()
     taken = _take(receipt, file, request.POST.get("name") or file.name or "file")
     outcomes = [one.outcome for one in taken]
     kept = [one.kept for one in taken if one.kept is not None]
@@ -99,6 +101,10 @@ def _take(receipt: Receipt, file: Any, name: str) -> list[services.Taken]:
     return services.take_upload(
         receipt=receipt, name=name[:512], file=cast(IO[bytes], file.file), size=file.size or 0
     )
+
+
+def _no_file() -> BadInput:
+    return BadInput("NO_FILE", "The request holds no file.", "Choose a file and send it again.")
 
 
 def _uuid(request: HttpRequest) -> UUID:

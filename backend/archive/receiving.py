@@ -198,7 +198,7 @@ def _keep_aside(
         receipt=receipt,
         name=shown,
         code=problem.code,
-        message=problem.sentence(shown),
+        message=clean_text(problem.sentence(shown)),
         cure=problem.cure,
         sop_uid=problem.sop_uid if is_uid(problem.sop_uid) else "",
         series_uid=problem.series_uid if is_uid(problem.series_uid) else "",

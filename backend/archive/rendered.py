@@ -80,7 +80,8 @@ def _image(request: HttpRequest, instance: Instance, index: int, side: int | Non
     if side is not None:
         picture.thumbnail((side, side))
     elif size := _numbers(request, "viewport", 2):
-        picture.thumbnail((min(int(size[0]), MAX_PIXELS) or 1, min(int(size[1]), MAX_PIXELS) or 1))
+        width, height = (max(1, int(min(side, MAX_PIXELS))) for side in size)
+        picture.thumbnail((width, height))
     buffer = io.BytesIO()
     picture.save(buffer, kind)
     return HttpResponse(

@@ -6,6 +6,7 @@ a link, an encrypted or an oversized entry is offered as a problem, and the rest
 
 from __future__ import annotations
 
+import lzma
 import os
 import stat
 import zipfile
@@ -23,6 +24,16 @@ from backend.archive.findings import Ignored, NotTaken
 MAX_FILE_BYTES = 1 << 30  # One DICOM object, held in memory while it is read.
 MAX_ZIP_ENTRIES = 200_000
 _SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
+# What the readers of a zip's packings raise on bytes that are none of theirs.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+)
 _JUNK = frozenset({"dicomdir", ".ds_store", "thumbs.db", "desktop.ini"})
 
 
@@ -97,7 +108,7 @@ def _file(path: Path, shown: str, root: Path) -> Iterator[Offer]:
 
 def _unsafe_file(path: Path, root: Path) -> NotTaken | None:
     """Links that lead out of the folder, and what is no file (pipes, devices)."""
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # A link that leads to itself is a RuntimeError.
         if path.is_symlink() and not path.resolve(strict=True).is_relative_to(root.resolve()):
             return NotTaken(
                 "LINK_OUTSIDE",
@@ -156,6 +167,11 @@ def _zip(file: IO[bytes], shown: str) -> Iterator[Offer]:
             )
             yield _refused(shown, problem)
             return
+        if not entries:
+            problem = NotTaken(
+                "ZIP_EMPTY", "{name} is a zip without a file in it.", "Make it again."
+            )
+            yield _refused(shown, problem)
         for entry in entries:
             yield _entry(archive, entry, f"{shown}/{entry.filename}")
 
@@ -199,7 +215,7 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(entry) as file:
             data = file.read(entry.file_size + 1)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, ValueError):
+    except _UNREADABLE:
         raise NotTaken(
             "ZIP_DAMAGED",
             "{name} cannot be read from its zip: damaged, or packed in a way not known here.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from typing import Any
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
@@ -48,6 +49,21 @@ class NewsConsumer(AsyncJsonWebsocketConsumer):
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pump
 
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
+    ) -> None:
+        """Hear text; a browser sends nothing else."""
+        if text_data:
+            await super().receive(text_data=text_data, **kwargs)
+
+    @classmethod
+    async def decode_json(cls, text_data: str) -> Any:
+        """The message, None for what is no JSON: it asks for nothing."""
+        try:
+            return json.loads(text_data)
+        except (ValueError, RecursionError):
+            return None
+
     async def receive_json(self, content: Any, **kwargs: Any) -> None:
         """Catch up from where the client stood."""
         asked = content.get("since") if isinstance(content, dict) else None
@@ -67,3 +83,11 @@ class NewsConsumer(AsyncJsonWebsocketConsumer):
                     self._seen[message["audience"]] = message["seq"]
                     await self.send_json(message)
                 await waker.wait()
+
+
+class NoSuchSocket(NewsConsumer):
+    """Any other address: closed as what is hidden is closed."""
+
+    async def audiences(self) -> list[str] | None:
+        """Nobody's."""
+        return None

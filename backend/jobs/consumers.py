@@ -32,7 +32,7 @@ from backend.accounts.models import WorkerToken
 from backend.accounts.services import worker_of
 from backend.errors import ConcordError
 from backend.jobs import services, sessions
-from backend.jobs.models import Run, WorkerSession
+from backend.jobs.models import Run, RunAttempt, WorkerSession
 
 logger = logging.getLogger(__name__)
 
@@ -107,19 +107,16 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
         if stage == self._told[0] and now - self._told[1] < PROGRESS_SECONDS:
             return None
         self._told = (stage, now)
-        run, attempt = _named(message)
-        _sure(self._session)
         try:
-            await self._call(
-                services.progress,
-                run=run,
-                attempt=attempt,
-                stage=stage,
-                fraction=float(message.get("fraction", 0.0)),
-            )
+            await self._call(self._note_progress, message, stage)
         except ConcordError:
             return {"type": "cancel"}
         return None
+
+    def _note_progress(self, message: dict[str, Any], stage: str) -> None:
+        run, attempt = self._own(message)
+        fraction = float(message.get("fraction", 0.0))
+        services.progress(run=run, attempt=attempt, stage=stage, fraction=fraction)
 
     def _hello(self, message: dict[str, Any]) -> Answer:
         self._session = sessions.greet(
@@ -140,14 +137,12 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
         return lease_message(lease)
 
     def _metrics(self, message: dict[str, Any]) -> Answer:
-        _sure(self._session)
-        run, attempt = _named(message)
+        run, attempt = self._own(message)
         services.metrics(run=run, attempt=attempt, values=dict(message["metrics"]))
         return {"type": "ack"}
 
     def _mask_ready(self, message: dict[str, Any]) -> Answer:
-        _sure(self._session)
-        run, attempt = _named(message)
+        run, attempt = self._own(message)
         found = services.mask_ready(
             run=run,
             attempt=attempt,
@@ -158,8 +153,7 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
         return {"type": "ack", "state": found.state}
 
     def _failed(self, message: dict[str, Any]) -> Answer:
-        _sure(self._session)
-        run, attempt = _named(message)
+        run, attempt = self._own(message)
         found = services.fail(
             run=run,
             attempt=attempt,
@@ -169,8 +163,7 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
         return {"type": "ack", "state": found.state}
 
     def _handed_back(self, message: dict[str, Any]) -> Answer:
-        _sure(self._session)
-        run, attempt = _named(message)
+        run, attempt = self._own(message)
         return {"type": "ack", "state": services.hand_back(run=run, attempt=attempt).state}
 
     def _heartbeat(self, message: dict[str, Any]) -> Answer:
@@ -182,6 +175,14 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
             ).exists():
                 return {"type": "cancel"}
         return {"type": "beat"}
+
+    def _own(self, message: dict[str, Any]) -> tuple[uuid.UUID, int]:
+        """Run and attempt of a message, if this worker process leased it: it speaks of no other."""
+        run, attempt = _named(message)
+        theirs = RunAttempt.objects.filter(run=run, number=attempt)
+        if not theirs.filter(session=_sure(self._session)).exists():
+            raise services.stale(attempt)
+        return run, attempt
 
     def _bearer(self) -> str | None:
         for name, value in self.scope.get("headers", []):

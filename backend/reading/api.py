@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -70,9 +70,10 @@ class WorklistView(APIView):
 def _cursor(text: str) -> datetime:
     try:
         at = parse_datetime(text)
-    except ValueError:
+        at = at.astimezone(UTC) if at and at.tzinfo else None
+    except (ValueError, OverflowError):
         at = None
-    if at is None or at.tzinfo is None:
+    if at is None:
         raise BadInput("BAD_CURSOR", "That is no cursor.", "Follow the `next` of a page.")
     return at
 

@@ -21,6 +21,7 @@ from backend.reading.workflow import ReadingState, possible
 
 SHOWN_READINGS = 200
 SHOWN_CASES = 500
+LONGEST_REASON = 2000
 # What a coordinator does with a reading, of what its table allows.
 MANAGED = ("hold", "release", "withdraw")
 
@@ -178,6 +179,8 @@ def _manage(request: HttpRequest, reading: UUID, action: str) -> HttpResponse:
     try:
         if action != "release" and not reason:
             raise BadInput("REASON_NEEDED", "This needs a reason.", "Say why in a few words.")
+        if "\0" in reason or len(reason) > LONGEST_REASON:
+            raise BadInput("BAD_REASON", "This reason cannot be kept.", "Say why in a few words.")
         verb = {"hold": services.hold, "release": services.release, "withdraw": services.withdraw}
         verb[action](reading=found, actor=user, reason=reason)
     except ConcordError as error:

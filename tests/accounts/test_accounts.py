@@ -57,6 +57,17 @@ def test_sign_in_and_its_failures_are_recorded(rita: User, client: Client) -> No
 
 
 @pytest.mark.parametrize(
+    "wanted", ["/sign-in/", "https://evil.example/", "//evil.example", "/\\evil.example", "\0"]
+)
+def test_signing_in_leads_nowhere_else_and_not_back_to_itself(
+    rita: User, client: Client, wanted: str
+) -> None:
+    words = {"username": "rita", "password": "a long enough secret", "next": wanted}
+    assert client.post("/sign-in/", words)["Location"] == "/"
+    assert client.get("/sign-in/", {"next": wanted})["Location"] == "/"
+
+
+@pytest.mark.parametrize(
     ("roles", "pair"),
     [
         ({Role.READER, Role.ABSTRACTOR}, (Role.ABSTRACTOR, Role.READER)),

@@ -124,6 +124,8 @@ def test_pages_have_a_stable_order_and_unknown_keys_are_named(
     assert len(answer.json()) == 1
     assert browser.get("/dicom-web/studies", {"PatientID": "x"}).content == b"[]"
     assert browser.get("/dicom-web/studies", {"limit": "ten"}).status_code == 400
+    assert len(browser.get("/dicom-web/studies", {"limit": "9" * 5000}).json()) == 1
+    assert browser.get("/dicom-web/series", {"SeriesNumber": "9" * 5000}).status_code == 400
     assert browser.get("/dicom-web/studies", {"StudyDate": "today"}).status_code == 400
 
 
@@ -268,6 +270,9 @@ def test_pictures_are_rendered(slices: list[Dataset], coordinator: User, browser
     )
     assert small["Content-Type"] == "image/jpeg"
     assert browser.get(f"{address(slices[0])}/rendered", {"window": "1"}).status_code == 400
+    for viewport in ("-5,10", "0.1,0.1", "1e300,1e300"):
+        small = browser.get(f"{address(slices[0])}/rendered", {"viewport": viewport})
+        assert small.status_code == 200
 
 
 # Store.

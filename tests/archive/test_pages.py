@@ -105,6 +105,13 @@ def test_others_may_neither_look_nor_upload(client: Client, person: User) -> Non
     assert Instance.objects.count() == Receipt.objects.count() == 0
 
 
+def test_an_upload_without_a_file_begins_no_batch(uploader: Client) -> None:
+    json = {"Accept": "application/json"}
+    refused = uploader.post("/archive/upload", {}, headers=json)
+    assert (refused.status_code, refused.json()["error"]) == (400, "NO_FILE")
+    assert not Receipt.objects.exists()
+
+
 def test_a_batch_belongs_to_who_began_it(uploader: Client, person: User) -> None:
     receipt = str(uuid.uuid4())
     send(uploader, receipt, "a.dcm", encoded(ct_series(1)[0]))

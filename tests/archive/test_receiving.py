@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import zipfile
 from collections.abc import Callable
@@ -336,3 +337,52 @@ def test_stow_parts_wait_until_the_series_is_quiet(
     settings.QUIET_SECONDS = 0  # type: ignore[attr-defined]
     assert [s.volume_state for s in services.judge_quiet_series()] == ["volume"]
     assert len(ready) == 1
+
+
+def test_a_link_that_leads_to_itself_stops_no_batch(tmp_path: Path, receive: Receive) -> None:
+    folder = written(tmp_path / "neck", ct_series(1))
+    (folder / "zz.dcm").symlink_to("zz.dcm")
+    receipt = receive(folder)
+    assert counts(receipt) == (1, 0, 1, 0)
+    assert only_kept(receipt).code == "NOT_A_FILE"
+
+
+def test_names_no_person_would_give_stop_no_batch(tmp_path: Path, receive: Receive) -> None:
+    for name in (b"\xff\xfe.dcm", "ü".encode() * 120, b"a\nb.dcm"):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"x")
+    assert counts(receive(tmp_path)) == (0, 0, 3, 0)
+
+
+def test_a_zip_with_nothing_in_it_has_its_sentence(tmp_path: Path, receive: Receive) -> None:
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    assert only_kept(receive(tmp_path / "empty.zip")).code == "ZIP_EMPTY"
+
+
+@pytest.mark.parametrize(
+    "packing",
+    [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA],
+)
+def test_a_damaged_entry_of_any_packing_harms_no_other(
+    tmp_path: Path, receive: Receive, packing: int
+) -> None:
+    first, second = (encoded(ds) for ds in ct_series(2))
+    path = tmp_path / "neck.zip"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("1.dcm", first)
+        archive.writestr("2.dcm", second)
+    data = bytearray(path.read_bytes())
+    start = data.find(b"1.dcm") + 5 + 20
+    data[start : start + 60] = bytes(range(100, 160))
+    path.write_bytes(data)
+    receipt = receive(path)
+    assert counts(receipt) == (1, 0, 1, 0)
+    assert only_kept(receipt).code == "ZIP_DAMAGED"
+
+
+def test_a_sentence_that_quotes_a_nul_can_be_kept(tmp_path: Path, receive: Receive) -> None:
+    data = encoded(ct_series(1)[0])
+    syntax = b"1.2.840.10008.1.2.1\x00"
+    assert syntax in data
+    (tmp_path / "odd.dcm").write_bytes(data.replace(syntax, b"1.2\x00840\x0010008.1.2.1\x00"))
+    assert only_kept(receive(tmp_path / "odd.dcm")).code == "UNSUPPORTED_SYNTAX"

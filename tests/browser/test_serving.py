@@ -72,7 +72,13 @@ def test_our_extension_is_asked_for_again_but_not_sent_again(client: Client) -> 
 
 @pytest.mark.parametrize(
     "path",
-    ["none.js", "ext/../../../package.json", "ext/%2e%2e/viewer/index.html"],
+    [
+        "none.js",
+        "ext/../../../package.json",
+        "ext/%2e%2e/viewer/index.html",
+        f"{'a' * 300}.js",
+        "assets/%00",
+    ],
 )
 def test_nothing_else_is_served(client: Client, path: str) -> None:
     assert client.get(f"/viewer/{path}").status_code == 404

@@ -12,6 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from fixtures.phantom_dicom import write_series
 from fixtures.small import small_phantom
@@ -202,3 +205,32 @@ def test_a_reading_first_opened_in_two_windows_at_once_has_one_writer(
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
     refused = {answer.json()["error"] for answer in answers if answer.status_code == 409}
     assert refused == {"LEASE_HELD"}
+
+
+def test_sockets_take_rubbish_and_tell_nothing_of_what_is_hidden(alone: Stack, label: str) -> None:
+    mine, theirs = Desk(alone, "reader1", label), Desk(alone, "reader2", label)
+    cookies = "; ".join(f"{key}={value}" for key, value in mine.client.cookies.items())
+
+    def socket(path: str, cookie: str = cookies) -> ClientConnection:
+        address = alone.url.replace("http", "ws") + path
+        return connect(address, origin=Origin(alone.url), additional_headers={"Cookie": cookie})
+
+    hidden = f"/ws/readings/{theirs.reading}"
+    for path in (hidden, f"/ws/readings/{uuid.uuid4()}", "/ws/readings/x", "/ws/x", "/ws/workers"):
+        with pytest.raises(ConnectionClosedError) as closed, socket(path) as refused:
+            refused.recv(timeout=10)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4404, "")
+    with pytest.raises(ConnectionClosedError) as closed, socket(hidden, "") as refused:
+        refused.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+    with socket(f"/ws/readings/{mine.reading}") as own:
+        seen = json.loads(own.recv(timeout=10))["seen"]
+        assert list(seen) == [f"reading:{mine.reading}"]
+        since = json.dumps({"since": {f"reading:{theirs.reading}": 0, "coordinators": 0}})
+        for rubbish in ("x", b"\x00", "[]", "[" * 50_000, '{"since": []}', since):
+            own.send(rubbish)
+        mine.post(mine.stroke(mine.get()["head"], 1)).raise_for_status()
+        assert json.loads(own.recv(timeout=10))["type"] == "change.applied"

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
 from django.db.models import Q
 from django.test import Client
+from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.accounts.services import create_token
+from backend.errors import WrongState
 from backend.jobs import registry, results, services
+from backend.jobs.consumers import WorkerConsumer
 from backend.jobs.models import Run, WorkerSession
 from backend.jobs.protocol import RunState
 from tests.jobs import answers
@@ -179,3 +186,53 @@ def test_ready_means_database_queue_and_storage(db: None) -> None:
 
     assert answer.status_code == 200
     assert answer.json().keys() == {"ready", "database", "queue", "storage", "workers"}
+
+
+def test_health_is_told_also_to_who_has_a_session_while_the_database_is_away(
+    tmp_path: Path,
+) -> None:
+    asked = """
+from django import setup
+setup()
+from django.test import Client
+client = Client()
+client.cookies["concord_session"] = "a" * 32
+for path in ("/healthz", "/readyz"):
+    answer = client.get(path)
+    print(answer.status_code, answer.json().get("database"))
+"""
+    nowhere = "postgresql://concord:x@127.0.0.1:9/concord"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env={
+            **os.environ,
+            "DATABASE_URL": nowhere,
+            "DATABASE_OWNER_URL": nowhere,
+            "CONCORD_QUEUE_URL": nowhere,
+            "CONCORD_STATE": str(tmp_path),
+            "DJANGO_SETTINGS_MODULE": "backend.settings",
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split("\n")[:2] == ["200 None", "503 False"], done.stderr
+
+
+def test_a_worker_speaks_only_of_the_attempts_it_leased(
+    lease: services.Lease, session: WorkerSession
+) -> None:
+    other = WorkerSession.objects.create(
+        token=session.token, name="worker-b", number=78, heard=timezone.now()
+    )
+    socket = WorkerConsumer()
+    about = {"run": str(lease.run.id), "attempt": lease.attempt}
+    socket._session = other
+    for say in (socket._metrics, socket._mask_ready, socket._failed, socket._handed_back):
+        with pytest.raises(WrongState, match="has ended"):
+            say({**about, "metrics": {}, "sha256": "0", "message": "no"})
+    lease.run.refresh_from_db()
+    assert lease.run.state == RunState.LEASED
+    socket._session = session
+    assert socket._metrics({**about, "metrics": {"nodes": 1}}) == {"type": "ack"}

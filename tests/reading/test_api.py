@@ -177,7 +177,8 @@ def test_pages_show_each_role_its_own(ready: Site, reader: Client) -> None:
 
 def test_a_coordinator_holds_and_releases_from_the_page(ready: Site) -> None:
     coordinator, reading = ready.client("coordinator"), ready.reading("reader2")
-    coordinator.post(f"/cases/readings/{reading.pk}/hold", {"reason": ""})
+    for reason in ("", "a\0b", "a" * 3000):
+        coordinator.post(f"/cases/readings/{reading.pk}/hold", {"reason": reason})
     assert ready.reading("reader2").state == "assigned"
     coordinator.post(f"/cases/readings/{reading.pk}/hold", {"reason": "motion"})
     assert ready.reading("reader2").state == "on_hold"
@@ -213,3 +214,64 @@ def test_who_sees_which_images_and_runs(ready: Site) -> None:
     assert alone.pk != ready.case.series_id
     assert archive.may_upload(ready.users["coordinator"])
     assert not archive.may_upload(ready.users["reader1"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"lease": null, "changes": [{"id": "a\\u0000"}]}',
+        b'{"lease": null, "changes": [{"base": "a\\ud800b"}]}',
+        b'{"lease": null, "changes": [{"value": 1e999}]}',
+        b'{"lease": null, "changes": [{"value": NaN}]}',
+        b'{"changes": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+    ids=["a NUL", "half a character", "an infinite number", "no number", "too deep"],
+)
+def test_json_the_database_cannot_hold_is_refused_with_a_sentence(
+    ready: Site, reader: Client, body: bytes
+) -> None:
+    path = f"/api/readings/{ready.reading().pk}/changes"
+    refused = reader.post(path, body, content_type="application/json")
+    assert refused.status_code == 400
+    assert refused.json()["error"] in ("BAD_INPUT", "TOO_DEEP")
+    assert refused.json()["cure"]
+
+
+def test_text_in_any_script_is_taken(ready: Site, reader: Client) -> None:
+    path = f"/api/readings/{ready.reading().pk}/lease"
+    body = '{"client": "U", "note": "\\ud83d\\ude00 \\\\u0000 ü"}'.replace("U", str(uuid.uuid4()))
+    assert reader.post(path, body, content_type="application/json").status_code == 200
+
+
+def test_a_body_above_every_limit_is_refused_in_the_one_shape(
+    ready: Site, reader: Client, settings: Any
+) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    path = f"/api/readings/{ready.reading().pk}/changes"
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(ready.users["reader1"])
+    strict.cookies["csrftoken"] = "a" * 32
+    refused = strict.post(path, " " * 2000, content_type="application/json")
+    assert refused.json()["error"] == "BODY_TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/masks/%00",
+        "/api/slices/%00",
+        "/api/masks/%00/volume",
+        "/dicom-web/studies/%00",
+        "/dicom-web/studies/1.2/series/%00/metadata",
+        "/viewer/assets/%00",
+    ],
+)
+def test_an_address_with_a_nul_leads_nowhere(ready: Site, reader: Client, path: str) -> None:
+    assert reader.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "cursor", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "x", "\0"]
+)
+def test_a_cursor_that_is_none_is_refused(ready: Site, reader: Client, cursor: str) -> None:
+    assert reader.get("/api/worklist", {"cursor": cursor}).json()["error"] == "BAD_CURSOR"

@@ -226,6 +226,9 @@ BAD_BODIES: list[dict[str, Any]] = [
     {"kind": "undo", "undoes": "U", "inverse": {"kind": "doubt", "node": "N", "value": True}},
     {"kind": "split", "node": "N"},
     {"kind": "paint"},
+    {"kind": ["voxels"]},
+    {"kind": {"voxels": 1}},
+    {"kind": "doubt", "node": "N", "value": True, "more": "kept for ever, unread"},
     {},
 ]
 

@@ -14,6 +14,13 @@ from backend.reading.vocabulary import Decision, Impression, Reason
 
 NOT_YET = frozenset({"split", "merge", "region"})
 KINDS = ("voxels", "decision", "impression", "doubt", "undo")
+FIELDS = {
+    "voxels": {"nodes", "slices"},
+    "decision": {"node", "decision", "reason"},
+    "impression": {"node", "value", "confidence", "reason"},
+    "doubt": {"node", "value"},
+    "undo": {"undoes", "inverse"},
+}
 # What a reader says outright; the others follow from what they do, and come back by undo.
 SAID = (Decision.ACCEPTED.value, Decision.REJECTED.value, Decision.UNDECIDED.value)
 
@@ -66,13 +73,14 @@ class Undo:
 def parse_change(body: Mapping[str, Any], grid: Grid) -> Body | Undo:
     """Read the body of a change; raises `BadInput` naming the first thing that is wrong."""
     if body.get("kind") == "undo":
+        _require_fields(body, "undo")
         return _undo(body, grid)
     return parse_body(body, grid)
 
 
 def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) -> Body:
     """Read the body of a change that is not an undo, or of the inverse an undo carries."""
-    kind = body.get("kind")
+    kind = str(body.get("kind"))
     if kind in NOT_YET:
         raise BadInput(
             "NOT_YET",
@@ -80,6 +88,8 @@ def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) ->
             "Make it with voxels and decisions.",
             possible=list(KINDS),
         )
+    if kind in FIELDS:
+        _require_fields(body, kind)
     if kind == "voxels":
         return Voxels(_patch(body, grid))
     if kind == "decision":
@@ -96,6 +106,13 @@ def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) ->
         "Send one of the kinds that exist.",
         possible=list(KINDS),
     )
+
+
+def _require_fields(body: Mapping[str, Any], kind: str) -> None:
+    """Refuse what a change of this kind does not say: it would be kept for ever, unread."""
+    unknown = sorted(set(body) - FIELDS[kind] - {"kind"})
+    if unknown:
+        raise _bad(f"A change of kind {kind} has no field {unknown[0][:40]!r}.")
 
 
 def _bad(message: str) -> BadInput:
