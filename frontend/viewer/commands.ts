@@ -80,7 +80,10 @@ export class Commands extends EventTarget {
       this.labelmap.hideRejected = !this.labelmap.hideRejected;
       this.labelmap.colour();
     },
-    cancel: () => this.tools.use("window"),
+    cancel: () => {
+      this.tools.use("window");
+      this.session.forgetDraft();
+    },
     help: () => {
       this.helpOpen = !this.helpOpen;
     },

@@ -165,13 +165,14 @@ export class Labelmap {
     if (!mask) return null;
     const own = node ? this.dense(node) : -1;
     const dense = this.denseTable();
-    const empty = new Uint8Array(mask.rows * mask.columns);
+    const before = new Uint8Array(mask.rows * mask.columns);
     const patch: Patch = { nodes: node ? [node] : [], slices: [] };
     let reverted = false;
     this.planes.forEach((shown, index) => {
       const truth = mask.plane(index);
-      if (!truth && isEmpty(shown)) return;
-      const before = truth ? Uint8Array.from(truth, (label) => dense[label] ?? 0) : empty;
+      if (truth ? isSame(shown, truth, dense) : isEmpty(shown)) return;
+      if (!truth) before.fill(0);
+      else for (let at = 0; at < before.length; at += 1) before[at] = dense[truth[at] ?? 0] ?? 0;
       for (let at = 0; at < shown.length; at += 1) {
         const [was, is] = [before[at] ?? 0, shown[at] ?? 0];
         if (was === is) continue;
@@ -233,6 +234,13 @@ function setLook(
 function segment(segmentIndex: number): Segment {
   const label = `Node ${segmentIndex}`;
   return { segmentIndex, label, active: segmentIndex === 1, locked: false, cachedStats: {} };
+}
+
+function isSame(shown: Uint8Array, truth: Uint16Array, dense: Uint8Array): boolean {
+  for (let at = 0; at < shown.length; at += 1) {
+    if (shown[at] !== dense[truth[at] as number]) return false;
+  }
+  return true;
 }
 
 function isEmpty(plane: Uint8Array): boolean {

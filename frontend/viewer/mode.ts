@@ -54,6 +54,8 @@ export default {
       toolbarSections: { primary: ["ConcordTools"] },
       modeCustomizations: {
         "ohif.hotkeyBindings": { $set: [] },
+        // The server measures nodes; the host would count the whole volume after every stroke.
+        "panelSegmentation.disableUpdateSegmentationStats": { $set: true },
         "viewportOverlay.topLeft": { $set: [] },
         "viewportOverlay.topRight": { $set: [] },
         "viewportOverlay.bottomLeft": { $set: [] },

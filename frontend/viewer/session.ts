@@ -324,6 +324,11 @@ export class Session extends EventTarget implements Courier {
     return this.draft;
   }
 
+  /** A node begun and never drawn is forgotten. */
+  forgetDraft(): void {
+    if (this.draft) this.select(null);
+  }
+
   undo(): void {
     this.revert("undo");
   }

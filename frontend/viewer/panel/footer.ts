@@ -19,13 +19,19 @@ export function footerHtml(session: Session): string {
   const open = session.checks.filter(({ ok }) => !ok);
   const warnings = session.checks.filter(({ warning }) => warning);
   const met = session.checks.filter(({ ok, warning }) => ok && !warning);
-  return `<ul class="checks" data-testid="checks">${[...open, ...warnings, ...met].map(checkHtml).join("")}</ul>
+  const alike = (check: Check) => open.filter(({ code, node }) => node && code === check.code);
+  const firsts = open.filter((check) => !check.node || alike(check)[0] === check);
+  return `<ul class="checks" data-testid="checks">${[...firsts, ...warnings, ...met]
+    .map((check) => checkHtml(check, check.ok || !check.node ? 0 : alike(check).length - 1))
+    .join("")}</ul>
     <button class="primary" data-act="openSubmit" data-testid="submit" ${session.canSubmit ? "" : "disabled"}>Submit reading</button>`;
 }
 
-function checkHtml({ code, text: words, node, ok, warning }: Check): string {
+/** Of checks that differ in their node only, one line: "… (and 10 more)". */
+function checkHtml({ code, text: words, node, ok, warning }: Check, more: number): string {
+  const rest = more > 0 ? ` <span class="more-like">(and ${more} more)</span>` : "";
   const inner = node
-    ? `<button data-act="goTo" data-node="${text(node)}">${text(words)}</button>`
+    ? `<span><button data-act="goTo" data-node="${text(node)}">${text(words)}</button>${rest}</span>`
     : `<span>${text(words)}</span>`;
   return `<li data-testid="check" data-code="${text(code)}" data-ok="${ok}" data-warning="${Boolean(warning)}">${inner}</li>`;
 }

@@ -107,6 +107,7 @@ export const panelSheet = sheet(`${TOKENS}
   .checks li[data-warning="true"]::before { content: "!"; color: var(--warn); }
   .checks li[data-warning="true"] { color: var(--soft); }
   .checks button { text-align: left; text-decoration: underline; text-decoration-color: var(--line); text-underline-offset: 2px; }
+  .checks .more-like { color: var(--faint); white-space: nowrap; }
   .checks button:hover { color: var(--ink); text-decoration-color: var(--faint); }
   .primary { width: 100%; padding: 8px 10px; background: var(--accent); color: var(--on-accent); font-weight: 650; }
   .primary:disabled { background: var(--line); color: var(--soft); opacity: 1; }
