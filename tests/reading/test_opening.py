@@ -136,6 +136,19 @@ def test_a_proposal_does_not_move_under_a_readers_hands(site: Site) -> None:
     assert second.head == second.ai_mask
 
 
+def test_a_proposal_that_comes_after_the_signature_is_none_of_that_reading(site: Site) -> None:
+    twin = Twin(site)
+    twin.send(twin.paint(str(uuid.uuid4()), 3, (2, 2, 7, 7)))
+    twin.look_through()
+    twin.submit()
+    before = Reading.objects.filter(pk=site.reading().pk).values().get()
+
+    site.presegment()
+
+    assert Reading.objects.filter(pk=before["id"]).values().get() == before
+    assert site.reading("reader2").ai_mask is not None
+
+
 def test_a_node_uuid_that_exists_already_is_replaced(ready: Site) -> None:
     again = build_site(serial=2)
     again.presegment(nodes=list(ready.nodes))

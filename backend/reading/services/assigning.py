@@ -18,7 +18,7 @@ from backend.reading.services.guards import (
     step,
 )
 from backend.reading.vocabulary import Arm, Decision, MaskKind, Slot
-from backend.reading.workflow import CURRENT, ReadingAction, ReadingState
+from backend.reading.workflow import CURRENT, SIGNED, ReadingAction, ReadingState
 
 
 @transaction.atomic
@@ -93,15 +93,14 @@ def _guard_person(case: Case, slot: str, reader: User) -> None:
 def offer(reading: Reading, proposal: Mask) -> bool:
     """Give a reading the AI's proposal, if its arm sees one; True if it now starts from it.
 
-    A reading that has changes keeps its own mask: nothing moves under the reader's hands.
+    A reading that has changes keeps its own mask: nothing moves under the reader's hands. A signed
+    one was read without this proposal, and its report goes on saying so.
     """
-    if reading.arm != Arm.AI_FIRST or ReadingState(reading.state) not in CURRENT:
+    state = ReadingState(reading.state)
+    if reading.arm != Arm.AI_FIRST or state not in CURRENT - SIGNED:
         return False
     reading.ai_mask = proposal
-    starts = reading.changes_count == 0 and reading.state not in (
-        ReadingState.SUBMITTED,
-        ReadingState.COMPARED,
-    )
+    starts = reading.changes_count == 0
     if starts:
         reading.base = reading.head = proposal
         reading.node_states.all().delete()
