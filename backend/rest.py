@@ -30,14 +30,18 @@ class StorableJSONParser(JSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """The value; raises DRF's `ParseError`."""
-        data = stream.read()
         try:
-            value = json.loads(data.decode(), parse_float=_finite, parse_constant=_no_number)
-            if _ODD_ESCAPE.search(data):
-                _require_text(value)
+            return storable_json(stream.read())
         except ValueError as error:
             raise drf.ParseError(f"The body is not JSON that can be kept: {error}.") from error
-        return value
+
+
+def storable_json(data: bytes) -> Any:
+    """The value of JSON text; raises `ValueError` where the database could not hold it."""
+    value = json.loads(data.decode(), parse_float=_finite, parse_constant=_no_number)
+    if _ODD_ESCAPE.search(data):
+        _require_text(value)
+    return value
 
 
 def _finite(text: str) -> float:

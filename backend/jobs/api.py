@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 
@@ -17,6 +16,7 @@ from backend.accounts.authentication import bearer
 from backend.errors import BadInput
 from backend.jobs import results, selectors, services
 from backend.jobs.models import Run
+from backend.rest import storable_json
 
 MAX_BODY_BYTES = 512 << 20
 MAX_RESULT_BYTES = 32 << 20
@@ -55,7 +55,7 @@ class PutResult(LeasedView):
         """Check and keep them."""
         leased = results.attempt_of(token=bearer(request), run=run, number=attempt)
         try:
-            value = json.loads(_body(request, MAX_RESULT_BYTES))
+            value = storable_json(_body(request, MAX_RESULT_BYTES))
         except ValueError as error:
             raise BadInput(
                 "RESULT_DAMAGED", f"The result is not JSON ({error}).", "Put it again."

@@ -236,3 +236,10 @@ def test_a_worker_speaks_only_of_the_attempts_it_leased(
     assert lease.run.state == RunState.LEASED
     socket._session = session
     assert socket._metrics({**about, "metrics": {"nodes": 1}}) == {"type": "ack"}
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e999", '"\\u0000"', '"\\ud800"'])
+def test_a_result_the_database_cannot_hold_is_refused(lease: services.Lease, value: str) -> None:
+    result = {**answers.result(lease.run, "0" * 64), "more": "HERE"}
+    refused = put(lease, "result", json.dumps(result).replace('"HERE"', value).encode())
+    assert (refused.status_code, refused.json()["error"]) == (400, "RESULT_DAMAGED")
