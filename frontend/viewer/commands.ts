@@ -1,5 +1,6 @@
 // What keys and buttons do: one verb each.
 
+import type { Axes } from "./axes";
 import type { Decision, ImpressionValue } from "./contract";
 import type { Labelmap } from "./labelmap";
 import type { ShownNode } from "./projection";
@@ -26,6 +27,7 @@ export class Commands extends EventTarget {
     private readonly views: Views,
     private readonly labelmap: Labelmap,
     private readonly tools: Tools,
+    private readonly axes: Axes,
   ) {
     super();
   }
@@ -75,6 +77,10 @@ export class Commands extends EventTarget {
     outline: () => {
       this.labelmap.outlineOnly = !this.labelmap.outlineOnly;
       this.labelmap.applyStyle();
+    },
+    axes: () => {
+      this.axes.shown = !this.axes.shown;
+      this.axes.draw();
     },
     hideRejected: () => {
       this.labelmap.hideRejected = !this.labelmap.hideRejected;

@@ -2,12 +2,13 @@
 // the viewer opens a reading and taken apart when it leaves.
 
 import { ReadingApi } from "./api";
+import { Axes } from "./axes";
 import { Commands } from "./commands";
 import type { Plane, Resume } from "./contract";
 import { Geometry } from "./geometry";
 import { listenToKeys } from "./keys";
 import { Labelmap } from "./labelmap";
-import { VIEWPORTS } from "./layout";
+import { AXIAL, VIEWPORTS } from "./layout";
 import { leaseMemory, takeClientId } from "./lease";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohif";
 import { Seen } from "./seen";
@@ -28,6 +29,7 @@ export class Room {
   readonly labelmap: Labelmap;
   readonly commands: Commands;
   readonly seen: Seen;
+  readonly axes: Axes;
   private readonly strokes: Strokes;
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
@@ -45,7 +47,8 @@ export class Room {
     this.views = new Views(host);
     this.tools = new Tools(host);
     this.labelmap = new Labelmap(host, session);
-    this.commands = new Commands(session, this.views, this.labelmap, this.tools);
+    this.axes = new Axes(session, this.views);
+    this.commands = new Commands(session, this.views, this.labelmap, this.tools, this.axes);
     this.strokes = new Strokes({
       planeUnder: (path) => (this.tools.paints ? this.views.elementUnder(path) : null),
       begin: (path) => {
@@ -95,11 +98,17 @@ export class Room {
     this.on(this.session, "voxels", (event) =>
       this.labelmap.repaint((event as CustomEvent<number[] | null>).detail),
     );
-    this.on(this.session, "change", () => this.labelmap.colour());
+    this.on(this.session, "change", () => {
+      this.labelmap.colour();
+      this.axes.draw();
+    });
     this.on(this.session, "select", () => this.labelmap.activate(this.session.selected));
     this.on(this.views, "moved", (event) => {
       const { plane, slice } = (event as CustomEvent<{ plane: Plane; slice: number }>).detail;
       if (this.ready) this.seen.visit(plane, slice);
+    });
+    this.on(this.views, "drawn", (event) => {
+      if ((event as CustomEvent<string>).detail === AXIAL) this.axes.draw();
     });
     this.on(window, "focus", () => this.session.outbox.start());
     this.on(window, "online", () => this.session.outbox.start());

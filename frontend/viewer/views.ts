@@ -21,7 +21,7 @@ const PLANE_OF: Record<string, Plane> = {
 /** The grid's axis that a plane steps along. */
 const AXIS: Record<Plane, 0 | 1 | 2> = { axial: 0, coronal: 1, sagittal: 2 };
 
-/** Announces "moved" (detail: plane and slice) and "window". */
+/** Announces "moved" (detail: plane and slice), "drawn" (detail: viewport) and "window". */
 export class Views extends EventTarget {
   geometry: Geometry | null = null;
   window: WindowName = "soft";
@@ -58,8 +58,11 @@ export class Views extends EventTarget {
     const viewport = this.viewport(id);
     if (!viewport || this.heard.has(viewport.element)) return;
     this.heard.add(viewport.element);
-    const { CAMERA_MODIFIED } = cornerstone().Enums.Events;
+    const { CAMERA_MODIFIED, IMAGE_RENDERED } = cornerstone().Enums.Events;
     viewport.element.addEventListener(CAMERA_MODIFIED ?? "", () => this.moved(id));
+    viewport.element.addEventListener(IMAGE_RENDERED ?? "", () => {
+      this.dispatchEvent(new CustomEvent("drawn", { detail: id }));
+    });
     this.moved(id);
   }
 
@@ -154,10 +157,17 @@ export class Views extends EventTarget {
   /** Page coordinates of a voxel's centre in a plane. */
   pagePoint(plane: Plane, voxel: Voxel): Point2 | null {
     const id = VIEWPORTS.find((candidate) => PLANE_OF[candidate] === plane);
-    const viewport = id && this.viewport(id);
+    const point = id && this.canvasPoint(id, voxel);
+    const canvas = id && this.viewport(id)?.canvas;
+    if (!point || !canvas) return null;
+    const { left, top } = canvas.getBoundingClientRect();
+    return [left + point[0], top + point[1]];
+  }
+
+  /** The same within the viewport. */
+  canvasPoint(id: string, voxel: Voxel): Point2 | null {
+    const viewport = this.viewport(id);
     if (!viewport || !this.geometry) return null;
-    const [x, y] = viewport.worldToCanvas(this.geometry.world(voxel));
-    const { left, top } = viewport.canvas.getBoundingClientRect();
-    return [left + x, top + y];
+    return viewport.worldToCanvas(this.geometry.world(voxel));
   }
 }

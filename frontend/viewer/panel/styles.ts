@@ -20,7 +20,7 @@ export const TOKENS = `
   :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
   kbd {
     font: 600 10px/1 ui-monospace, SFMono-Regular, Menlo, monospace; color: var(--faint);
-    border: 1px solid var(--line); border-radius: 3px; padding: 2px 4px;
+    border: 1px solid var(--line); border-radius: 3px; padding: 2px 4px; white-space: nowrap;
   }
   [hidden] { display: none !important; }
 `;
@@ -118,7 +118,7 @@ export const panelSheet = sheet(`${TOKENS}
   .sheet { position: absolute; inset: 0; overflow-y: auto; background: var(--ground); padding: 16px 16px 20px; z-index: 2; }
   .sheet h3 { margin: 0 0 10px; font-size: 15px; }
   .sheet h4 { margin: 14px 0 5px; font-size: 11px; letter-spacing: .06em; text-transform: uppercase; color: var(--faint); }
-  .sheet dl { display: grid; grid-template-columns: 74px 1fr; gap: 4px 8px; margin: 0; font-size: 12.5px; }
+  .sheet dl { display: grid; grid-template-columns: 92px 1fr; gap: 4px 8px; margin: 0; font-size: 12.5px; }
   .sheet dt, .sheet dd { margin: 0; }
   .sheet label { display: block; margin: 12px 0 4px; color: var(--soft); font-size: 12px; }
   .sheet input[type="password"] {
