@@ -42,8 +42,9 @@ class DatabaseDidNotStart(RuntimeError):
     """The embedded Postgres did not start. Its last words follow; free the disk or the port."""
 
 
-class NoOwnerUrl(RuntimeError):
-    """DATABASE_URL is set without DATABASE_OWNER_URL. Set both: migrations need the owner."""
+class RolesNotApart(RuntimeError):
+    """With DATABASE_URL, set DATABASE_OWNER_URL and CONCORD_QUEUE_URL too, each another role: the
+    web role must not own the audit log, and workers must see only the queue."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,20 @@ class DatabaseUrls:
 def configured_urls(state: Path) -> DatabaseUrls | None:
     """The URLs of the environment, else of the embedded server once it was made, else None."""
     if web := os.environ.get("DATABASE_URL"):
+        # A process that needs one role alone is given that one; `setup` demands all three.
         owner = os.environ.get("DATABASE_OWNER_URL", web)
-        return DatabaseUrls(owner, web, os.environ.get("CONCORD_QUEUE_URL", owner))
+        return DatabaseUrls(owner, web, os.environ.get("CONCORD_QUEUE_URL", web))
     path = state / "postgres" / "urls.json"
     if path.exists():
         return DatabaseUrls(**json.loads(path.read_text()))
     return None
+
+
+def require_roles_apart(urls: DatabaseUrls) -> None:
+    """Raise `RolesNotApart` where two of the three roles are one."""
+    roles = {urlsplit(url).username for url in (urls.owner, urls.web, urls.queue)}
+    if len(roles) < 3:
+        raise RolesNotApart(" ".join((RolesNotApart.__doc__ or "").split()))
 
 
 def database_settings(state: Path) -> dict[str, dict[str, Any]]:

@@ -85,6 +85,10 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
     message, cure = str(getattr(exception, "detail", exception)), ""
     if isinstance(exception, drf.NotAuthenticated | drf.AuthenticationFailed):
         code, cure = "NOT_SIGNED_IN", "Sign in, or send a valid token."
+    elif isinstance(exception, drf.PermissionDenied) and message.startswith("CSRF"):
+        code, cure = "CSRF", "Reload the page and send it again, with its CSRF token."
+    elif isinstance(exception, drf.NotAcceptable):
+        code, cure = "NOT_ACCEPTABLE", "Ask for application/json."
     elif isinstance(exception, drf.PermissionDenied):
         code, cure = "NOT_ALLOWED", "Ask the coordinator for the role this needs."
     elif response.status_code == 404:

@@ -7,6 +7,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from backend.database import database_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -14,6 +16,13 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 def _flag(name: str, default: bool = False) -> bool:
     return os.environ.get(name, "1" if default else "0").lower() in {"1", "true", "yes", "on"}
+
+
+def _number(name: str, default: int) -> int:
+    try:
+        return int(os.environ.get(name, default))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, such as {default}.") from None
 
 
 def _secret_key(state: Path) -> str:
@@ -33,9 +42,9 @@ def _secret_key(state: Path) -> str:
 STATE = Path(os.environ.get("CONCORD_STATE", BASE_DIR / "var")).resolve()
 CONTENT_ROOT = STATE / "content"
 # The web process's port on 127.0.0.1.
-PORT = int(os.environ.get("CONCORD_PORT", "8000"))
-# Where workers reach the web process.
-WEB_URL = os.environ.get("CONCORD_WEB_URL", f"http://127.0.0.1:{PORT}")
+PORT = _number("CONCORD_PORT", 8000)
+# Where models lie: registered by `setup`, run by workers.
+MODELS = Path(os.environ.get("CONCORD_MODELS", BASE_DIR / "inference" / "models"))
 # Demonstration mode: demo users exist, the sign-in page says where their passwords are.
 DEMO = _flag("CONCORD_DEMO")
 # A series is judged and offered to protocols when nothing arrived for it this long.
@@ -61,7 +70,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
-    "django_htmx",
     "rest_framework",
     "drf_spectacular",
     "procrastinate.contrib.django",
@@ -82,7 +90,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
     "backend.accounts.middleware.UserTimeZone",
     "backend.middleware.ErrorPages",
 ]

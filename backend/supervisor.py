@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -119,7 +120,7 @@ class Supervisor:
         while time.monotonic() < deadline and not self._stopping.is_set():
             try:
                 with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own URL
-                    if answer.status == 200:
+                    if answer.status == 200 and all(child.alive for child in self.children[:1]):
                         return
             except (urllib.error.URLError, OSError):
                 pass
@@ -183,8 +184,21 @@ def web_command(port: int) -> list[str]:
     ]
 
 
+def require_free(port: int) -> None:
+    """Raise `ProcessFailed` where another program listens on 127.0.0.1:port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise ProcessFailed(
+                f"Port {port} is taken by another program. Stop it, or set CONCORD_PORT."
+            ) from None
+
+
 def start_processes(supervisor: Supervisor, port: int, queue_url: str, worker_token: str) -> None:
-    """One web process, one work process, one inference worker."""
+    """One web process, one work process, one inference worker; raises `ProcessFailed`."""
+    require_free(port)
     supervisor.add("web", *web_command(port))
     supervisor.add("work", sys.executable, "manage.py", "work")
     supervisor.add(

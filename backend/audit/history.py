@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC
 from typing import Any
 
 from django.conf import settings
 from django.db import connections
 
+from backend.audit import registry
 from backend.audit.models import ChainHead
 
 
@@ -39,11 +42,21 @@ class Verdict:
         return not self.faults
 
 
+# The columns as stored: what they should hash to is computed here, because whoever owns the
+# database also owns the functions in it.
 _ROWS = """
-select number, chain, position, previous, hash,
-       sha256(previous || audit_canonical(e)) as computed
-from audit_event e {where} order by chain, position, number
+select number, chain, position, previous, hash, at, actor_id, actor_name, action, subject_type,
+       subject_id, outcome, reason, facts::text, software
+from audit_event {where} order by chain, position, number
 """
+
+
+def canonical(row: Sequence[Any]) -> bytes:
+    """The bytes an event is hashed as, from a row of the query above (as `audit_canonical`)."""
+    number, chain, position, _, _, at, actor, *rest = row
+    moment = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    values = (number, chain, position, moment, "" if actor is None else actor, *rest)
+    return chr(31).join(str(value) for value in values).encode()
 
 
 def verify(
@@ -71,21 +84,30 @@ def verify(
         faults += _faults_of(name, by_chain.get(name, []), stored.get(name))
     compared = 0
     if exported is not None:
-        if not heads_are_ours(exported):
+        ours = heads_are_ours(exported)
+        if not ours:
             faults.append(
                 Fault("", 0, "signature", "The exported heads do not carry our signature.")
             )
-        for entry in exported.get("heads", []):
+        for entry in exported["heads"] if ours else []:
             if chain is None or entry["chain"] == chain:
                 compared += 1
                 faults += _compare_exported(entry, by_chain.get(entry["chain"], []))
+    faults += [
+        Fault(name, 0, "signed_record", sentence)
+        for check in registry.signed_records
+        for name, sentence in check()
+        if chain is None or name == chain
+    ]
     return Verdict(len(by_chain), len(rows), compared, tuple(faults))
 
 
 def _faults_of(chain: str, rows: list[tuple[Any, ...]], head: ChainHead | None) -> list[Fault]:
     faults: list[Fault] = []
     previous, expected, last_number = b"", 1, 0
-    for number, _, position, stored_previous, stored_hash, computed in rows:
+    for row in rows:
+        number, _, position, stored_previous, stored_hash = row[:5]
+        computed = hashlib.sha256(bytes(stored_previous) + canonical(row)).digest()
         if position != expected:
             missing = f"{expected}" if position == expected + 1 else f"{expected} to {position - 1}"
             faults.append(
@@ -109,7 +131,7 @@ def _faults_of(chain: str, rows: list[tuple[Any, ...]], head: ChainHead | None) 
                     f"{chain}: event {position} does not follow from event {position - 1}.",
                 )
             )
-        if bytes(computed) != bytes(stored_hash):
+        if computed != bytes(stored_hash):
             faults.append(
                 Fault(chain, position, "altered", f"{chain}: event {position} was altered.")
             )
@@ -170,7 +192,10 @@ def head_of(chain: str) -> dict[str, Any] | None:
 
 def heads_are_ours(exported: dict[str, Any]) -> bool:
     """Whether the list of heads carries the signature of this installation."""
-    return hmac.compare_digest(_sign(exported.get("heads", [])), exported.get("signature", ""))
+    signature = exported.get("signature")
+    return isinstance(signature, str) and hmac.compare_digest(
+        _sign(exported.get("heads", [])).encode(), signature.encode()
+    )
 
 
 def _sign(heads: list[dict[str, Any]]) -> str:

@@ -188,6 +188,26 @@ def test_a_tail_cut_together_with_its_head_shows_against_the_exported_heads(log:
     assert faults(log.verify(heads)) == [("tail_deleted_with_head", "case:b", 3)]
 
 
+def test_the_owners_own_functions_are_not_believed(log: Log) -> None:
+    """Whoever owns the database could make `audit_canonical` tell the old story."""
+    log.tamper("update audit_event set reason = 'x' where chain = 'case:a' and position = 3")
+    log.owner.execute(
+        "create or replace function audit_canonical(r audit_event) returns bytea"
+        " language sql stable as $$ select ''::bytea $$"
+    )
+    assert faults(log.verify()) == [("altered", "case:a", 3)]
+
+
+def test_heads_that_are_no_heads_are_refused_with_a_sentence(log: Log) -> None:
+    heads = log.folder / "heads.json"
+    heads.write_text("[]")
+    done = log.command("--heads", str(heads))
+    assert done.returncode == 1
+    assert "holds no exported heads" in done.stderr
+    heads.write_text('{"heads": [], "signature": 7}')
+    assert faults(log.verify(heads)) == [("signature", "", 0)]
+
+
 def test_exported_heads_that_were_forged_are_refused(log: Log) -> None:
     heads = log.export_heads()
     forged = json.loads(heads.read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -25,8 +26,8 @@ from tests.stack import until
 class Demo:
     """One run of the demo on a state folder and an embedded Postgres of its own."""
 
-    def __init__(self, state: Path, *arguments: str) -> None:
-        self.port = _free_port()
+    def __init__(self, state: Path, *arguments: str, port: int | None = None) -> None:
+        self.port = port or _free_port()
         self.output = state / "demo-output"
         environment = {
             name: value
@@ -121,6 +122,16 @@ def test_the_demo_starts_revives_its_worker_stops_cleanly_and_starts_again_with_
         assert "already" in second.said()
     finally:
         second.stop()
+
+
+def test_a_port_that_is_taken_is_named_and_nothing_is_started(state: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        demo = Demo(state, port=other.getsockname()[1])
+        assert demo.process.wait(30) == 1
+    assert f"Port {demo.port} is taken by another program." in demo.said()
+    assert not (state / "postgres").exists()
 
 
 def test_a_path_that_is_not_there_is_named(state: Path) -> None:

@@ -15,7 +15,12 @@ from django.db import connections
 from psycopg import sql
 
 from backend.accounts.services import create_worker_token
-from backend.database import configured_urls, make_roles
+from backend.database import (
+    RolesNotApart,
+    configured_urls,
+    make_roles,
+    require_roles_apart,
+)
 from backend.jobs.grants import QUEUE_GRANTS
 from fixtures.demo_users import install_demo_users, write_private
 
@@ -45,16 +50,17 @@ class Command(BaseCommand):
         urls = configured_urls(settings.STATE)
         if urls is None:
             raise CommandError("No database is configured. Run this through `make`.")
-        separate_roles = urls.web != urls.owner
-        if separate_roles and os.environ.get("DATABASE_URL"):
+        try:
+            require_roles_apart(urls)
+        except RolesNotApart as error:
+            raise CommandError(str(error)) from None
+        if os.environ.get("DATABASE_URL"):
             make_roles(urls.owner, urls)
         self.stdout.write("Migrating the database …")
         call_command("migrate", database="owner", verbosity=0, interactive=False)
         connections["owner"].close()
-        if separate_roles:
-            self._grant(urls.owner, urlsplit(urls.web).username or "", _WEB_GRANTS)
-            if urls.queue != urls.owner:
-                self._grant(urls.owner, urlsplit(urls.queue).username or "", QUEUE_GRANTS)
+        self._grant(urls.owner, urlsplit(urls.web).username or "", _WEB_GRANTS)
+        self._grant(urls.owner, urlsplit(urls.queue).username or "", QUEUE_GRANTS)
         from backend.jobs.services import register_model
         from backend.reading.services import install_protocols
 
@@ -62,9 +68,7 @@ class Command(BaseCommand):
         worker_token = Path(settings.STATE) / "worker-token"
         if not worker_token.exists():
             write_private(worker_token, create_worker_token(name="this machine"))
-        for folder in sorted(
-            (Path(settings.BASE_DIR) / "inference" / "models").glob("*/model.json")
-        ):
+        for folder in sorted((settings.MODELS).glob("*/model.json")):
             register_model(folder=folder.parent, actor=None)
         if options["demo"]:
             install_demo_users(Path(settings.STATE) / "demo-users.json")

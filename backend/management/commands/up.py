@@ -13,7 +13,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from backend.database import DatabaseDidNotStart, configured_urls, running_database
-from backend.supervisor import ProcessFailed, Supervisor, process_environment, start_processes
+from backend.supervisor import (
+    ProcessFailed,
+    Supervisor,
+    process_environment,
+    require_free,
+    start_processes,
+)
 
 
 class Command(BaseCommand):
@@ -35,6 +41,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, stop)
         signal.signal(signal.SIGTERM, stop)
         try:
+            require_free(settings.PORT)
             self.before(supervisor, options)
             self.say("Starting the database …")
             with running_database(settings.STATE):

@@ -33,6 +33,11 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"Cannot read the heads in {options['heads']}: {error}"
                 ) from None
+            if not isinstance(exported, dict):
+                raise CommandError(
+                    f"{options['heads']} holds no exported heads."
+                    " Give a file that --export-heads wrote."
+                )
         verdict = history.verify(exported=exported)
         if options["json"]:
             self.stdout.write(json.dumps(history.as_json(verdict)))
@@ -51,6 +56,14 @@ class Command(BaseCommand):
                     " exported heads: run with --heads FILE."
                 )
         if options["export_heads"]:
-            options["export_heads"].write_text(json.dumps(history.signed_heads(), indent=1))
+            self._export(options["export_heads"], verdict.holds)
         if not verdict.holds:
             sys.exit(1)
+
+    def _export(self, path: Path, holds: bool) -> None:
+        if not holds:
+            raise CommandError("Heads of a log that does not hold are not exported.")
+        try:
+            path.write_text(json.dumps(history.signed_heads(), indent=1))
+        except OSError as error:
+            raise CommandError(f"Cannot write the heads to {path}: {error}") from None

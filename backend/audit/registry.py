@@ -1,0 +1,8 @@
+"""What upper rooms add to the verification of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+# Each returns (chain, sentence) for every signed record that is not what was signed.
+signed_records: list[Callable[[], list[tuple[str, str]]]] = []
