@@ -66,10 +66,16 @@ class Person:
     def sign_in(self, path: str = "/") -> None:
         """Through the page, with keyboard and pointer."""
         self.page.goto(f"/sign-in/?next={path}")
-        self.page.get_by_label("User name").fill(self.name)
-        self.page.get_by_label("Password").fill(self.stack.users[self.name])
+        self.type_into(self.page.get_by_label("User name"), self.name)
+        self.type_into(self.page.get_by_label("Password"), self.stack.users[self.name])
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(f"{self.stack.url}{path}")
+
+    def type_into(self, field: Any, text: str) -> None:
+        """Click a field, clear it and type, key by key."""
+        field.click()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(text)
 
     def picture(self, name: str) -> None:
         """A screenshot to look at."""

@@ -22,6 +22,7 @@ class Numbers:
     false_proposals: int
     dice: float
     assd_mm: float
+    mean_sensitivity: float
 
     @property
     def recall(self) -> float:
@@ -30,6 +31,10 @@ class Numbers:
     @property
     def precision(self) -> float:
         return self.true_proposals / (self.true_proposals + self.false_proposals)
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.precision * self.recall / (self.precision + self.recall)
 
 
 def numbers(ai: Labels, signed: Labels, spacing_mm: tuple[float, float, float]) -> Numbers:
@@ -56,6 +61,7 @@ def numbers(ai: Labels, signed: Labels, spacing_mm: tuple[float, float, float]) 
         false_proposals=len(proposals) - len(true),
         dice=overlap.GetDiceCoefficient(),
         assd_mm=_average_surface_distance(a, b, spacing_mm),
+        mean_sensitivity=float(np.mean([(ai[signed == n] > 0).mean() for n in found])),
     )
 
 

@@ -259,13 +259,13 @@ def _signs(reader: ReadingRoom, prefix: str) -> None:
     """A wrong password signs nothing; the right one seals the reading."""
     reader.page.get_by_test_id("submit").click()
     password = reader.page.get_by_test_id("submit-password")
-    password.fill("not my password")
+    reader.type_into(password, "not my password")
     reader.page.get_by_test_id("submit-sign").click()
     expect(reader.page.get_by_test_id("submit-error")).to_contain_text("not your password")
     assert reader.detail()["state"] == "open"
     reader.picture(f"{prefix}-7-submit")
-    password.fill(reader.stack.users["reader1"])
-    password.press("Enter")
+    reader.type_into(password, reader.stack.users["reader1"])
+    reader.press("Enter")
     expect(reader.page.get_by_test_id("signed")).to_be_visible(timeout=SLOW_MS)
     reader.picture(f"{prefix}-8-signed")
     detail = reader.detail()
@@ -328,6 +328,8 @@ def _is_reported(
     ours = numbers(ai, nifti, tuple(detail["grid"]["spacing_mm"]))
     assert metrics["recall"] == pytest.approx(ours.recall)
     assert metrics["precision"] == pytest.approx(ours.precision)
+    assert metrics["f1"] == pytest.approx(ours.f1)
+    assert metrics["sensitivity_localised"] == pytest.approx(ours.mean_sensitivity)
     assert metrics["fp"] == ours.false_proposals
     assert metrics["dice"] == pytest.approx(ours.dice)
     assert metrics["assd_mm"] == pytest.approx(ours.assd_mm, rel=1e-4)
