@@ -1,4 +1,4 @@
-"""The lifecycle of a reading as one table, and the stage of a case as a function of its parts.
+"""The lifecycles of readings and discrepancies, each one table; the stage of a case from its parts.
 
 Pure: knows neither Django nor who asks.
 """
@@ -82,6 +82,85 @@ def next_state(state: ReadingState, action: ReadingAction) -> ReadingState:
         return TRANSITIONS[state, action]
     except KeyError:
         raise StepRefused(state, action) from None
+
+
+class DiscrepancyState(StrEnum):
+    """Where a discrepancy between two readings stands."""
+
+    OPEN = "open"
+    PROPOSED = "proposed"
+    RESOLVED = "resolved"
+    INDETERMINATE = "indeterminate"
+    DEFERRED = "deferred"
+
+
+class DiscrepancyAction(StrEnum):
+    """What can happen to a discrepancy.
+
+    A rule proposes and agrees in one moment; of people one proposes and the other agrees. What
+    they defer the adjudicator resolves.
+    """
+
+    PROPOSE = "propose"
+    AGREE = "agree"
+    LEAVE = "leave"
+    DEFER = "defer"
+    RESOLVE = "resolve"
+
+
+class Resolution(StrEnum):
+    """What was made of a discrepancy: by people, or, for the last two, by a rule."""
+
+    X = "X"
+    Y = "Y"
+    AI = "AI"
+    UNION = "union"
+    INTERSECTION = "intersection"
+    REDRAWN = "redrawn"
+    ABSENT = "absent"
+    MEAN = "mean"
+    IGNORE = "ignore"
+
+
+BY_RULE = frozenset({Resolution.MEAN, Resolution.IGNORE})
+
+D, Do = DiscrepancyState, DiscrepancyAction
+
+DISCREPANCY_TRANSITIONS: dict[tuple[DiscrepancyState, DiscrepancyAction], DiscrepancyState] = {
+    (D.OPEN, Do.PROPOSE): D.PROPOSED,
+    (D.OPEN, Do.DEFER): D.DEFERRED,
+    (D.PROPOSED, Do.PROPOSE): D.PROPOSED,
+    (D.PROPOSED, Do.AGREE): D.RESOLVED,
+    (D.PROPOSED, Do.LEAVE): D.INDETERMINATE,
+    (D.PROPOSED, Do.DEFER): D.DEFERRED,
+    (D.DEFERRED, Do.RESOLVE): D.RESOLVED,
+}
+RULE_STEPS = (Do.PROPOSE, Do.AGREE)
+
+
+class DiscrepancyStepRefused(ValueError):
+    """That is not possible in the state the discrepancy is in. Do one of what is possible."""
+
+    def __init__(self, state: DiscrepancyState, action: DiscrepancyAction) -> None:
+        self.state, self.action = state, action
+        self.possible = possible_on(state)
+        named = ", ".join(self.possible) or "nothing"
+        super().__init__(f"Cannot {action} a discrepancy that is {state}. Possible now: {named}.")
+
+
+def possible_on(state: DiscrepancyState) -> list[str]:
+    """The actions the table of discrepancies knows from `state`."""
+    return [str(action) for (before, action) in DISCREPANCY_TRANSITIONS if before == state]
+
+
+def discrepancy_after(state: DiscrepancyState, *actions: DiscrepancyAction) -> DiscrepancyState:
+    """Where `actions` lead from `state`; raises `DiscrepancyStepRefused`."""
+    for action in actions:
+        try:
+            state = DISCREPANCY_TRANSITIONS[state, action]
+        except KeyError:
+            raise DiscrepancyStepRefused(state, action) from None
+    return state
 
 
 class CaseStage(StrEnum):

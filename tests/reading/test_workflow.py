@@ -1,4 +1,4 @@
-"""The table of a reading's life, and the stage of a case."""
+"""The tables of a reading's and a discrepancy's life, and the stage of a case."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ from hypothesis import strategies as st
 
 from backend.reading.workflow import (
     CURRENT,
+    DISCREPANCY_TRANSITIONS,
+    RULE_STEPS,
     SIGNED,
     TRANSITIONS,
     CaseStage,
+    DiscrepancyAction,
+    DiscrepancyState,
+    DiscrepancyStepRefused,
     Parts,
     ReadingAction,
     ReadingState,
     StepRefused,
     case_stage,
+    discrepancy_after,
     next_state,
     possible,
+    possible_on,
 )
 
 S, A = ReadingState, ReadingAction
+D, Do = DiscrepancyState, DiscrepancyAction
 
 
 @given(st.lists(st.sampled_from(list(A)), max_size=30))
@@ -89,3 +97,38 @@ def test_the_reading_furthest_behind_decides_the_stage(
     states: tuple[tuple[str, S], ...], stage: CaseStage
 ) -> None:
     assert case_stage(Parts(("R1", "R2"), states)) == stage
+
+
+@given(st.lists(st.sampled_from(list(Do)), max_size=20))
+def test_no_walk_of_a_discrepancy_leaves_what_is_decided(walk: list[Do]) -> None:
+    state = D.OPEN
+    for action in walk:
+        if str(action) not in possible_on(state):
+            with pytest.raises(DiscrepancyStepRefused):
+                discrepancy_after(state, action)
+            continue
+        after = discrepancy_after(state, action)
+        assert state not in (D.RESOLVED, D.INDETERMINATE)
+        assert (after == D.RESOLVED) == (
+            (state, action) in {(D.PROPOSED, Do.AGREE), (D.DEFERRED, Do.RESOLVE)}
+        )
+        state = after
+
+
+def test_every_state_of_a_discrepancy_is_reachable_and_decided_ones_are_final() -> None:
+    reached = {D.OPEN} | set(DISCREPANCY_TRANSITIONS.values())
+    assert reached == set(D)
+    assert {state for state in D if not possible_on(state)} == {D.RESOLVED, D.INDETERMINATE}
+
+
+def test_a_rule_proposes_and_agrees_at_once_and_only_on_what_is_open() -> None:
+    assert discrepancy_after(D.OPEN, *RULE_STEPS) == D.RESOLVED
+    for state in (D.RESOLVED, D.INDETERMINATE, D.DEFERRED):
+        with pytest.raises(DiscrepancyStepRefused, match="Cannot propose a discrepancy that is"):
+            discrepancy_after(state, *RULE_STEPS)
+
+
+def test_what_was_deferred_only_the_adjudicators_word_ends() -> None:
+    assert possible_on(D.DEFERRED) == ["resolve"]
+    with pytest.raises(DiscrepancyStepRefused, match="Possible now: propose, defer"):
+        discrepancy_after(D.OPEN, Do.RESOLVE)
