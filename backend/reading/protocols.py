@@ -12,6 +12,19 @@ LYMPH_NODE_SERIES: dict[str, Any] = {
     "contrast_required": True,
     "min_age_years": 18,
 }
+# How two blind readings are compared; `discrepancies.Rules` says what each rule means.
+COMPARISON: dict[str, Any] = {
+    "edge_share": 0.4,
+    "pair_iou": 0.1,
+    "ignore_below_sad_mm": 5.0,
+    "border_asd_mm": 1.0,
+    "short_axis_mm": 2.0,
+    "size_classes_mm": [5.0, 10.0, 15.0],
+    "impression": True,
+    "level": True,
+    "doubt": True,
+    "settled_geometry": "mean_signed_distance",
+}
 
 
 def _lymph_nodes(**own: Any) -> dict[str, Any]:
@@ -35,11 +48,13 @@ def _lymph_nodes(**own: Any) -> dict[str, Any]:
 BUILT_IN: tuple[dict[str, Any], ...] = (
     {
         "code": "LN-CT-BLIND",
-        "version": 1,
+        "version": 2,
         "name": "Cervical lymph nodes on CT, two independent readers",
         "design": "independent_blind",
         "active": True,
-        "definition": _lymph_nodes(arms={"R1": Arm.AI_FIRST.value, "R2": Arm.AI_FIRST.value}),
+        "definition": _lymph_nodes(
+            arms={"R1": Arm.AI_FIRST.value, "R2": Arm.AI_FIRST.value}, comparison=COMPARISON
+        ),
     },
     {
         "code": "LN-CT",

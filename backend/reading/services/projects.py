@@ -18,7 +18,10 @@ DEFAULT_PROJECT = "MAIN"
 
 @transaction.atomic
 def install_protocols() -> list[Protocol]:
-    """The built-in protocols and a default project, made once; safe to run again."""
+    """The built-in protocols and a default project, made once; safe to run again.
+
+    A new version takes the new cases from the older ones; cases read by these keep theirs.
+    """
     found = []
     for built_in in BUILT_IN:
         key = {"code": built_in["code"], "version": built_in["version"]}
@@ -34,9 +37,27 @@ def install_protocols() -> list[Protocol]:
                 version=protocol.version,
                 definition=protocol.definition,
             )
+            _supersede(protocol)
     if not Project.objects.filter(default=True).exists():
         create_project(code=DEFAULT_PROJECT, name="Reading room", default=True)
     return found
+
+
+def _supersede(protocol: Protocol) -> None:
+    older = Protocol.objects.filter(
+        code=protocol.code, version__lt=protocol.version, active=True
+    ).select_for_update()
+    for before in older if protocol.active else ():
+        before.active = False
+        before.save(update_fields=["active"])
+        record(
+            "protocol.superseded",
+            before,
+            actor=None,
+            code=before.code,
+            version=before.version,
+            by=protocol.version,
+        )
 
 
 @transaction.atomic
