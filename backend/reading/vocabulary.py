@@ -32,6 +32,14 @@ class AiState(models.TextChoices):
     FAILED = "failed", "failed"
 
 
+class ComparisonState(models.TextChoices):
+    """How far the comparison of two submitted readings is."""
+
+    QUEUED = "queued", "queued"
+    MADE = "made", "made"
+    FAILED = "failed", "failed"
+
+
 class MaskKind(models.TextChoices):
     """What a mask is in the life of its case."""
 
@@ -39,6 +47,7 @@ class MaskKind(models.TextChoices):
     AI = "ai", "a model's proposal"
     READING = "reading", "a version of a reading"
     EFFECTIVE = "effective", "a submitted reading without its rejected nodes"
+    SETTLED = "settled", "what rules settled between two readings"
     CONSENSUS = "consensus", "the agreed nodes"
 
 
