@@ -23,3 +23,4 @@ class ReadingConfig(AppConfig):
         jobs.runs_seen_by.append(visibility.runs_seen_by)
         jobs.runs_managed_by.append(visibility.runs_managed_by)
         jobs.opens_runs_page.append(visibility.opens_runs_page)
+        jobs.every_second.append(services.offer_comparisons_again)

@@ -2,6 +2,11 @@
 
 from backend.reading.services.assigning import assign, hold, release, withdraw
 from backend.reading.services.changes import apply_changes, change_json
+from backend.reading.services.comparing import (
+    compare_again,
+    compare_readings,
+    offer_comparisons_again,
+)
 from backend.reading.services.leases import note_seen, open_reading, take_lease
 from backend.reading.services.looks import note_look
 from backend.reading.services.opening import open_case, presegment
@@ -20,6 +25,8 @@ __all__ = [
     "assign",
     "attach_presegmentation",
     "change_json",
+    "compare_again",
+    "compare_readings",
     "create_project",
     "grant_role",
     "hash_of",
@@ -28,6 +35,7 @@ __all__ = [
     "install_protocols",
     "note_look",
     "note_seen",
+    "offer_comparisons_again",
     "on_run_changed",
     "open_case",
     "open_reading",

@@ -22,6 +22,7 @@ from backend.reading.models import Mask, MaskSlice, NodeState, Reading, Signatur
 from backend.reading.presentation import checks_for
 from backend.reading.services.announcing import case_changed, to_reading, worklist_changed
 from backend.reading.services.changes import require_lease, require_open, require_reader
+from backend.reading.services.comparing import request_comparison
 from backend.reading.services.guards import lock_case, lock_reading, refresh_stage, step
 from backend.reading.vocabulary import AuthorKind, Decision, MaskKind
 from backend.reading.workflow import ReadingAction
@@ -99,6 +100,7 @@ def _sign(
         record_hash=hash_of(signed),
     )
     refresh_stage(case)
+    request_comparison(case)
     for listener in registry.on_reading_submitted:
         listener(reading)
     news = [
