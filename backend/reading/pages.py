@@ -13,6 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from backend.errors import BadInput, ConcordError
 from backend.reading import selectors, services
+from backend.reading.comparison_presentation import panel_of
+from backend.reading.comparison_selectors import latest_comparison
 from backend.reading.models import Case, Reading
 from backend.reading.presentation import case_json, model_json, runs_of
 from backend.reading.presentation import worklist_rows as rows_of
@@ -126,6 +128,7 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
             {"username": reader.username, "name": reader.shown_name}
             for reader in selectors.readers_of(found)
         ],
+        "comparison": panel_of(found, latest_comparison(found)),
         "series_facts": found.facts,
         "grid": {"shape": found.grid_json["shape"], "spacing_mm": found.grid_json["spacing_mm"]},
         "geometry": found.geometry_hash,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from backend.reading import api, blobs, pages
+from backend.reading import api, blobs, comparison_api, comparison_pages, pages
 
 urlpatterns = [
     path("", pages.worklist, name="worklist"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("cases/rows/", pages.case_rows, name="case-rows"),
     path("cases/<uuid:case>/", pages.case, name="case"),
     path("cases/<uuid:case>/assign", pages.assign, name="case-assign"),
+    path("cases/<uuid:case>/compare", comparison_pages.compare_again, name="case-compare"),
     path("cases/readings/<uuid:reading>/hold", pages.hold, name="reading-hold"),
     path("cases/readings/<uuid:reading>/release", pages.release, name="reading-release"),
     path("cases/readings/<uuid:reading>/withdraw", pages.withdraw, name="reading-withdraw"),
@@ -21,6 +22,11 @@ urlpatterns = [
     path("api/readings/<uuid:reading>/changes", api.ChangesView.as_view(), name="api-changes"),
     path("api/readings/<uuid:reading>/seen", api.SeenView.as_view(), name="api-seen"),
     path("api/readings/<uuid:reading>/submit", api.SubmitView.as_view(), name="api-submit"),
+    path(
+        "api/cases/<uuid:case>/comparison",
+        comparison_api.ComparisonView.as_view(),
+        name="api-comparison",
+    ),
     path("api/masks/<str:mask>", blobs.MaskView.as_view(), name="api-mask"),
     path("api/masks/<str:mask>/volume", blobs.MaskVolumeView.as_view(), name="api-mask-volume"),
     path("api/slices/<str:blob>", blobs.SliceView.as_view(), name="api-slice"),
