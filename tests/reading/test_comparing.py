@@ -12,6 +12,8 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from backend.accounts.models import User
+from backend.accounts.roles import Role
 from backend.audit import history
 from backend.audit.models import Event, NewsItem
 from backend.errors import NotAllowed, WrongState
@@ -19,7 +21,7 @@ from backend.reading import maskstore, services, tasks
 from backend.reading.models import Cluster, Comparison, Discrepancy, Mask, Protocol
 from backend.reading.services import comparing
 from backend.reading.services.guards import stage_of
-from tests.reading.site import SHAPE, Site, Twin, build_site
+from tests.reading.site import PASSWORD, SHAPE, Site, Twin, build_site
 
 
 def jobs(site: Site) -> list[str]:
@@ -341,3 +343,37 @@ def test_voxels_are_compared_as_submitted_not_as_drawn(ready: Site) -> None:
     labels = [node["label"] for c in comparison.clusters.all() for node in c.first_nodes]
     assert 1 not in labels
     assert first.volume.shape == SHAPE
+
+
+@pytest.mark.parametrize("before", ["made", "failed"])
+def test_a_new_round_is_compared_anew(
+    ready: Site, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    two_readers(ready)
+    with monkeypatch.context() as patch:
+        if before == "failed":
+            patch.setattr(comparing, "compare", broken)
+        old = compare(ready)
+    assert old.state == before
+    returned = ready.reading("reader2")
+    type(returned).objects.filter(pk=returned.pk).update(state="returned")
+    third = User.objects.create_user("reader3", password=PASSWORD)
+    services.grant_role(project=ready.case.project, user=third, role=Role.READER, actor=None)
+    services.assign(case=ready.case, slot="R2", reader=third, actor=None)
+    ready.users["reader3"] = third
+    finish(Twin(ready, "reader3"))
+    tasks.compare(str(ready.case.pk))
+    ready.case.refresh_from_db()
+    new = Comparison.objects.get(second=ready.reading("reader3"))
+    assert (new.state, new.first) == ("made", ready.reading("reader1"))
+    assert ready.case.stage == "compared" == stage_of(ready.case)
+    assert Comparison.objects.filter(pk=old.pk).exists() == (before == "made")
+
+
+def test_a_reading_returned_meanwhile_is_not_compared(read: Site) -> None:
+    reading = read.reading("reader1")
+    type(reading).objects.filter(pk=reading.pk).update(state="returned")
+    comparison = compare(read)
+    assert comparison.state == "failed"
+    assert "Cannot compare a reading that is returned" in comparison.message
+    assert read.reading("reader2").state == "submitted"
