@@ -9,11 +9,12 @@ class ReadingConfig(AppConfig):
     name = "backend.reading"
 
     def ready(self) -> None:
-        """Fill the registries of archive and jobs."""
+        """Fill the registries of archive, jobs and audit."""
         from backend.archive import registry as archive
         from backend.archive import visibility as archive_visibility
+        from backend.audit import registry as audit
         from backend.jobs import registry as jobs
-        from backend.reading import services, visibility
+        from backend.reading import services, signatures, visibility
 
         archive.on_series_ready.append(lambda series: services.open_case(series=series))
         archive_visibility.register(visibility.series_seen_by)
@@ -24,3 +25,4 @@ class ReadingConfig(AppConfig):
         jobs.runs_managed_by.append(visibility.runs_managed_by)
         jobs.opens_runs_page.append(visibility.opens_runs_page)
         jobs.every_second.append(services.offer_comparisons_again)
+        audit.signed_records.append(signatures.signature_faults)

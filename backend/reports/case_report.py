@@ -66,7 +66,11 @@ def new_manifest(
 def _verdict(reading: Reading, head: dict[str, Any]) -> dict[str, Any]:
     """The chain's verification up to a head: whether it holds, and each fault in a sentence."""
     verdict = history.verify(chain=reading.case.chain)
-    faults = [fault.sentence for fault in verdict.faults if fault.position <= head["position"]]
+    faults = [
+        fault.sentence
+        for fault in verdict.faults
+        if fault.kind != "signed_record" and fault.position <= head["position"]
+    ]  # What is stored against what was signed stands in the facts of the signature.
     return {"holds": not faults, "faults": faults}
 
 

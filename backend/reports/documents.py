@@ -12,12 +12,17 @@ from typing import Any
 
 from backend.jobs.protocol import STAGES
 from backend.reports import node_rows, shown
+from backend.reports.checks import alarm_of, checks_of
 from backend.reports.evaluation import Evaluation
 from backend.reports.metric_rows import metrics_of
 from backend.version import RESEARCH_NOTICE
 
 SCHEMA = 1
 CHANGED = "reading.changed"
+CHAIN_CAVEAT = (
+    "This finds events altered, removed or put in between. A chain rebuilt as a whole shows only "
+    "against heads that were exported earlier and kept elsewhere."
+)
 NOT_BENIGN = "“Not marked metastatic” does not mean proven benign."
 
 
@@ -60,7 +65,8 @@ def case_document(
         "timeline": _timeline(facts["timeline"]),
         "chain": _chain(manifest, facts["timeline"]),
         "inputs": _inputs(manifest),
-        "checks": _checks(facts, rows),
+        "checks": checks_of(facts, rows),
+        "alarm": alarm_of(facts),
         "notices": _notices(facts),
     }
 
@@ -208,6 +214,7 @@ def _chain(manifest: dict[str, Any], timeline: list[dict[str, Any]]) -> dict[str
         "sentence": f"The chain holds: {chain['position']} events, each following from the last."
         if verdict["holds"]
         else "The chain does not hold.",
+        "caveat": CHAIN_CAVEAT,
         "others": others,
         "others_sentence": f"{others} event{'s' if others > 1 else ''} of other readings "
         f"{'are' if others > 1 else 'is'} not listed; the chain covers "
@@ -231,29 +238,6 @@ def _inputs(manifest: dict[str, Any]) -> list[dict[str, str]]:
         {"name": names.get(key, key), "hash": value}
         for key, value in sorted(manifest["inputs"].items())
         if value
-    ]
-
-
-def _checks(facts: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    stored = {node["uuid"]: node.get("stored_sad_mm") for node in facts["nodes"]}
-    compared = [
-        (row["sad_mm"], stored[row["uuid"]])
-        for row in rows
-        if row["sad_mm"] is not None and stored.get(row["uuid"]) is not None
-    ]
-    wrong = sum(abs(a - b) > 1e-6 for a, b in compared if a is not None and b is not None)
-    return [
-        {
-            "ok": wrong == 0,
-            "text": f"Short axes measured again from the stored masks: {len(compared)} compared, "
-            f"{wrong} differ from what the reader saw.",
-        },
-        {
-            "ok": facts["signature"] is not None,
-            "text": "The reading is signed."
-            if facts["signature"]
-            else "The reading carries no signature.",
-        },
     ]
 
 

@@ -14,6 +14,7 @@ from backend.audit.models import Event
 from backend.imaging.grid import Grid
 from backend.jobs.models import Run
 from backend.reading.models import Case, Mask, Node, NodeState, NodeVersion, Reading, Signature
+from backend.reports.checks import signed_faults
 from backend.reports.history import changes_of, node_histories, stamp
 
 
@@ -201,6 +202,7 @@ def _signature(signature: Signature | None) -> dict[str, Any] | None:
         "at": stamp(signature.at),
         "meaning": signature.meaning,
         "record_hash": signature.record_hash,
+        "faults": signed_faults(signature),
     }
 
 

@@ -15,7 +15,7 @@ from backend.store import BlobMissing
 
 
 class Command(BaseCommand):
-    """Rebuild a report from the stored events, masks and images, and compare the bytes."""
+    """Rebuild a report from stored events, changes, masks and images, and compare the bytes."""
 
     help = __doc__ or ""
 
