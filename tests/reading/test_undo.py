@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backend.audit.models import Event
 from backend.errors import BadInput
 from backend.reading.models import Change, NodeState
 from tests.reading.site import Site, Twin
@@ -68,6 +69,8 @@ def test_a_word_the_browser_only_guessed_leads_to_what_stood_before(
     guessed = {"kind": "decision", "node": node, "decision": "reshaped"}
     twin.send(twin.make("undo", undoes=accept["id"], inverse=guessed))
     assert state_of(ready, node).decision == "undecided"
+    event = Event.objects.get(action="reading.changed.undo")
+    assert event.facts["after"] == {"decision": "undecided", "reason": ""}
     twin.send(twin.make("decision", node=node, decision="rejected", reason="fat"))
     refuse(twin, undo_of(twin, accept, **guessed))
 
@@ -106,6 +109,12 @@ def test_the_inverse_of_an_impression_and_of_a_doubt(ready: Site, twin: Twin) ->
     calm = {"kind": "doubt", "node": node, "value": False}
     twin.send(twin.make("undo", undoes=doubt["id"], inverse=calm))
     assert not state_of(ready, node).doubt
+    told = [event.facts["after"] for event in Event.objects.filter(action__endswith=".undo")]
+    assert told == [
+        {"value": "metastatic", "confidence": 80},
+        {"value": "non_metastatic", "confidence": 60},
+        False,
+    ]
 
 
 def test_the_inverse_of_a_stroke_restores_its_voxels_and_no_others(ready: Site, twin: Twin) -> None:

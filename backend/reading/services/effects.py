@@ -216,7 +216,8 @@ class Desk:
             state.decision, state.reason = was["before"]["decision"], was["before"]["reason"]
             state.reason_group = reason_group(state.reason)
             now["after"] = _decision(state)
-            if effect.facts.get("node") == node:
+            after = effect.facts.get("after")
+            if isinstance(after, dict) and "decision" in after:
                 effect.facts["after"] = _decision(state)
         effect.facts["undoes"] = str(undone.client_id)
 
