@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Any
 
 from django.contrib.auth.hashers import check_password
 from django.db import transaction
@@ -50,12 +51,19 @@ def worker_of(token: str) -> WorkerToken | None:
     return WorkerToken.objects.filter(digest=_digest(token), revoked=None).first()
 
 
-def reauthenticate(*, user: User, password: str) -> None:
-    """Prove that `user` is at the keyboard, now. Raises `NotAllowed` (and records the failure)."""
+def reauthenticate(*, user: User, password: str, chain: str = "system", **facts: Any) -> None:
+    """Prove that `user` is at the keyboard, now. Raises `NotAllowed` (and records the failure).
+
+    Args:
+        user: who it should be.
+        password: what was typed.
+        chain: the audit chain of what was to be signed.
+        **facts: what was to be signed, for the record of a failure.
+    """
     if check_password(password, user.password):
         return
     with transaction.atomic():
-        record("signature.refused", user, actor=user, outcome="failure")
+        record("signature.refused", user, actor=user, outcome="failure", chain=chain, **facts)
     raise NotAllowed(
         "WRONG_PASSWORD", "That is not your password.", "Type it again; nothing was signed."
     )

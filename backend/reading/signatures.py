@@ -156,6 +156,8 @@ def _is_told(version: NodeVersion, facts: dict[str, Any]) -> bool:
         return version.doubt == after
     if not isinstance(after, dict):
         return True
+    if "undoes" in facts and "decision" in after:
+        return True  # Older events hold what the inverse said, before the decision came back.
     if "decision" in after:
         return (version.decision, version.reason) == (after["decision"], after.get("reason"))
     return (version.impression or None, version.confidence) == (

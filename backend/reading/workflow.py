@@ -5,7 +5,7 @@ Pure: knows neither Django nor who asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,6 +55,8 @@ TRANSITIONS: dict[tuple[ReadingState, ReadingAction], ReadingState] = {
     (S.SUBMITTED, A.RETURN): S.RETURNED,
     (S.COMPARED, A.RETURN): S.RETURNED,
 }
+# What a reader does; all else is a coordinator's or the system's.
+OF_A_READER = frozenset({A.OPEN, A.CHANGE, A.SUBMIT})
 # A slot of a case is held by at most one reading in one of these.
 CURRENT = frozenset({S.ASSIGNED, S.OPEN, S.ON_HOLD, S.SUBMITTED, S.COMPARED})
 # Nothing of a reading in one of these ever changes again.
@@ -66,14 +68,18 @@ class StepRefused(ValueError):
 
     def __init__(self, state: ReadingState, action: ReadingAction) -> None:
         self.state, self.action = state, action
-        self.possible = possible(state)
+        self.possible = possible(state, OF_A_READER if action in OF_A_READER else None)
         named = ", ".join(self.possible) or "nothing"
         super().__init__(f"Cannot {action} a reading that is {state}. Possible now: {named}.")
 
 
-def possible(state: ReadingState) -> list[str]:
-    """The actions the table knows from `state`."""
-    return [str(action) for (before, action) in TRANSITIONS if before == state]
+def possible(state: ReadingState, among: Collection[ReadingAction] | None = None) -> list[str]:
+    """The actions the table knows from `state`; of those only the ones `among`, where given."""
+    return [
+        str(action)
+        for (before, action) in TRANSITIONS
+        if before == state and (among is None or action in among)
+    ]
 
 
 def next_state(state: ReadingState, action: ReadingAction) -> ReadingState:

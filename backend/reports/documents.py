@@ -137,11 +137,15 @@ def _correction(evaluation: Evaluation, rows: list[dict[str, Any]]) -> dict[str,
         ("Retention, kept of offered", books.retention, f"{books.kept} of {len(books.offered)}"),
         ("Coverage, kept of signed", books.coverage, f"{books.kept} of {len(books.final)}"),
         ("Found by the proposal at 0.4", books.localisation_recall, "all sizes"),
-        ("Initial sensitivity, median", books.median_initial_sensitivity(), "nodes of AI origin"),
         (
-            "Initial sensitivity, median",
+            "Initial sensitivity, AI-origin nodes",
+            books.median_initial_sensitivity(),
+            "median",
+        ),
+        (
+            "Initial sensitivity, all nodes",
             books.median_initial_sensitivity(ai_origin_only=False),
-            "all nodes",
+            "median",
         ),
         ("Dice, offered and signed", books.dice, "all voxels"),
     ]

@@ -38,6 +38,7 @@ class Evaluation:
         correction: what the reader changed (§1.11).
         overlaps: signed label × AI label → shared voxels, size filter not applied.
         signed_measures, ai_measures: label → measures of every node.
+        grid: the grid of both label maps.
     """
 
     detection: Detection
@@ -46,6 +47,7 @@ class Evaluation:
     overlaps: Overlaps
     signed_measures: Mapping[int, NodeMeasures]
     ai_measures: Mapping[int, NodeMeasures]
+    grid: Grid
 
     @cached_property
     def prediction_kinds(self) -> dict[int, str]:
@@ -76,4 +78,5 @@ def evaluate_reading(ai: Labels, signed: Labels, grid: Grid) -> Evaluation:
         overlaps=overlaps_of(signed, ai),
         signed_measures=signed_measures,
         ai_measures=ai_measures,
+        grid=grid,
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from backend.imaging.grid import Grid
 from backend.imaging.nodes import NodeMeasures
 from backend.imaging.overlap import TruthNode
 from backend.reports import shown
@@ -41,7 +42,7 @@ def rows_of(facts: dict[str, Any], evaluation: Evaluation) -> list[dict[str, Any
         ours = measures or evaluation.ai_measures.get(label)
         rows.append(
             _words(node)
-            | _sizes(ours)
+            | _sizes(ours, evaluation.grid)
             | {"group": "signed" if measures else "rejected"}
             | _found(signed.get(label), label, evaluation)
             | _proposal(label, measures, evaluation)
@@ -74,10 +75,10 @@ def _words(node: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sizes(measures: NodeMeasures | None) -> dict[str, Any]:
+def _sizes(measures: NodeMeasures | None, grid: Grid) -> dict[str, Any]:
     if measures is None:
         return {"sad_mm": None, "sad_shown": shown.DASH, "lad_shown": shown.DASH}
-    return {
+    return _slice(measures, grid) | {
         "sad_mm": measures.sad_mm,
         "lad_mm": measures.lad_mm,
         "longest_any_plane_mm": measures.longest_any_plane_mm,
@@ -86,12 +87,28 @@ def _sizes(measures: NodeMeasures | None) -> dict[str, Any]:
         "lad_shown": shown.length(measures.lad_mm),
         "volume_shown": shown.volume(measures.volume_mm3),
         "size_group": measures.size_group,
-        "slice": measures.slice_index + 1,
         "x_mm": measures.centroid_mm[0],
         "z_mm": measures.centroid_mm[2],
         "flags": list(measures.flags),
         "fragmented": measures.fragmented,
         "measurable": measures.measurable,
+    }
+
+
+def _slice(measures: NodeMeasures, grid: Grid) -> dict[str, Any]:
+    """The slice that gave the axes, counted from the top as the viewer counts, and where it lies.
+
+    `slice_z_mm` is the patient z of that slice at the middle of the long axis.
+    """
+    count = grid.shape[0]
+    (row_a, column_a), (row_b, column_b) = measures.lad_points
+    z_mm = grid.to_patient(measures.slice_index, (row_a + row_b) / 2, (column_a + column_b) / 2)[2]
+    number = count - measures.slice_index
+    return {
+        "slice": number,
+        "slice_z_mm": z_mm,
+        "slice_z_shown": shown.position(z_mm),
+        "slice_shown": f"{number} of {count}, z {shown.position(z_mm)} mm",
     }
 
 

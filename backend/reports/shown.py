@@ -30,6 +30,12 @@ def distance(value_mm: float | None) -> str:
     return DASH if value_mm is None else f"{value_mm:.2f}"
 
 
+def position(value_mm: float) -> str:
+    """A place along a patient axis in mm: one decimal, with a true minus."""
+    text = f"{value_mm:.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", "−")
+
+
 def share(value: float | None, threshold: float | None = None) -> str:
     """A number between 0 and 1: two decimals, three where two would cross the threshold's line."""
     if value is None:

@@ -78,7 +78,9 @@ def test_a_wrong_password_signs_nothing_and_is_on_record(ready: Site, twin: Twin
     twin.look_through()
     with pytest.raises(NotAllowed, match="not your password"):
         twin.submit(password="guess")
-    assert Event.objects.filter(action="signature.refused", outcome="failure").count() == 1
+    event = Event.objects.get(action="signature.refused")
+    assert (event.outcome, event.chain) == ("failure", ready.case.chain)
+    assert event.facts == {"reading": str(ready.reading().pk)}
     assert ready.reading().state == "open"
     assert not Signature.objects.exists()
 
@@ -141,6 +143,7 @@ def test_a_submitted_reading_takes_nothing_more(ready: Site, twin: Twin) -> None
     with pytest.raises(WrongState, match="takes no changes") as closed:
         twin.send(twin.make("doubt", node=ready.nodes[0], value=True))
     assert closed.value.code == "READING_CLOSED"
+    assert closed.value.possible == []
     for verb in (twin.look_through, twin.submit):
         with pytest.raises(WrongState, match="takes no changes"):
             verb()

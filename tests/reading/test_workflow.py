@@ -66,6 +66,15 @@ def test_a_refusal_says_what_is_possible_now() -> None:
         next_state(S.WITHDRAWN, A.OPEN)
 
 
+def test_a_reader_is_offered_only_what_a_reader_can_do() -> None:
+    for state in S:
+        with pytest.raises(StepRefused) as refused:
+            next_state(state, A.CHANGE if state != S.OPEN else A.OPEN)
+        assert set(refused.value.possible) <= {"open", "change", "submit"}
+    with pytest.raises(StepRefused, match="Possible now: open, hold, expire, withdraw"):
+        next_state(S.ASSIGNED, A.COMPARE)
+
+
 READINGS = st.lists(st.tuples(st.sampled_from(["R1", "R2"]), st.sampled_from(list(S))), max_size=6)
 
 

@@ -108,6 +108,28 @@ def test_every_node_has_its_history_and_picture(room: Room, report: Report):
     assert set(document_of(report)["pictures"]) == set(room.nodes.values())
 
 
+def test_slices_are_counted_from_the_top_as_in_the_viewer(report: Report):
+    html = store().read(report.html_blob).decode()
+    rows = {row["number"]: row for row in document_of(report)["nodes"]}
+    index = 5  # The ball of node 1 is widest there; slice 0 lies lowest, at −100 mm.
+    assert (rows[1]["slice"], rows[1]["slice_z_mm"]) == (SHAPE[0] - index, pytest.approx(-90))
+    assert rows[1]["slice_shown"] == "15 of 20, z −90.0 mm"
+    assert "<dt>Slice</dt><dd>15 of 20, z −90.0 mm</dd>" in html
+    assert '<td class="num">15</td><td class="num">−90.0</td>' in html
+    assert rows[4]["lad_mm"] > rows[4]["sad_mm"]
+    axes = f"{rows[4]['lad_shown']} × {rows[4]['sad_shown']} mm"
+    assert f"<dt>Axes, long × short</dt><dd>{axes}</dd>" in html
+
+
+def test_no_two_rows_of_the_account_have_one_name(report: Report):
+    names = [fact["name"] for fact in document_of(report)["correction"]["shown"]["facts"]]
+    assert len(names) == len(set(names))
+    assert {name for name in names if name.startswith("Initial")} == {
+        "Initial sensitivity, AI-origin nodes",
+        "Initial sensitivity, all nodes",
+    }
+
+
 def test_the_size_table_sums_up(report: Report):
     table = {row["id"]: row["cells"] for row in document_of(report)["size_groups"]["rows"]}
     assert [cell["n"] for cell in table["total"]] == [4, 1, 5]

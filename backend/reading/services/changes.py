@@ -32,7 +32,7 @@ from backend.reading.services.bodies import Undo, parse_change
 from backend.reading.services.effects import Desk, Effect, NodeNotNew
 from backend.reading.services.guards import lock_reading
 from backend.reading.vocabulary import AuthorKind, MaskKind
-from backend.reading.workflow import ReadingState, possible
+from backend.reading.workflow import OF_A_READER, ReadingState, possible
 
 LARGEST_LIST = 500
 _STATE_FIELDS = (
@@ -108,7 +108,7 @@ def require_open(reading: Reading) -> None:
             "READING_CLOSED",
             f"This reading is {state.value.replace('_', ' ')}; it takes no changes now.",
             "Open it from your worklist, or ask the coordinator.",
-            possible=possible(state),
+            possible=possible(state, OF_A_READER),
         )
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,14 @@ from backend.imaging.masks import InvalidPatch, Labels, Manifest
 from backend.reading.draft import Draft, dice
 from backend.reading.models import Case, Change, Node, NodeState, Reading
 from backend.reading.services.bodies import Body, Decide, Doubt, Impress, Undo, Voxels
+from backend.reading.services.inverse import (
+    NotTheInverse,
+    reason_before,
+    require_inverse,
+    require_voxels_restored,
+    same_decision,
+    slices_altered,
+)
 from backend.reading.vocabulary import Decision, Origin, reason_group
 
 
@@ -60,8 +68,33 @@ class Desk:
         }
 
     def undo(self, body: Undo, undone: Change) -> Effect:
-        """Apply the inverse of an earlier change, and bring back what was decided before it."""
-        effect = self.apply(body.inverse)
+        """Apply the inverse of an earlier change, and bring back what was decided before it.
+
+        Raises `NotTheInverse` when what it carries does anything else.
+        """
+        inverse = body.inverse
+        require_inverse(inverse, undone)
+        if isinstance(inverse, Voxels):
+            return self._undo_voxels(inverse, undone)
+        if isinstance(inverse, Impress):
+            inverse = replace(inverse, reason=reason_before(undone, inverse.node))
+        effect = self.apply(inverse)
+        self._restore(effect, undone)
+        node = inverse.node
+        if isinstance(inverse, Decide) and not same_decision(
+            effect.states[node]["after"], undone.states[node]["before"]
+        ):
+            raise NotTheInverse
+        return effect
+
+    def _undo_voxels(self, inverse: Voxels, undone: Change) -> Effect:
+        if not set(inverse.patch.nodes) <= set(self.draft.manifest.numbers):
+            raise NotTheInverse
+        slices = slices_altered(undone) | {part.index for part in inverse.patch.slices}
+        before = {index: self.draft.plane(index) for index in slices}
+        effect = self._voxels(inverse)
+        steps = {index: (plane, self.draft.plane(index)) for index, plane in before.items()}
+        require_voxels_restored(undone, self.case.grid, steps)
         self._restore(effect, undone)
         return effect
 
@@ -76,7 +109,7 @@ class Desk:
                 f"There is no node {body.node} in this reading.",
                 "Reload the reading and choose one of its nodes.",
             )
-        before = _decision(state)
+        before, reason = _decision(state), state.impression_reason
         if isinstance(body, Decide):
             facts = self._decide(state, body)
         elif isinstance(body, Impress):
@@ -84,7 +117,9 @@ class Desk:
         else:
             facts = _doubt(state, body)
         self.draft.next_version()
-        states = {body.node: {"before": before, "after": _decision(state)}}
+        states: dict[str, Any] = {body.node: {"before": before, "after": _decision(state)}}
+        if isinstance(body, Impress):
+            states[body.node]["reason_before"] = reason
         return Effect(nodes=[body.node], facts={"node": body.node, **facts}, states=states)
 
     def _decide(self, state: NodeState, body: Decide) -> dict[str, Any]:
@@ -181,7 +216,8 @@ class Desk:
             state.decision, state.reason = was["before"]["decision"], was["before"]["reason"]
             state.reason_group = reason_group(state.reason)
             now["after"] = _decision(state)
-            if effect.facts.get("node") == node:
+            after = effect.facts.get("after")
+            if isinstance(after, dict) and "decision" in after:
                 effect.facts["after"] = _decision(state)
         effect.facts["undoes"] = str(undone.client_id)
 

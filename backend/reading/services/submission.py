@@ -52,7 +52,7 @@ def submit(
         raise BadInput(
             "BAD_MEANING", f"A signature means {' or '.join(MEANINGS)}.", "Name what it means."
         )
-    reauthenticate(user=user, password=password)
+    reauthenticate(user=user, password=password, chain=reading.case.chain, reading=str(reading.pk))
     return _sign(reading=reading, user=user, lease=lease, head=head, meaning=meaning)
 
 
