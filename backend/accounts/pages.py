@@ -1,16 +1,17 @@
-"""The sign-in page; every attempt is recorded."""
+"""Signing in and out; every attempt is recorded."""
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib.auth import views
 from django.contrib.auth.forms import AuthenticationForm
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 
 from backend.accounts.models import User
-from backend.audit.services import record
+from backend.audit.services import record, revoke_grants
 
 
 class SignIn(views.LoginView):
@@ -42,3 +43,19 @@ class SignIn(views.LoginView):
             with transaction.atomic():
                 record("user.sign_in_refused", user, actor=None, outcome="failure")
         return super().form_invalid(form)
+
+
+class SignOut(views.LogoutView):
+    """Ends the session, and what its credential was granted."""
+
+    next_page = "/sign-in/"
+
+    @transaction.atomic
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Signed out: recorded in the transaction that ends the session."""
+        user = request.user
+        response: HttpResponse = super().post(request, *args, **kwargs)
+        revoke_grants()
+        if isinstance(user, User):
+            record("user.signed_out", user, actor=user)
+        return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.http import HttpRequest
@@ -45,7 +46,11 @@ class MediaRange:
 
 def accepted(request: HttpRequest) -> list[MediaRange]:
     """The media ranges the request accepts, the best first; `*/*` where it says nothing."""
-    header = request.GET.get("accept") or request.headers.get("Accept") or "*/*"
+    return media_ranges(request.GET.get("accept") or request.headers.get("Accept") or "*/*")
+
+
+def media_ranges(header: str) -> list[MediaRange]:
+    """The media ranges of an Accept header, the best first."""
     weighed = []
     for number, entry in enumerate(_split(header, ",")):
         kind, *rest = [p.strip() for p in _split(entry, ";")]
@@ -87,7 +92,12 @@ def json_type(request: HttpRequest) -> str:
 
 def bulk_is_multipart(request: HttpRequest, *, pieces: int) -> bool:
     """How uncompressed bytes go out: multipart or as one body; raises `NotAcceptable`."""
-    for media in accepted(request):
+    return bulk_layout(accepted(request), pieces=pieces)
+
+
+def bulk_layout(ranges: Iterable[MediaRange], *, pieces: int) -> bool:
+    """The same for media ranges, the best first."""
+    for media in ranges:
         if media.syntax not in ("", "*", EXPLICIT_LITTLE_ENDIAN):
             continue
         if media.kind in ("*/*", "multipart/*"):

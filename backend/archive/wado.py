@@ -12,7 +12,7 @@ import pydicom
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
 from pydicom.uid import UID
 
-from backend.archive import identity
+from backend.archive import grants, identity
 from backend.archive.accept import (
     EXPLICIT_LITTLE_ENDIAN,
     DicomWanted,
@@ -121,6 +121,7 @@ def frames(
     headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": "Accept"}
     if request.headers.get("If-None-Match") == etag:
         return HttpResponseNotModified(headers=headers)
+    grants.grant(request, found, root=access.root, user=access.user)
     pieces = frame_bytes(found, [n - 1 for n in wanted])
     return _octets(list(pieces), multipart=multipart, headers=headers)
 

@@ -70,3 +70,12 @@ def record(
 def announce(audience: str, kind: str, payload: dict[str, Any]) -> None:
     """News without an event (a run's progress). Reaches sockets when the transaction commits."""
     NewsItem.objects.create(audience=audience, type=kind, payload=payload)
+
+
+# The audience that every web process hears when a permission was taken away somewhere.
+GRANTS = "grants"
+
+
+def revoke_grants() -> None:
+    """Have every web process ask again what anyone may fetch, once the transaction commits."""
+    announce(GRANTS, "grants.revoked", {})

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from backend.accounts.models import User
 from backend.accounts.roles import Role
-from backend.audit.services import record
+from backend.audit.services import record, revoke_grants
 from backend.errors import WrongState
 from backend.reading.models import Case, Mask, Membership, NodeState, Reading
 from backend.reading.services.announcing import case_changed, worklist_changed
@@ -39,6 +39,7 @@ def assign(*, case: Case, slot: str, reader: User, actor: User | None) -> Readin
             )
         step(held, ReadingAction.WITHDRAW)
         held.save(update_fields=["state"])
+        revoke_grants()
     arm = case.protocol.definition["arms"].get(slot, Arm.NO_AI.value)
     empty = case.masks.get(kind=MaskKind.EMPTY)
     reading = Reading.objects.create(
@@ -150,6 +151,7 @@ def _move(
     reading.lease = reading.lease_client = None
     reading.save(update_fields=["state", "lease", "lease_client"])
     refresh_stage(case)
+    revoke_grants()
     record(
         what,
         reading,

@@ -1,0 +1,131 @@
+"""Short-lived permissions to fetch frames, kept in a web process's memory for `frame_route`.
+
+Django decides who may see a series, as always; what it allowed is remembered here for a few
+seconds under the credential and the address that it was allowed for. Whatever takes a permission
+away says so with `audit.services.revoke_grants`, and every process forgets all of its grants.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from backend.archive.models import Instance, Series
+from backend.audit.models import Event
+from backend.audit.services import record
+from backend.store import BlobMissing, store
+
+if TYPE_CHECKING:
+    from backend.accounts.models import User
+
+SECONDS = 5.0
+_GRANTS = 4096
+_TABLES = 64
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where the native frames of one instance lie: file, offset and length of a frame, bytes."""
+
+    path: str
+    blob: str
+    offset: int
+    frame_bytes: int
+    frames: int
+
+
+Table = Mapping[str, Placed]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Until when (monotonic seconds) the frames of `table` (by SOP Instance UID) may be sent."""
+
+    until: float
+    table: Table
+
+
+_lock = Lock()
+_grants: OrderedDict[tuple[str, str], Grant] = OrderedDict()
+_tables: OrderedDict[UUID, tuple[object, Table]] = OrderedDict()
+_viewed: set[tuple[object, str, UUID]] = set()
+
+
+def grant_of(credential: str, prefix: str) -> Table | None:
+    """The frames this credential may have below this address, None where Django must be asked."""
+    found = _grants.get((credential, prefix))
+    if found is None or found.until < time.monotonic():
+        return None
+    return found.table
+
+
+def forget_all() -> None:
+    """Ask Django again for everything."""
+    with _lock:
+        _grants.clear()
+
+
+def credential_of(authorization: str | None, session: str | None) -> str | None:
+    """All that the asker identifies with: which of it counts is `access_of`'s to know."""
+    return f"{authorization or ''}\n{session or ''}" if authorization or session else None
+
+
+def grant(request: HttpRequest, instance: Instance, *, root: str, user: User | None) -> None:
+    """Remember that this request's credential was allowed the series of this instance."""
+    credential = credential_of(
+        request.headers.get("Authorization"), request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    )
+    prefix, found, _ = request.path.partition("/instances/")
+    if credential is None or not found:
+        return
+    series = Series.objects.only("pk", "received_at").get(pk=instance.series_id)
+    table = _table_of(series)
+    with _lock:
+        _grants[credential, prefix] = Grant(time.monotonic() + SECONDS, table)
+        _grants.move_to_end((credential, prefix))
+        while len(_grants) > _GRANTS:
+            _grants.popitem(last=False)
+    if user is not None:
+        _note_view(series, root, user)
+
+
+def _table_of(series: Series) -> Table:
+    known = _tables.get(series.pk)
+    if known is not None and known[0] == series.received_at:
+        return known[1]
+    rows = Instance.objects.filter(
+        series=series, pixel_offset__isnull=False, frame_bytes__isnull=False
+    ).values_list("sop_uid", "blob", "pixel_offset", "frame_bytes", "frames")
+    table: dict[str, Placed] = {}
+    for sop, blob, offset, size, frames in rows:
+        try:
+            path = str(store().path(blob))
+        except BlobMissing:  # Kept elsewhere or lost: Django answers, or says so.
+            continue
+        table[sop] = Placed(path, blob, offset or 0, size or 0, frames)
+    with _lock:
+        _tables[series.pk] = (series.received_at, table)
+        while len(_tables) > _TABLES:
+            _tables.popitem(last=False)
+    return table
+
+
+def _note_view(series: Series, root: str, user: User) -> None:
+    """One event for the first time that someone looks at a series' images under an address."""
+    key = (user.pk, root, series.pk)
+    if key in _viewed:
+        return
+    told = Event.objects.filter(
+        action="images.viewed", subject_id=str(series.pk), actor=user, facts__root=root
+    )
+    if not told.exists():
+        record("images.viewed", series, actor=user, root=root)
+    _viewed.add(key)
