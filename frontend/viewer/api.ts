@@ -40,7 +40,7 @@ function csrfToken(): string {
   return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
 }
 
-async function request(path: string, options: RequestInit = {}): Promise<Response> {
+export async function request(path: string, options: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(path, { credentials: "same-origin", redirect: "manual", ...options });
@@ -71,9 +71,18 @@ async function refusalOf(response: Response): Promise<Refusal> {
   }
 }
 
-async function post<T>(path: string, body: object, keepalive = false): Promise<T> {
+export function post<T>(path: string, body: object, keepalive = false): Promise<T> {
+  return send("POST", path, body, keepalive);
+}
+
+export async function send<T>(
+  method: "POST" | "PUT",
+  path: string,
+  body: object,
+  keepalive = false,
+): Promise<T> {
   const response = await request(path, {
-    method: "POST",
+    method,
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
     body: JSON.stringify(body),
     keepalive,

@@ -4,25 +4,31 @@
 import { ApiError, Unreachable } from "./api";
 import type { Change, ChangeResult } from "./contract";
 
-/** A change and the head it leads to, as computed here. */
-export interface Entry {
-  change: Change;
+/** A change and the head it leads to, as computed here; "" where there is no mask to agree on. */
+export interface Entry<C extends { id: string } = Change> {
+  change: C;
+  head: string;
+}
+
+/** The server's answer to one change. */
+export interface Answer {
+  id: string;
   head: string;
 }
 
 /** Where entries survive a reload; an entry is on disk before it is sent. */
-export interface Shelf {
-  all(): Promise<Entry[]>;
-  add(entry: Entry): Promise<void>;
+export interface Shelf<C extends { id: string } = Change> {
+  all(): Promise<Entry<C>[]>;
+  add(entry: Entry<C>): Promise<void>;
   remove(ids: string[]): Promise<void>;
 }
 
 export type OutboxState = "saved" | "saving" | "offline" | "signed_out" | "stopped";
 
-export interface Courier {
-  send(changes: Change[]): Promise<ChangeResult[]>;
+export interface Courier<C extends { id: string } = Change, R extends Answer = ChangeResult> {
+  send(changes: C[]): Promise<R[]>;
   /** Some results arrived, in order. `agreed` is false when a head differs from ours. */
-  delivered(results: ChangeResult[], agreed: boolean): void;
+  delivered(results: R[], agreed: boolean): void;
   /** The server refused: the queue stands still until `resume`. */
   refused(error: ApiError): void;
   changed(): void;
@@ -33,26 +39,26 @@ const LARGEST_BODY = 4_000_000;
 const SHORTEST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 
-export class Outbox {
+export class Outbox<C extends { id: string } = Change, R extends Answer = ChangeResult> {
   state: OutboxState = "saved";
-  private entries: Entry[] = [];
+  private entries: Entry<C>[] = [];
   private writes: Promise<unknown> = Promise.resolve();
   /** Delivered or set aside; the disk may still be about to forget them. */
   private readonly gone = new Set<string>();
   /** Entries the disk refused: they live as long as the page. */
-  private readonly unkept = new Set<Entry>();
+  private readonly unkept = new Set<Entry<C>>();
   private pump: Promise<void> = Promise.resolve();
   private pumping = false;
   private failures = 0;
   private wake: (() => void) | null = null;
 
   constructor(
-    private readonly shelf: Shelf,
-    private readonly courier: Courier,
+    private readonly shelf: Shelf<C>,
+    private readonly courier: Courier<C, R>,
     private readonly pause: (ms: number, wake: Promise<void>) => Promise<void> = defaultPause,
   ) {}
 
-  get waiting(): readonly Entry[] {
+  get waiting(): readonly Entry<C>[] {
     return this.entries;
   }
 
@@ -65,12 +71,12 @@ export class Outbox {
     await this.writes;
     const kept = (await this.shelf.all()).filter(({ change }) => !this.gone.has(change.id));
     const known = new Set(kept.map(({ change }) => change.id));
-    const stays = (entry: Entry) => !before.has(entry) || this.unkept.has(entry);
+    const stays = (entry: Entry<C>) => !before.has(entry) || this.unkept.has(entry);
     const added = this.entries.filter((entry) => stays(entry) && !known.has(entry.change.id));
     this.entries = [...kept, ...added];
   }
 
-  add(entry: Entry): void {
+  add(entry: Entry<C>): void {
     this.entries.push(entry);
     this.writes = this.writes
       .then(() => this.shelf.add(entry))
@@ -113,7 +119,7 @@ export class Outbox {
   }
 
   /** Hands over what waits; it stays on disk until removed. */
-  takeAll(): Entry[] {
+  takeAll(): Entry<C>[] {
     const entries = this.entries;
     this.entries = [];
     return entries;
@@ -151,7 +157,7 @@ export class Outbox {
     }
   }
 
-  private async settle(batch: Entry[], results: ChangeResult[]): Promise<void> {
+  private async settle(batch: Entry<C>[], results: R[]): Promise<void> {
     const agreed = batch.every(({ change, head }, place) => {
       const result = results[place];
       return result?.id === change.id && result.head === head;
@@ -179,8 +185,8 @@ export class Outbox {
     return true;
   }
 
-  private batch(): Entry[] {
-    const batch: Entry[] = [];
+  private batch(): Entry<C>[] {
+    const batch: Entry<C>[] = [];
     let size = 0;
     for (const entry of this.entries.slice(0, LARGEST_BATCH)) {
       size += JSON.stringify(entry.change).length;

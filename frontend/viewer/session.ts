@@ -9,6 +9,7 @@ import type {
   Body,
   Change,
   ChangeBody,
+  ChangeResult,
   Check,
   NodeRecord,
   ReadingDetail,
@@ -56,7 +57,7 @@ export class Session extends EventTarget implements Courier {
     private readonly leases?: LeaseMemory,
   ) {
     super();
-    this.outbox = new Outbox(shelf, this);
+    this.outbox = new Outbox<Change, ChangeResult>(shelf, this);
   }
 
   // Opening and keeping up

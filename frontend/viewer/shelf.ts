@@ -1,17 +1,20 @@
-// Unsent changes on disk (IndexedDB), one shelf per user and reading.
+// Unsent changes on disk (IndexedDB), one shelf per user and reading or consensus.
 
+import type { Change } from "./contract";
 import type { Entry, Shelf } from "./outbox";
 
 const DATABASE = "concord";
 const STORE = "outbox";
 
-interface Row {
+interface Row<C extends { id: string }> {
   owner: string;
   id: string;
-  entry: Entry;
+  entry: Entry<C>;
 }
 
-export async function openShelf(owner: string): Promise<Shelf> {
+export async function openShelf<C extends { id: string } = Change>(
+  owner: string,
+): Promise<Shelf<C>> {
   try {
     return new DiskShelf(await openDatabase(), owner);
   } catch (error) {
@@ -32,30 +35,30 @@ function openDatabase(): Promise<IDBDatabase> {
   });
 }
 
-class DiskShelf implements Shelf {
+class DiskShelf<C extends { id: string }> implements Shelf<C> {
   constructor(
     private readonly database: IDBDatabase,
     private readonly owner: string,
   ) {}
 
-  async all(): Promise<Entry[]> {
-    const entries: Entry[] = [];
+  async all(): Promise<Entry<C>[]> {
+    const entries: Entry<C>[] = [];
     await this.walk("readonly", (cursor) => {
-      entries.push((cursor.value as Row).entry);
+      entries.push((cursor.value as Row<C>).entry);
     });
     return entries;
   }
 
-  add(entry: Entry): Promise<void> {
+  add(entry: Entry<C>): Promise<void> {
     const transaction = this.database.transaction(STORE, "readwrite", { durability: "strict" });
-    const row: Row = { owner: this.owner, id: entry.change.id, entry };
+    const row: Row<C> = { owner: this.owner, id: entry.change.id, entry };
     transaction.objectStore(STORE).add(row);
     return finished(transaction);
   }
 
   remove(ids: string[]): Promise<void> {
     return this.walk("readwrite", (cursor) => {
-      if (ids.includes((cursor.value as Row).id)) cursor.delete();
+      if (ids.includes((cursor.value as Row<C>).id)) cursor.delete();
     });
   }
 
@@ -81,14 +84,14 @@ function finished(transaction: IDBTransaction): Promise<void> {
 }
 
 /** Where the disk is closed to us (private windows): better than nothing. */
-export class MemoryShelf implements Shelf {
-  private entries: Entry[] = [];
+export class MemoryShelf<C extends { id: string } = Change> implements Shelf<C> {
+  private entries: Entry<C>[] = [];
 
-  all(): Promise<Entry[]> {
+  all(): Promise<Entry<C>[]> {
     return Promise.resolve([...this.entries]);
   }
 
-  add(entry: Entry): Promise<void> {
+  add(entry: Entry<C>): Promise<void> {
     this.entries.push(entry);
     return Promise.resolve();
   }
