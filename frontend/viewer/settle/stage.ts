@@ -1,0 +1,113 @@
+// The images of the settling screen, as the list beside them sees them: which cluster is shown,
+// what a resolution would give, and a brush for shapes that neither reader drew.
+
+import type { Box, ReadingDetail, Run } from "../contract";
+import type { WindowName } from "../views";
+
+/** A clustered place of disagreement; `box` is first slice, row, column, then their ends. */
+export interface StageCluster {
+  number: number;
+  box: readonly number[];
+  x: { nodes: readonly { label: number }[] } | null;
+  y: { nodes: readonly { label: number }[] } | null;
+}
+
+/** What the stage needs of GET /api/consensus/<id>. */
+export interface StageConsensus {
+  id: string;
+  series_uid: string;
+  grid: ReadingDetail["grid"];
+  show_ai: boolean;
+  clusters: readonly StageCluster[];
+}
+
+export type StageLayout = "side_by_side" | "overlay";
+export type StageResolution =
+  | "X"
+  | "Y"
+  | "AI"
+  | "union"
+  | "intersection"
+  | "redrawn"
+  | "absent"
+  | "indeterminate";
+export type RedrawStart = "x" | "y" | "union" | "empty";
+export type StageTool = "window" | "pan" | "zoom" | "brush" | "eraser";
+
+/** A drawn shape on an empty map, as propose and resolve take it. */
+export interface Shape {
+  slices: { sop: string; box: Box; runs: Run[] }[];
+}
+
+export interface Redraw {
+  /** The cluster being redrawn, or null. */
+  readonly cluster: number | null;
+  readonly undoable: boolean;
+  /** Ends what was being redrawn; the brush is in the hand afterwards. */
+  begin(cluster: StageCluster, from: RedrawStart): void;
+  /** What is drawn; null while nothing is. */
+  shape(): Shape | null;
+  /** Calls back after every stroke and undo; returns the end of it. */
+  changed(listener: () => void): () => void;
+  undo(): void;
+  /** Puts the brush away and forgets the shape. */
+  end(): void;
+}
+
+/**
+ * Announces "ready" (images, masks and views are there), "failed" (detail: a sentence), "tool",
+ * "window" and "layout". Every call is safe before "ready": the last wish counts then.
+ */
+export interface SettleStage extends EventTarget {
+  readonly isReady: boolean;
+  readonly layoutNow: StageLayout;
+  readonly windowNow: WindowName;
+  readonly toolNow: StageTool;
+  readonly brushMm: number;
+  /** Shown at all: the agreed nodes once `agreed()` was called, else the readers'. */
+  readonly phase: "settle" | "agreed";
+
+  /** Selects a cluster, centres and fits it in every plane, where its area is largest. */
+  show(cluster: StageCluster): void;
+  layout(kind: StageLayout): void;
+  /** Fills where only one of the two has a voxel (overlay); on at first. */
+  difference(on: boolean): void;
+  /** The AI's outline of the selected cluster, where the protocol shows it; on at first. */
+  ai(on: boolean): void;
+  /**
+   * One bold outline of what a resolution gives for the cluster shown; null takes it away.
+   * "redrawn" shows the shape of a step, or without one the shape in the hand.
+   */
+  preview(resolution: StageResolution | null, mask?: { step: string }): void;
+  /** The label phase: the agreed nodes in three planes. Read anew at each call. */
+  agreed(): Promise<void>;
+  /** Back to the readers' outlines, as before `agreed()`. */
+  readers(): void;
+  /** Emphasises a cluster (or an agreed node, in its phase) without moving the views. */
+  select(number: number | null): void;
+  /** Selects an agreed node, centres and fits it. */
+  showNode(number: number): void;
+  window(name: WindowName): void;
+  tool(name: StageTool): void;
+  /** A larger (+1) or smaller (-1) brush. */
+  resizeBrush(stepMm: number): void;
+  /** The whole field of view again. */
+  reset(): void;
+  readonly redraw: Redraw;
+}
+
+const news = new EventTarget();
+let current: SettleStage | null = null;
+
+export function announceStage(stage: SettleStage | null): void {
+  current = stage;
+  news.dispatchEvent(new Event("change"));
+}
+
+/** Calls back now and whenever the stage changes; returns the end of it. */
+export function watchStage(listener: (stage: SettleStage | null) => void): () => void {
+  const heard = () => listener(current);
+  news.addEventListener("change", heard);
+  heard();
+  return () => news.removeEventListener("change", heard);
+}
