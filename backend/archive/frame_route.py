@@ -25,7 +25,7 @@ from backend.audit.services import GRANTS
 
 Scope: TypeAlias = dict[str, Any]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
-Application: TypeAlias = Callable[[Scope, Any, Send], Awaitable[None]]
+Application: TypeAlias = Callable[..., Awaitable[None]]
 
 _FRAME = re.compile(
     r"(/dicom-web(?:/[a-z]+/[0-9a-f-]{36})?/studies/[0-9.]{1,64}/series/[0-9.]{1,64})"
