@@ -134,8 +134,8 @@ class EmbeddedPostgres:
             if _answers(urls.owner):
                 return urls
         port = urlsplit(urls.owner).port or 0
-        if not _port_is_free(port):
-            port = _free_port()
+        if not port_is_free(port):
+            port = free_port()
             urls = _with_port(urls, port)
         self._write_urls(urls)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
@@ -198,7 +198,7 @@ class EmbeddedPostgres:
         password_file.unlink()
         if done.returncode:
             raise DatabaseDidNotStart(f"{DatabaseDidNotStart.__doc__}\n{done.stderr[-800:]}")
-        where = f"127.0.0.1:{_free_port()}/{DATABASE_NAME}"
+        where = f"127.0.0.1:{free_port()}/{DATABASE_NAME}"
         return DatabaseUrls(
             owner=f"postgresql://concord_owner:{password}@{where}",
             web=f"postgresql://concord_web:{secrets.token_hex(16)}@{where}",
@@ -308,17 +308,23 @@ def _with_port(urls: DatabaseUrls, port: int) -> DatabaseUrls:
     return DatabaseUrls(moved(urls.owner), moved(urls.web), moved(urls.queue))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _port_is_free(port: int) -> bool:
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on 127.0.0.1:port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return port > 0 and probe.connect_ex(("127.0.0.1", port)) != 0
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return port > 0
 
 
 def _unprivileged_account() -> pwd.struct_passwd:

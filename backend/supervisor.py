@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,8 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from backend.database import port_is_free
 
 BASE = Path(__file__).resolve().parent.parent
 RESTART_SECONDS = 1.0
@@ -186,14 +187,10 @@ def web_command(port: int) -> list[str]:
 
 def require_free(port: int) -> None:
     """Raise `ProcessFailed` where another program listens on 127.0.0.1:port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise ProcessFailed(
-                f"Port {port} is taken by another program. Stop it, or set CONCORD_PORT."
-            ) from None
+    if not port_is_free(port):
+        raise ProcessFailed(
+            f"Port {port} is taken by another program. Stop it, or set CONCORD_PORT."
+        )
 
 
 def start_processes(supervisor: Supervisor, port: int, queue_url: str, worker_token: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from backend.database import _free_port
+from backend.database import free_port
 from backend.supervisor import Child, process_environment, web_command
 from tests import postgres
 
@@ -35,7 +35,7 @@ class Stack:
         content = postgres.STATE / "content"
         if content.exists():
             shutil.copytree(content, self.state / "content")
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **process_environment(self.state, self.port),

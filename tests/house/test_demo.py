@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backend.database import _free_port
+from backend.database import free_port
 from fixtures.phantom_dicom import write_series
 from fixtures.small import small_phantom
 from tests.postgres import ROOT
@@ -27,7 +27,7 @@ class Demo:
     """One run of the demo on a state folder and an embedded Postgres of its own."""
 
     def __init__(self, state: Path, *arguments: str, port: int | None = None) -> None:
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.output = state / "demo-output"
         environment = {
             name: value

@@ -15,7 +15,7 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from backend.database import _free_port
+from backend.database import free_port
 from backend.supervisor import Child, process_environment
 from tests import postgres
 from tests.jobs.threshold import write_model
@@ -31,7 +31,7 @@ class Site:
         self.name = f"site_{uuid.uuid4().hex[:12]}"
         self.state = Path(tempfile.mkdtemp(prefix="concord-site-"))
         self.urls = postgres.copy_database(self.name)
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.models = self.state / "models"
         self.model = write_model(self.models)
