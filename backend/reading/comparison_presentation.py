@@ -11,7 +11,7 @@ from backend.reading.discrepancies import Outcome, TriggerKind
 from backend.reading.models import Case, Cluster, Comparison, Discrepancy
 from backend.reading.presentation import measures_json
 from backend.reading.vocabulary import ComparisonState, Impression
-from backend.reading.workflow import DiscrepancyState
+from backend.reading.workflow import DECIDED
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             "positive_agreement": facts["positive_agreement"],
         },
         "counts": counts_json(clusters),
-        "clusters": [_cluster_json(cluster, x_is_first=x_is_first) for cluster in clusters],
+        "clusters": [cluster_json(cluster, x_is_first=x_is_first) for cluster in clusters],
         "pairs": [_pair_json(pair, x_is_first=x_is_first) for pair in _ordered(clusters, facts)],
         "discrepancies": [
             _discrepancy_json(found, cluster, x_is_first=x_is_first)
@@ -52,8 +52,11 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def discrepancy_of(cluster: Cluster) -> Discrepancy | None:
-    """What has to be settled of a cluster; None where both readers did the same."""
-    return getattr(cluster, "discrepancy", None)
+    """What has to be settled of a cluster, in the newest version of the consensus.
+
+    None where both readers did the same.
+    """
+    return max(cluster.discrepancies.all(), key=lambda found: found.consensus.version, default=None)
 
 
 def counts_json(clusters: Sequence[Cluster]) -> dict[str, Any]:
@@ -62,8 +65,7 @@ def counts_json(clusters: Sequence[Cluster]) -> dict[str, Any]:
     undecided = [
         found
         for found in map(discrepancy_of, clusters)
-        if found is not None
-        and found.state not in (DiscrepancyState.RESOLVED, DiscrepancyState.INDETERMINATE)
+        if found is not None and found.state not in DECIDED
     ]
     triggers = Counter(trigger["kind"] for found in undecided for trigger in found.triggers)
     return {
@@ -90,7 +92,8 @@ def _ordered(clusters: Sequence[Cluster], facts: dict[str, Any]) -> list[dict[st
     return sorted(facts["pairs"], key=lambda pair: place[pair["first"]])
 
 
-def _cluster_json(cluster: Cluster, *, x_is_first: bool) -> dict[str, Any]:
+def cluster_json(cluster: Cluster, *, x_is_first: bool) -> dict[str, Any]:
+    """A cluster, either reader's part of it, and how far the two are apart."""
     nodes = _xy(cluster.first_nodes, cluster.second_nodes, x_is_first=x_is_first)
     measures = cluster.measures
     parts = _xy(measures["first"], measures["second"], x_is_first=x_is_first)
@@ -157,15 +160,17 @@ def _discrepancy_json(found: Discrepancy, cluster: Cluster, *, x_is_first: bool)
         "cluster": str(cluster.pk),
         "number": cluster.number,
         "state": found.state,
-        "triggers": [_trigger_json(trigger, x_is_first=x_is_first) for trigger in found.triggers],
+        "triggers": [trigger_json(trigger, x_is_first=x_is_first) for trigger in found.triggers],
         "resolution": found.resolution or None,
         "by_rule": found.by_rule,
-        "rationale": found.rationale,
+        # What people said stands with the consensus, for who may see that.
+        "rationale": found.rationale if found.by_rule else "",
         "geometry": found.geometry,
     }
 
 
-def _trigger_json(trigger: dict[str, Any], *, x_is_first: bool) -> dict[str, Any]:
+def trigger_json(trigger: dict[str, Any], *, x_is_first: bool) -> dict[str, Any]:
+    """One reason to settle, in numbers and in a sentence."""
     x, y = _xy(trigger["first"], trigger["second"], x_is_first=x_is_first)
     kind = TriggerKind(trigger["kind"])
     limit_mm = trigger["limit_mm"]

@@ -10,12 +10,15 @@ from django.db.models import Prefetch, Q
 from backend.accounts.models import User
 from backend.accounts.roles import Role
 from backend.errors import Missing
-from backend.reading.models import Case, Cluster, Comparison
+from backend.reading.models import Case, Comparison, Discrepancy
 from backend.reading.selectors import projects_as
 from backend.reading.vocabulary import ComparisonState
 from backend.reading.workflow import ReadingState
 
 _COMPARED = ReadingState.COMPARED.value
+_DISCREPANCIES = Prefetch(
+    "clusters__discrepancies", Discrepancy.objects.select_related("consensus")
+)
 
 
 def comparison_for(user: User | AnonymousUser, case: UUID) -> Comparison:
@@ -34,7 +37,7 @@ def comparison_for(user: User | AnonymousUser, case: UUID) -> Comparison:
         found = found.filter(own | Q(case__project__in=overseen))
     comparison = (
         found.select_related("case__protocol")
-        .prefetch_related(Prefetch("clusters", Cluster.objects.select_related("discrepancy")))
+        .prefetch_related("clusters", _DISCREPANCIES)
         .order_by("-created")
         .first()
     )
@@ -46,9 +49,5 @@ def comparison_for(user: User | AnonymousUser, case: UUID) -> Comparison:
 def latest_comparison(case: Case) -> Comparison | None:
     """How far the comparison of an overseen case is; its clusters for counting."""
     return (
-        case.comparisons.prefetch_related(
-            Prefetch("clusters", Cluster.objects.select_related("discrepancy"))
-        )
-        .order_by("-created")
-        .first()
+        case.comparisons.prefetch_related("clusters", _DISCREPANCIES).order_by("-created").first()
     )

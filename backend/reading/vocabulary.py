@@ -49,6 +49,15 @@ class MaskKind(models.TextChoices):
     EFFECTIVE = "effective", "a submitted reading without its rejected nodes"
     SETTLED = "settled", "what rules settled between two readings"
     CONSENSUS = "consensus", "the agreed nodes"
+    REDRAWN = "redrawn", "a shape drawn anew to settle a discrepancy"
+    IGNORED = "ignored", "where a consensus says nothing: ignored by rule, or indeterminate"
+
+
+class SettlingRole(models.TextChoices):
+    """As what somebody takes part in settling."""
+
+    READER = "reader", "reader"
+    ADJUDICATOR = "adjudicator", "adjudicator"
 
 
 class AuthorKind(models.TextChoices):

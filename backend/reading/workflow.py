@@ -1,4 +1,4 @@
-"""The lifecycles of readings and discrepancies, each one table; the stage of a case from its parts.
+"""The lifecycles of readings, discrepancies and consensuses, each one table; the stage of a case.
 
 Pure: knows neither Django nor who asks.
 """
@@ -104,7 +104,8 @@ class DiscrepancyAction(StrEnum):
     """What can happen to a discrepancy.
 
     A rule proposes and agrees in one moment; of people one proposes and the other agrees. What
-    they defer the adjudicator resolves.
+    either defers the adjudicator resolves. Who agrees to "indeterminate", or ends with it as the
+    adjudicator, leaves it.
     """
 
     PROPOSE = "propose"
@@ -129,6 +130,8 @@ class Resolution(StrEnum):
 
 
 BY_RULE = frozenset({Resolution.MEAN, Resolution.IGNORE})
+# What can be proposed beside the resolutions: that it cannot be told. It leaves the discrepancy.
+INDETERMINATE = "indeterminate"
 
 D, Do = DiscrepancyState, DiscrepancyAction
 
@@ -140,7 +143,13 @@ DISCREPANCY_TRANSITIONS: dict[tuple[DiscrepancyState, DiscrepancyAction], Discre
     (D.PROPOSED, Do.LEAVE): D.INDETERMINATE,
     (D.PROPOSED, Do.DEFER): D.DEFERRED,
     (D.DEFERRED, Do.RESOLVE): D.RESOLVED,
+    (D.DEFERRED, Do.LEAVE): D.INDETERMINATE,
 }
+# Nothing of a discrepancy in one of these ever changes again.
+DECIDED = frozenset({D.RESOLVED, D.INDETERMINATE})
+# What each can do to a discrepancy.
+OF_A_READER_SETTLING = frozenset({Do.PROPOSE, Do.AGREE, Do.LEAVE, Do.DEFER})
+OF_AN_ADJUDICATOR = frozenset({Do.RESOLVE, Do.LEAVE})
 RULE_STEPS = (Do.PROPOSE, Do.AGREE)
 
 
@@ -167,6 +176,84 @@ def discrepancy_after(state: DiscrepancyState, *actions: DiscrepancyAction) -> D
         except KeyError:
             raise DiscrepancyStepRefused(state, action) from None
     return state
+
+
+class ConsensusState(StrEnum):
+    """Where a version of a case's consensus stands."""
+
+    DRAFT = "draft"
+    LABELLING = "labelling"
+    READY = "ready"
+    SIGNING = "signing"
+    PUBLISHED = "published"
+    SUPERSEDED = "superseded"
+
+
+class ConsensusAction(StrEnum):
+    """What can happen to a consensus.
+
+    It settles by itself once nothing is open, is complete by itself once every node is labelled,
+    and is published by its last signature. A required signer objects. It is superseded by the next
+    version that is published, or, unpublished, by the comparison of a new round of reading.
+    """
+
+    SETTLE = "settle"
+    LABEL = "label"
+    COMPLETE = "complete"
+    SIGN = "sign"
+    OBJECT = "object"
+    PUBLISH = "publish"
+    SUPERSEDE = "supersede"
+
+
+C, To = ConsensusState, ConsensusAction
+
+CONSENSUS_TRANSITIONS: dict[tuple[ConsensusState, ConsensusAction], ConsensusState] = {
+    (C.DRAFT, To.SETTLE): C.LABELLING,
+    (C.DRAFT, To.SUPERSEDE): C.SUPERSEDED,
+    (C.LABELLING, To.LABEL): C.LABELLING,
+    (C.LABELLING, To.COMPLETE): C.READY,
+    (C.LABELLING, To.SUPERSEDE): C.SUPERSEDED,
+    (C.READY, To.LABEL): C.LABELLING,
+    (C.READY, To.SIGN): C.SIGNING,
+    (C.READY, To.SUPERSEDE): C.SUPERSEDED,
+    (C.SIGNING, To.SIGN): C.SIGNING,
+    (C.SIGNING, To.OBJECT): C.LABELLING,
+    (C.SIGNING, To.PUBLISH): C.PUBLISHED,
+    (C.SIGNING, To.SUPERSEDE): C.SUPERSEDED,
+    (C.PUBLISHED, To.SUPERSEDE): C.SUPERSEDED,
+}
+# A case has at most one consensus in one of these.
+UNFINISHED = frozenset({C.DRAFT, C.LABELLING, C.READY, C.SIGNING})
+# What people do; all else happens by itself.
+OF_PEOPLE = frozenset({To.LABEL, To.SIGN, To.OBJECT})
+
+
+class ConsensusStepRefused(ValueError):
+    """That is not possible in the state the consensus is in. Do one of what is possible."""
+
+    def __init__(self, state: ConsensusState, action: ConsensusAction) -> None:
+        self.state, self.action = state, action
+        self.possible = possible_of_consensus(state)
+        named = ", ".join(self.possible) or "nothing"
+        super().__init__(f"Cannot {action} a consensus that is {state}. Possible now: {named}.")
+
+
+def possible_of_consensus(state: ConsensusState) -> list[str]:
+    """What people can do to a consensus that is in `state`; all else happens by itself."""
+    return [
+        str(action)
+        for (before, action) in CONSENSUS_TRANSITIONS
+        if before == state and action in OF_PEOPLE
+    ]
+
+
+def consensus_after(state: ConsensusState, action: ConsensusAction) -> ConsensusState:
+    """Where `action` leads a consensus; raises `ConsensusStepRefused`."""
+    try:
+        return CONSENSUS_TRANSITIONS[state, action]
+    except KeyError:
+        raise ConsensusStepRefused(state, action) from None
 
 
 class CaseStage(StrEnum):

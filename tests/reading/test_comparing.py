@@ -113,14 +113,14 @@ def test_what_two_readers_disagree_on_is_found_and_the_rest_settled_by_rule(read
     assert found["open"].first_nodes == []
     assert [node["node"] for node in found["settled"].first_nodes] == [three]
     assert [node["node"] for node in found["identical"].first_nodes] == [two]
-    assert not hasattr(found["identical"], "discrepancy")
-    opened = found["open"].discrepancy
+    assert not found["identical"].discrepancies.exists()
+    opened = found["open"].discrepancies.get()
     assert (opened.state, opened.resolution, opened.by_rule) == ("open", "", False)
     assert [trigger["kind"] for trigger in opened.triggers] == ["presence"]
-    ignored = found["ignored"].discrepancy
+    ignored = found["ignored"].discrepancies.get()
     assert (ignored.state, ignored.resolution, ignored.by_rule) == ("resolved", "ignore", True)
     assert "is below 5 mm" in ignored.rationale
-    settled = found["settled"].discrepancy
+    settled = found["settled"].discrepancies.get()
     assert (settled.state, settled.resolution, settled.by_rule) == ("resolved", "mean", True)
     assert settled.triggers == []
     assert settled.geometry["rule"] == "mean_signed_distance"
@@ -140,7 +140,7 @@ def test_the_settled_shape_is_a_mask_between_both_readers_borders(read: Site) ->
     a, b = (maskstore.volume(mask) == 3 for mask in sides)
     assert not (a & b & ~shape).any()
     assert not (shape & ~(a | b)).any()
-    assert cluster.discrepancy.geometry["voxels"] == int(np.count_nonzero(shape))
+    assert cluster.discrepancies.get().geometry["voxels"] == int(np.count_nonzero(shape))
 
 
 def test_every_decision_of_a_rule_is_an_event_on_the_cases_chain(read: Site) -> None:
@@ -157,8 +157,8 @@ def test_every_decision_of_a_rule_is_an_event_on_the_cases_chain(read: Site) -> 
     ):
         event = chain.get(action=action)
         assert event.number > made.number
-        assert event.subject_id == str(found[outcome].discrepancy.pk)
-        assert event.reason == found[outcome].discrepancy.rationale
+        assert event.subject_id == str(found[outcome].discrepancies.get().pk)
+        assert event.reason == found[outcome].discrepancies.get().rationale
     assert history.verify(chain=read.case.chain).holds
 
 
@@ -316,7 +316,7 @@ def test_the_database_keeps_a_made_comparison_as_it_is(read: Site) -> None:
     refused(lambda: decided.update(state="open", resolution="", by_rule=False, decided_at=None))
     cluster.pk, cluster.number = uuid.uuid4(), 99
     refused(lambda: cluster.save(force_insert=True))
-    opened.update(state="proposed")
+    refused(lambda: opened.update(state="proposed"))
 
 
 def test_the_database_compares_two_submitted_readings_of_one_case_once(ready: Site) -> None:

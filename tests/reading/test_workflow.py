@@ -138,6 +138,6 @@ def test_a_rule_proposes_and_agrees_at_once_and_only_on_what_is_open() -> None:
 
 
 def test_what_was_deferred_only_the_adjudicators_word_ends() -> None:
-    assert possible_on(D.DEFERRED) == ["resolve"]
+    assert possible_on(D.DEFERRED) == ["resolve", "leave"]
     with pytest.raises(DiscrepancyStepRefused, match="Possible now: propose, defer"):
         discrepancy_after(D.OPEN, Do.RESOLVE)

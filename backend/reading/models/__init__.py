@@ -1,16 +1,19 @@
 """The records of the reading room."""
 
 from backend.reading.models.cases import Case, Subject
-from backend.reading.models.comparisons import Cluster, Comparison, Discrepancy
+from backend.reading.models.comparisons import Cluster, Comparison
 from backend.reading.models.masks import Mask, MaskSlice, Node, NodeVersion
 from backend.reading.models.projects import Membership, Project, Protocol
 from backend.reading.models.readings import Change, NodeState, Reading, Signature
+from backend.reading.models.settling import Consensus, ConsensusNode, Discrepancy, Step
 
 __all__ = [
     "Case",
     "Change",
     "Cluster",
     "Comparison",
+    "Consensus",
+    "ConsensusNode",
     "Discrepancy",
     "Mask",
     "MaskSlice",
@@ -22,5 +25,6 @@ __all__ = [
     "Protocol",
     "Reading",
     "Signature",
+    "Step",
     "Subject",
 ]

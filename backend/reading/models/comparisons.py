@@ -1,4 +1,4 @@
-"""Comparisons of two submitted readings: clusters of their nodes, and what has to be settled."""
+"""Comparisons of two submitted readings, and the clusters of their nodes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from backend.reading.models.cases import Case
 from backend.reading.models.masks import Mask
 from backend.reading.models.readings import Reading
 from backend.reading.vocabulary import ComparisonState
-from backend.reading.workflow import BY_RULE, DiscrepancyState, Resolution
-
-_BY_RULE = sorted(resolution.value for resolution in BY_RULE)
 
 
 class Comparison(models.Model):
@@ -105,61 +102,3 @@ class Cluster(models.Model):
 
     def __str__(self) -> str:
         return f"cluster {self.number} of {self.comparison_id}"
-
-
-class Discrepancy(models.Model):
-    """What has to be settled of a cluster, or was settled by a rule. Final once it is decided.
-
-    `triggers` are `discrepancies.Trigger.to_json`, empty where borders differ within tolerance;
-    `geometry` says what shape a rule gave it.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    cluster = models.OneToOneField(Cluster, on_delete=models.PROTECT, related_name="discrepancy")
-    state = models.CharField(
-        max_length=16,
-        choices=[(s.value, s.value) for s in DiscrepancyState],
-        default=DiscrepancyState.OPEN.value,
-    )
-    triggers = models.JSONField()
-    resolution = models.CharField(
-        max_length=16, choices=[(r.value, r.value) for r in Resolution], default="", blank=True
-    )
-    by_rule = models.BooleanField(default=False)
-    rationale = models.TextField(default="", blank=True)
-    geometry = models.JSONField(null=True, blank=True)
-    created = models.DateTimeField(auto_now_add=True)
-    decided_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ("cluster__number",)
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(state__in=[s.value for s in DiscrepancyState]),
-                name="discrepancy_state_is_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(resolution__in=["", *(r.value for r in Resolution)]),
-                name="resolution_is_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(state="resolved") ^ Q(resolution=""),
-                name="what_is_resolved_says_how",
-            ),
-            models.CheckConstraint(
-                condition=Q(by_rule=True, resolution__in=_BY_RULE)
-                | (Q(by_rule=False) & ~Q(resolution__in=_BY_RULE)),
-                name="rules_resolve_as_rules_do",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=["resolved", "indeterminate"]) ^ Q(decided_at__isnull=True),
-                name="what_is_decided_has_its_time",
-            ),
-            models.CheckConstraint(
-                condition=~Q(state__in=["resolved", "indeterminate"]) | ~Q(rationale=""),
-                name="what_is_decided_has_its_reason",
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"discrepancy on {self.cluster_id}"

@@ -108,7 +108,8 @@ class Node(models.Model):
     """One lesion. Its UUID is its DICOM Tracking UID too, and survives every edit.
 
     Minted by the mask that first held it: a run's nodes belong to the case, a reader's to their
-    reading. `box` is its bounding box in that mask, ``[z0, y0, x0, z1, y1, x1]``, half-open.
+    reading; one that a consensus had to tell apart from its namesake names neither. `box` is its
+    bounding box in that mask, ``[z0, y0, x0, z1, y1, x1]``, half-open.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -126,8 +127,8 @@ class Node(models.Model):
     class Meta:
         constraints = (
             models.CheckConstraint(
-                condition=models.Q(run_id__isnull=True) ^ models.Q(reading__isnull=True),
-                name="a_node_comes_from_a_run_or_a_reading",
+                condition=models.Q(run_id__isnull=True) | models.Q(reading__isnull=True),
+                name="a_node_comes_from_one_place",
             ),
         )
 

@@ -17,6 +17,7 @@ from backend.reading.models import (
     Case,
     Cluster,
     Comparison,
+    Consensus,
     Discrepancy,
     Mask,
     MaskSlice,
@@ -65,11 +66,10 @@ def save_settled(case: Case, readings: Sequence[Reading], computed: Computed) ->
     return mask
 
 
-def save_clusters(comparison: Comparison, computed: Computed) -> list[Discrepancy]:
-    """Every cluster, and a discrepancy for each where the two are not the same."""
-    discrepancies = []
-    for number, finding in enumerate(computed.found.findings, 1):
-        cluster = Cluster.objects.create(
+def save_clusters(comparison: Comparison, computed: Computed) -> list[Cluster]:
+    """Every cluster, from the skull base down."""
+    return Cluster.objects.bulk_create(
+        Cluster(
             comparison=comparison,
             number=number,
             first_nodes=_nodes_json(computed.first, finding.cluster.a),
@@ -80,14 +80,27 @@ def save_clusters(comparison: Comparison, computed: Computed) -> list[Discrepanc
             measures=_measures_json(finding),
             outcome=finding.outcome.value,
         )
-        if finding.outcome != Outcome.IDENTICAL:
-            shape = computed.found.shapes.get(number)
-            discrepancies.append(_save_discrepancy(cluster, finding, shape))
-    return discrepancies
+        for number, finding in enumerate(computed.found.findings, 1)
+    )
 
 
-def _save_discrepancy(cluster: Cluster, finding: Finding, shape: Settled | None) -> Discrepancy:
-    discrepancy = Discrepancy(cluster=cluster, triggers=[t.to_json() for t in finding.triggers])
+def discrepancies_of(
+    consensus: Consensus, clusters: Sequence[Cluster], computed: Computed
+) -> list[Discrepancy]:
+    """A discrepancy for each cluster in which the two are not the same (not yet saved)."""
+    return [
+        _discrepancy(consensus, cluster, finding, computed.found.shapes.get(cluster.number))
+        for cluster, finding in zip(clusters, computed.found.findings, strict=True)
+        if finding.outcome != Outcome.IDENTICAL
+    ]
+
+
+def _discrepancy(
+    consensus: Consensus, cluster: Cluster, finding: Finding, shape: Settled | None
+) -> Discrepancy:
+    discrepancy = Discrepancy(
+        consensus=consensus, cluster=cluster, triggers=[t.to_json() for t in finding.triggers]
+    )
     if finding.outcome != Outcome.OPEN:
         discrepancy.state = discrepancy_after(DiscrepancyState.OPEN, *RULE_STEPS).value
         discrepancy.by_rule, discrepancy.decided_at = True, timezone.now()
@@ -105,7 +118,6 @@ def _save_discrepancy(cluster: Cluster, finding: Finding, shape: Settled | None)
             "lad_mm": shape.measures.lad_mm,
             "volume_mm3": shape.measures.volume_mm3,
         }
-    discrepancy.save(force_insert=True)
     return discrepancy
 
 

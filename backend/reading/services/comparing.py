@@ -24,10 +24,11 @@ from backend.imaging.masks import Labels, nonempty_slices
 from backend.jobs.queue import defer
 from backend.reading import maskstore
 from backend.reading.discrepancies import Opinion, Read, Rules, compare
-from backend.reading.models import Case, Comparison, Reading
+from backend.reading.models import Case, Comparison, Discrepancy, Reading
 from backend.reading.services.announcing import case_changed
 from backend.reading.services.compared import (
     Computed,
+    discrepancies_of,
     pairs_json,
     record_made,
     save_clusters,
@@ -40,6 +41,7 @@ from backend.reading.services.guards import (
     require_role,
     step,
 )
+from backend.reading.services.versions import open_first, record_opened
 from backend.reading.vocabulary import ComparisonState
 from backend.reading.workflow import ReadingAction, ReadingState
 
@@ -177,7 +179,7 @@ def _finish(waiting: Comparison, computed: Computed) -> Comparison:
             reading.save(update_fields=["state"])
     found = computed.found
     comparison.settled = save_settled(case, readings, computed)
-    discrepancies = save_clusters(comparison, computed)
+    clusters = save_clusters(comparison, computed)
     comparison.facts = {
         "rules": computed.rules,
         "pairs": pairs_json(computed),
@@ -186,8 +188,12 @@ def _finish(waiting: Comparison, computed: Computed) -> Comparison:
     }
     comparison.state, comparison.made_at = ComparisonState.MADE, timezone.now()
     comparison.save()
+    consensus, replaced = open_first(case, comparison)
+    discrepancies = discrepancies_of(consensus, clusters, computed)
+    Discrepancy.objects.bulk_create(discrepancies)
     refresh_stage(case)
     record_made(case, comparison, readings, found, discrepancies)
+    record_opened(case, consensus, replaced)
     return comparison
 
 
