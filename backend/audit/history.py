@@ -5,26 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC
 from typing import Any
 
 from django.conf import settings
 from django.db import connections
 
 from backend.audit import registry
+from backend.audit.chain import Fault, broken_links
 from backend.audit.models import ChainHead
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One place where the log is not what was written."""
-
-    chain: str
-    position: int
-    kind: str
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -51,14 +40,6 @@ from audit_event {where} order by chain, position, number
 """
 
 
-def canonical(row: Sequence[Any]) -> bytes:
-    """The bytes an event is hashed as, from a row of the query above (as `audit_canonical`)."""
-    number, chain, position, _, _, at, actor, *rest = row
-    moment = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    values = (number, chain, position, moment, "" if actor is None else actor, *rest)
-    return chr(31).join(str(value) for value in values).encode()
-
-
 def verify(
     *, chain: str | None = None, exported: dict[str, Any] | None = None, using: str = "default"
 ) -> Verdict:
@@ -70,10 +51,7 @@ def verify(
             rebuilt as a whole, or cut together with its stored head.
         using: the database alias.
     """
-    where, parameters = ("where chain = %s", [chain]) if chain else ("", [])
-    with connections[using].cursor() as cursor:
-        cursor.execute(_ROWS.format(where=where), parameters)
-        rows = cursor.fetchall()
+    rows = stored_rows(chain=chain, using=using)
     by_chain: dict[str, list[tuple[Any, ...]]] = {}
     for row in rows:
         by_chain.setdefault(row[1], []).append(row)
@@ -102,41 +80,18 @@ def verify(
     return Verdict(len(by_chain), len(rows), compared, tuple(faults))
 
 
+def stored_rows(*, chain: str | None, using: str = "default") -> list[tuple[Any, ...]]:
+    """The events of one chain (or all) as stored, in order: rows as `chain.canonical` takes."""
+    where, parameters = ("where chain = %s", [chain]) if chain else ("", [])
+    with connections[using].cursor() as cursor:
+        cursor.execute(_ROWS.format(where=where), parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
 def _faults_of(chain: str, rows: list[tuple[Any, ...]], head: ChainHead | None) -> list[Fault]:
-    faults: list[Fault] = []
-    previous, expected, last_number = b"", 1, 0
-    for row in rows:
-        number, _, position, stored_previous, stored_hash = row[:5]
-        computed = hashlib.sha256(bytes(stored_previous) + canonical(row)).digest()
-        if position != expected:
-            missing = f"{expected}" if position == expected + 1 else f"{expected} to {position - 1}"
-            faults.append(
-                Fault(chain, expected, "deleted", f"{chain}: event {missing} was deleted.")
-            )
-        elif number < last_number:
-            faults.append(
-                Fault(
-                    chain,
-                    position,
-                    "swapped",
-                    f"{chain}: events {position - 1} and {position} changed places.",
-                )
-            )
-        elif bytes(stored_previous) != previous:
-            faults.append(
-                Fault(
-                    chain,
-                    position,
-                    "unlinked",
-                    f"{chain}: event {position} does not follow from event {position - 1}.",
-                )
-            )
-        if computed != bytes(stored_hash):
-            faults.append(
-                Fault(chain, position, "altered", f"{chain}: event {position} was altered.")
-            )
-        previous, expected = bytes(stored_hash), position + 1
-        last_number = max(last_number, number)
+    faults = broken_links(chain, rows)
+    previous, expected = (bytes(rows[-1][4]), rows[-1][2] + 1) if rows else (b"", 1)
     if head is None:
         faults.append(Fault(chain, expected, "headless", f"{chain}: its head was deleted."))
     elif head.position > expected - 1:

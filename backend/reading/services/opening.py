@@ -23,6 +23,7 @@ from backend.reading.maskstore import manifest_json
 from backend.reading.models import Case, Mask, Project, Protocol, Subject
 from backend.reading.services.announcing import case_changed
 from backend.reading.services.assigning import assign
+from backend.reading.services.describing import case_facts
 from backend.reading.vocabulary import AiState, AuthorKind, MaskKind
 
 NO_MODEL = "No model is installed that could propose nodes. The case can be read without one."
@@ -71,6 +72,7 @@ def open_case(*, series: Series, actor: User | None = None) -> Case | None:
         geometry=grid.geometry_hash,
         exclusions=case.exclusions,
         series_facts=facts.to_json(),
+        told=case_facts(case),
     )
     _assign_all(case, project)
     case.refresh_from_db()

@@ -18,6 +18,7 @@ from backend.reading.maskstore import manifest_json, own_slices, put_slices
 from backend.reading.models import Case, Mask, MaskSlice, Node, NodeVersion, Reading
 from backend.reading.services.announcing import case_changed, to_reading, worklist_changed
 from backend.reading.services.assigning import offer
+from backend.reading.services.describing import run_facts
 from backend.reading.services.guards import lock_case, lock_reading
 from backend.reading.vocabulary import AiState, Arm, AuthorKind, Decision, MaskKind, Origin
 from backend.reading.workflow import CURRENT
@@ -93,7 +94,7 @@ def attach_presegmentation(*, run: Run) -> Mask:
         manifest_json=manifest_json(manifest),
     )
     MaskSlice.objects.bulk_create(own_slices(mask, blobs))
-    _add_nodes(mask, run, volume, found)
+    scores = _add_nodes(mask, run, volume, found)
     case.ai_state, case.ai_message, case.ai_run_id = AiState.READY, "", run.pk
     case.save(update_fields=["ai_state", "ai_message", "ai_run_id"])
     readings = [lock_reading(reading.pk) for reading in _who_may_know(case.pk)]
@@ -113,6 +114,7 @@ def attach_presegmentation(*, run: Run) -> Mask:
         mask=mask.hash,
         nodes=len(found),
         readings_started_from_it=[str(reading.pk) for reading in started],
+        told=run_facts(run, scores),
     )
     return mask
 
@@ -135,7 +137,10 @@ def _present(volume: Labels, labels: Mapping[int, str]) -> dict[int, tuple[str, 
     }
 
 
-def _add_nodes(mask: Mask, run: Run, volume: Labels, found: dict[int, tuple[str, Box]]) -> None:
+def _add_nodes(
+    mask: Mask, run: Run, volume: Labels, found: dict[int, tuple[str, Box]]
+) -> dict[str, float]:
+    """Make the mask's nodes and their first versions; returns the scores the model gave."""
     reported = {entry["label"]: entry for entry in (run.result or {}).get("nodes", [])}
     nodes, versions = [], []
     for number, (uuid, box) in sorted(found.items()):
@@ -163,6 +168,7 @@ def _add_nodes(mask: Mask, run: Run, volume: Labels, found: dict[int, tuple[str,
         )
     Node.objects.bulk_create(nodes)
     NodeVersion.objects.bulk_create(versions)
+    return {str(node.pk): node.score for node in nodes if node.score is not None}
 
 
 def _measures(reported: Any, volume: Labels, number: int, box: Box, grid: Grid) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from backend.reading.services.comparing import request_comparison
 from backend.reading.services.guards import lock_case, lock_reading, refresh_stage, step
 from backend.reading.vocabulary import AuthorKind, Decision, MaskKind
 from backend.reading.workflow import ReadingAction
+from backend.store import store
 
 AUTHORSHIP = "authorship"
 MEANINGS = (AUTHORSHIP,)
@@ -97,7 +98,7 @@ def _sign(
         at=reading.submitted_at,
         meaning=meaning,
         record=signed,
-        record_hash=hash_of(signed),
+        record_hash=store().put(canonical_json(signed)),
     )
     refresh_stage(case)
     request_comparison(case)
@@ -117,6 +118,7 @@ def _sign(
         slot=reading.slot,
         head=reading.head.hash,
         effective=effective.hash,
+        ai_mask=reading.ai_mask.hash if reading.ai_mask else None,
         record_hash=signature.record_hash,
         printed_name=signature.printed_name,
         meaning=meaning,
