@@ -29,6 +29,13 @@ class Scope(StrEnum):
     PATIENT = "patient"
 
 
+class LabelKind(StrEnum):
+    """Whether a label was given, or left to the adjudicator."""
+
+    SET = "set"
+    DEFERRED = "deferred"
+
+
 class LabelValue(StrEnum):
     """What the reference says of a node. Non-metastatic is "not marked metastatic", no more."""
 

@@ -2,6 +2,7 @@
 
 from backend.reading.models.cases import Case, Subject
 from backend.reading.models.comparisons import Cluster, Comparison
+from backend.reading.models.labels import ConsensusSignature, Evidence, ReferenceLabel
 from backend.reading.models.masks import Mask, MaskSlice, Node, NodeVersion
 from backend.reading.models.projects import Membership, Project, Protocol
 from backend.reading.models.readings import Change, NodeState, Reading, Signature
@@ -14,7 +15,9 @@ __all__ = [
     "Comparison",
     "Consensus",
     "ConsensusNode",
+    "ConsensusSignature",
     "Discrepancy",
+    "Evidence",
     "Mask",
     "MaskSlice",
     "Membership",
@@ -24,6 +27,7 @@ __all__ = [
     "Project",
     "Protocol",
     "Reading",
+    "ReferenceLabel",
     "Signature",
     "Step",
     "Subject",
