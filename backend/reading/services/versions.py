@@ -72,12 +72,29 @@ def record_opened(case: Case, consensus: Consensus, replaced: Consensus | None) 
         carried=[],
         reopened=[],
         clusters=[cluster_facts(c) for c in consensus.comparison.clusters.order_by("number")],
+        discrepancies=discrepancy_facts(consensus),
     )
 
 
 def consensus_changed(consensus: Consensus) -> News:
     """To whoever has this consensus open, where it stands."""
     return News(consensus.audience, "consensus.changed", {"state": consensus.state})
+
+
+def discrepancy_facts(consensus: Consensus) -> list[dict[str, Any]]:
+    """What a version has to settle as it is opened: which cluster, why, and what stands already."""
+    found = consensus.discrepancies.select_related("cluster").order_by("cluster__number")
+    return [
+        {
+            "id": str(each.pk),
+            "cluster": each.cluster.number,
+            "triggers": each.triggers,
+            "state": each.state,
+            "resolution": each.resolution,
+            "by_rule": each.by_rule,
+        }
+        for each in found
+    ]
 
 
 def cluster_facts(cluster: Cluster) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from backend.imaging.grid import Grid
 from backend.imaging.nodes import measure_all
 from backend.reports.record.blobs import Blob, Blobs
 from backend.reports.record.case import case_of, images_of, model_of
+from backend.reports.record.consensus import comparison_of, consensus_of, evidence_of
 from backend.reports.record.events import Event, faults_of
 from backend.reports.record.readings import readings_of
 
@@ -41,6 +42,9 @@ def facts_of(events: Sequence[Event], blob: Blob | Blobs) -> dict[str, Any]:
         "images": images,
         "model": model,
         "readings": readings_of(events, blobs, model, short_axes),
+        "comparison": comparison_of(events),
+        "consensus": consensus_of(events, blobs),
+        "evidence": evidence_of(events),
         "timeline": timeline_of(events),
         "chain": chain_of(events),
     }
