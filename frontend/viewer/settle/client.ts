@@ -1,0 +1,62 @@
+// Requests of the settling screen. Every body carries the id of the act, so that a retry is safe.
+
+import { post, request, send } from "../api";
+import type {
+  Act,
+  ActAnswer,
+  ConsensusDetail,
+  ConsensusState,
+  Evidence,
+  NewEvidence,
+  Signing,
+} from "./contract";
+
+export interface SignBody {
+  client: string;
+  record_hash: string;
+  password: string;
+  /** The other reader, who signs at the same screen. */
+  username?: string;
+}
+
+export interface Signed {
+  state: ConsensusState;
+  signing: Signing;
+}
+
+export class ConsensusApi {
+  constructor(readonly consensus: string) {}
+
+  private get root(): string {
+    return `/api/consensus/${this.consensus}`;
+  }
+
+  async detail(): Promise<ConsensusDetail> {
+    return (await (await request(this.root)).json()) as ConsensusDetail;
+  }
+
+  act(act: Act): Promise<ActAnswer> {
+    const { kind, id, ...rest } = act;
+    if ("discrepancy" in rest) {
+      const { discrepancy, ...body } = rest;
+      return post(`/api/discrepancies/${discrepancy}/${kind}`, { client: id, ...body });
+    }
+    const { node, ...body } = rest;
+    const root = `${this.root}/nodes/${node}`;
+    return kind === "label"
+      ? send("PUT", `${root}/label`, { client: id, ...body })
+      : post(`${root}/defer`, { client: id, ...body });
+  }
+
+  enterEvidence(body: NewEvidence, caseId: string): Promise<Evidence> {
+    return post(`/api/cases/${caseId}/evidence`, body);
+  }
+
+  sign(body: SignBody): Promise<Signed> {
+    return post(`${this.root}/sign`, body);
+  }
+
+  object(body: { client: string; reason: string }): Promise<Signed> {
+    return post(`${this.root}/object`, body);
+  }
+}

@@ -1,0 +1,184 @@
+// What keys and buttons do on the settling screen: one verb each, in the phase that is open.
+
+import type { WindowName } from "../views";
+import type { SettleSession } from "./consensus";
+import type { ConsensusState } from "./contract";
+import type { Phase } from "./keys";
+import { Labelling } from "./labelling";
+import { waitsForMe } from "./projection";
+import { Settling } from "./settling";
+import type { SettleStage } from "./stage";
+
+export type Tab = "settle" | "label" | "sign";
+export const TABS: readonly Tab[] = ["settle", "label", "sign"];
+
+const TAB_OF: Record<ConsensusState, Tab> = {
+  draft: "settle",
+  labelling: "label",
+  ready: "sign",
+  signing: "sign",
+  published: "sign",
+  superseded: "sign",
+};
+
+/** Announces "change", and "focus" (detail: what should have the caret, "" for the list). */
+export class Desk extends EventTarget {
+  tab: Tab = "settle";
+  helpOpen = false;
+  readonly settling: Settling;
+  readonly labelling: Labelling;
+  private shownAgreed = false;
+
+  constructor(
+    readonly session: SettleSession,
+    readonly stage: SettleStage,
+  ) {
+    super();
+    const focus = (target: string) => this.focus(target);
+    this.settling = new Settling(session, stage, focus);
+    this.labelling = new Labelling(session, stage, focus);
+  }
+
+  /** Where the work stands when the screen opens. */
+  begin(): void {
+    const { detail } = this.session;
+    if (!detail) return;
+    this.settling.begin();
+    this.show(TAB_OF[detail.state]);
+  }
+
+  get phase(): Phase {
+    if (this.tab === "settle") {
+      return this.settling.redrawing && !this.settling.choice ? "redraw" : "settle";
+    }
+    if (this.tab === "label") return this.labelling.edit?.kind === "evidence" ? "pick" : "label";
+    return "sign";
+  }
+
+  run(action: string, stroke = ""): void {
+    if (action !== "help" && action !== "cancel") this.helpOpen = false;
+    const verb = this.verbs[action];
+    if (verb) verb();
+    else if (this.tab === "label") this.labelling.run(action, stroke);
+    else if (this.tab === "settle") this.settling.run(action);
+    this.changed();
+  }
+
+  private readonly verbs: Record<string, () => void> = {
+    previous: () => this.step(-1),
+    next: () => this.step(1),
+    nextWaiting: () => this.nextWaiting(),
+    brush: () => this.stage.tool("brush"),
+    eraser: () => this.stage.tool("eraser"),
+    smaller: () => this.stage.resizeBrush(-1),
+    larger: () => this.stage.resizeBrush(1),
+    undo: () => this.stage.redraw.undo(),
+    overlay: () =>
+      this.stage.layout(this.stage.layoutNow === "overlay" ? "side_by_side" : "overlay"),
+    soft: () => this.stage.window("soft"),
+    narrow: () => this.window("narrow"),
+    bone: () => this.window("bone"),
+    lung: () => this.window("lung"),
+    phaseBefore: () => this.show(TABS[TABS.indexOf(this.tab) - 1] ?? this.tab),
+    phaseAfter: () => this.show(TABS[TABS.indexOf(this.tab) + 1] ?? this.tab),
+    cancel: () => this.cancel(),
+    help: () => {
+      this.helpOpen = !this.helpOpen;
+    },
+  };
+
+  private window(name: WindowName): void {
+    this.stage.window(this.stage.windowNow === name ? "soft" : name);
+  }
+
+  private cancel(): void {
+    if (this.helpOpen) this.helpOpen = false;
+    else if (this.tab === "settle") this.settling.cancel();
+    else this.labelling.cancel();
+    this.focus("");
+  }
+
+  /** Whether a phase can be looked at yet. */
+  opened(tab: Tab): boolean {
+    return tab === "settle" || (this.session.detail?.state ?? "draft") !== "draft";
+  }
+
+  show(tab: Tab): void {
+    if (!this.opened(tab)) {
+      this.session.notice = "The labels follow once every disagreement is settled.";
+      return;
+    }
+    if (this.tab === "settle" && tab !== "settle" && !this.settling.mayLeave()) return;
+    this.tab = tab;
+    if (tab === "settle") {
+      if (this.shownAgreed) this.stage.readers();
+      this.shownAgreed = false;
+      this.settling.lookAt();
+    } else {
+      this.showAgreed();
+      if (this.session.node === null) this.labelling.begin();
+    }
+    this.changed();
+  }
+
+  private showAgreed(): void {
+    if (this.shownAgreed) return;
+    this.shownAgreed = true;
+    const { session, stage } = this;
+    stage
+      .agreed()
+      .then(() => {
+        if (session.node !== null && this.shownAgreed) stage.showNode(session.node);
+      })
+      .catch((error: unknown) => {
+        this.shownAgreed = false;
+        const why = error instanceof Error ? error.message : "";
+        session.notice = `The agreed nodes cannot be shown. ${why}`;
+        this.changed();
+      });
+  }
+
+  private step(by: 1 | -1): void {
+    if (this.tab === "label") this.labelling.step(by);
+    else this.settling.step(by);
+  }
+
+  /** The next that waits here, else the next phase. */
+  private nextWaiting(): void {
+    const on = this.tab === "label" ? this.labelling.nextWaiting() : this.settling.nextWaiting();
+    const after = TABS[TABS.indexOf(this.tab) + 1];
+    if (on) return;
+    if (after && this.opened(after)) this.show(after);
+    else this.session.notice = "Nothing waits for you here.";
+  }
+
+  /** A stroke was made or undone. */
+  redrawn(): void {
+    if (!this.settling.choice) this.settling.preview();
+    this.changed();
+  }
+
+  /** The truth changed: what somebody else did may end what was half done. */
+  follow(): void {
+    if (this.tab === "settle") this.settling.follow();
+    else if (this.session.detail?.state === "draft") this.show("settle");
+    this.changed();
+  }
+
+  /** How many things of a phase wait for this person. */
+  waiting(tab: Tab): number {
+    const { session } = this;
+    const role = session.detail?.role ?? "observer";
+    if (tab === "settle") return session.discrepancies.filter((d) => waitsForMe(d, role)).length;
+    if (tab === "label") return session.nodes.filter((n) => this.labelling.waits(n)).length;
+    return session.detail?.signing?.can_sign ? 1 : 0;
+  }
+
+  private focus(target: string): void {
+    this.dispatchEvent(new CustomEvent("focus", { detail: target }));
+  }
+
+  changed(): void {
+    this.dispatchEvent(new Event("change"));
+  }
+}

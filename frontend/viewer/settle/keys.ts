@@ -1,0 +1,227 @@
+// The keys of the settling screen: one table, read by the listener, the buttons and the sheet.
+// Deciding and moving lie under the left hand; the mouse hand stays on the image.
+
+import { strokeName } from "../keys";
+
+/** Where a key means something; the same key may mean another thing in another phase. */
+export type Phase = "settle" | "redraw" | "label" | "pick" | "sign";
+
+export interface SettleKey {
+  keys: string[];
+  action: string;
+  label: string;
+  in: readonly Phase[];
+  group: "List" | "Settle" | "Redraw" | "Label" | "Evidence" | "Image" | "Screen";
+}
+
+const LISTS: readonly Phase[] = ["settle", "label"];
+const IMAGES: readonly Phase[] = ["settle", "redraw", "label", "pick"];
+const ALL: readonly Phase[] = ["settle", "redraw", "label", "pick", "sign"];
+
+export const KEYS: readonly SettleKey[] = [
+  { keys: ["w", "arrowup"], action: "previous", label: "Previous", in: LISTS, group: "List" },
+  { keys: ["s", "arrowdown"], action: "next", label: "Next", in: LISTS, group: "List" },
+  {
+    keys: ["d"],
+    action: "nextWaiting",
+    label: "Next that waits for you",
+    in: LISTS,
+    group: "List",
+  },
+
+  { keys: ["1", "x"], action: "takeX", label: "Take X", in: ["settle"], group: "Settle" },
+  { keys: ["2", "y"], action: "takeY", label: "Take Y", in: ["settle"], group: "Settle" },
+  { keys: ["3"], action: "takeAI", label: "Take the AI's", in: ["settle"], group: "Settle" },
+  { keys: ["4", "u"], action: "union", label: "Union of both", in: ["settle"], group: "Settle" },
+  {
+    keys: ["5", "i"],
+    action: "intersection",
+    label: "What both share",
+    in: ["settle"],
+    group: "Settle",
+  },
+  { keys: ["r"], action: "redraw", label: "Redraw", in: ["settle"], group: "Settle" },
+  {
+    keys: ["z", "0"],
+    action: "absent",
+    label: "Absent: no node here",
+    in: ["settle"],
+    group: "Settle",
+  },
+  {
+    keys: ["c"],
+    action: "indeterminate",
+    label: "Cannot tell: indeterminate",
+    in: ["settle"],
+    group: "Settle",
+  },
+  {
+    keys: ["a"],
+    action: "agree",
+    label: "Agree to what the other proposes",
+    in: ["settle"],
+    group: "Settle",
+  },
+  { keys: ["f"], action: "defer", label: "Defer to the adjudicator", in: LISTS, group: "Settle" },
+
+  { keys: ["1"], action: "fromX", label: "Start from X", in: ["redraw"], group: "Redraw" },
+  { keys: ["2"], action: "fromY", label: "Start from Y", in: ["redraw"], group: "Redraw" },
+  {
+    keys: ["4"],
+    action: "fromUnion",
+    label: "Start from the union",
+    in: ["redraw"],
+    group: "Redraw",
+  },
+  {
+    keys: ["5"],
+    action: "fromEmpty",
+    label: "Start from nothing",
+    in: ["redraw"],
+    group: "Redraw",
+  },
+  { keys: ["b"], action: "brush", label: "Brush", in: ["redraw"], group: "Redraw" },
+  { keys: ["e"], action: "eraser", label: "Eraser", in: ["redraw"], group: "Redraw" },
+  { keys: ["["], action: "smaller", label: "Smaller brush", in: ["redraw"], group: "Redraw" },
+  { keys: ["]"], action: "larger", label: "Larger brush", in: ["redraw"], group: "Redraw" },
+  {
+    keys: ["z", "ctrl+z", "meta+z"],
+    action: "undo",
+    label: "Undo a stroke",
+    in: ["redraw"],
+    group: "Redraw",
+  },
+  { keys: ["enter"], action: "drawn", label: "Done: say why", in: ["redraw"], group: "Redraw" },
+
+  {
+    keys: ["1"],
+    action: "metastatic",
+    label: "Metastatic: choose its evidence",
+    in: ["label"],
+    group: "Label",
+  },
+  { keys: ["2"], action: "nonMetastatic", label: "Non-metastatic", in: ["label"], group: "Label" },
+  {
+    keys: ["3"],
+    action: "labelIndeterminate",
+    label: "Indeterminate",
+    in: ["label"],
+    group: "Label",
+  },
+  {
+    keys: ["4"],
+    action: "notAssessable",
+    label: "Not assessable, with a reason",
+    in: ["label"],
+    group: "Label",
+  },
+  {
+    keys: ["a"],
+    action: "suggestion",
+    label: "Begin with what both readers marked",
+    in: ["label"],
+    group: "Label",
+  },
+  {
+    keys: ["e"],
+    action: "evidence",
+    label: "Evidence of this node",
+    in: ["label"],
+    group: "Label",
+  },
+
+  {
+    keys: ["1", "2", "3", "4", "5", "6", "7", "8", "9"],
+    action: "pick",
+    label: "Take or leave the item of that number",
+    in: ["pick"],
+    group: "Evidence",
+  },
+  {
+    keys: ["n"],
+    action: "necrosis",
+    label: "Central necrosis on this slice",
+    in: ["label", "pick"],
+    group: "Evidence",
+  },
+  {
+    keys: ["e", "enter"],
+    action: "picked",
+    label: "Done: set the label",
+    in: ["pick"],
+    group: "Evidence",
+  },
+
+  {
+    keys: ["b", "o"],
+    action: "overlay",
+    label: "Side by side or overlaid",
+    in: ["settle"],
+    group: "Image",
+  },
+  {
+    keys: ["o"],
+    action: "overlay",
+    label: "Side by side or overlaid",
+    in: ["redraw"],
+    group: "Image",
+  },
+  { keys: ["q"], action: "soft", label: "Soft tissue window", in: IMAGES, group: "Image" },
+  { keys: ["v"], action: "narrow", label: "Narrow window", in: IMAGES, group: "Image" },
+  { keys: ["t"], action: "bone", label: "Bone window", in: IMAGES, group: "Image" },
+  { keys: ["g"], action: "lung", label: "Lung window", in: IMAGES, group: "Image" },
+
+  { keys: ["shift+w"], action: "phaseBefore", label: "Phase before", in: ALL, group: "Screen" },
+  { keys: ["shift+s"], action: "phaseAfter", label: "Phase after", in: ALL, group: "Screen" },
+  { keys: ["escape"], action: "cancel", label: "Back", in: ALL, group: "Screen" },
+  { keys: ["?"], action: "help", label: "This sheet", in: ALL, group: "Screen" },
+];
+
+/** A key held down repeats only these. */
+const REPEATING = new Set(["previous", "next", "smaller", "larger"]);
+
+export function actionOf(stroke: string, phase: Phase): string | undefined {
+  return KEYS.find((key) => key.keys.includes(stroke) && key.in.includes(phase))?.action;
+}
+
+export function keyName(stroke: string): string {
+  const words: Record<string, string> = {
+    arrowup: "↑",
+    arrowdown: "↓",
+    escape: "Esc",
+    enter: "⏎",
+  };
+  return words[stroke] ?? stroke.replace("shift+", "⇧").replace("ctrl+", "Ctrl ").toUpperCase();
+}
+
+export function keyFor(action: string): string {
+  return keyName(KEYS.find((key) => key.action === action)?.keys[0] ?? "");
+}
+
+/** Text fields keep their keys, also those inside our shadow roots; buttons keep Enter. */
+function keepsKey(event: KeyboardEvent, stroke: string): boolean {
+  const target = event.composedPath()[0];
+  if (!(target instanceof HTMLElement) || stroke === "escape") return false;
+  if (target instanceof HTMLInputElement) return !["checkbox", "radio"].includes(target.type);
+  if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
+  if (target.isContentEditable) return true;
+  const presses = target.closest("button, a, summary, [role=tab]") !== null;
+  return presses && (stroke === "enter" || stroke.startsWith("arrow"));
+}
+
+export function listenToKeys(
+  phase: () => Phase,
+  act: (action: string, stroke: string) => void,
+): () => void {
+  const listener = (event: KeyboardEvent) => {
+    const stroke = strokeName(event);
+    if (event.defaultPrevented || keepsKey(event, stroke)) return;
+    const action = actionOf(stroke, phase());
+    if (!action) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (!event.repeat || REPEATING.has(action)) act(action, stroke);
+  };
+  window.addEventListener("keydown", listener, { capture: true });
+  return () => window.removeEventListener("keydown", listener, { capture: true });
+}
