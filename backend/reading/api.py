@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from backend.errors import BadInput
 from backend.reading import selectors, services
+from backend.reading.consensus_lists import deferred_rows, settle_rows
 from backend.reading.presentation import reading_json, signature_json, worklist_rows
 from backend.reading.serializers import (
     ChangesAnswer,
@@ -52,7 +53,7 @@ class WorklistView(APIView):
         responses={200: WorklistAnswer},
     )
     def get(self, request: Request) -> Response:
-        """The user's own readings, newest first."""
+        """The user's own readings, newest first; and what was left to them as adjudicator."""
         user = selectors.person(request.user)
         found = selectors.worklist(user)
         cursor = request.query_params.get("cursor")
@@ -64,7 +65,13 @@ class WorklistView(APIView):
             readings = readings[:PAGE]
             last = readings[-1].assigned_at.isoformat()
             following = f"/api/worklist?{urlencode({'cursor': last})}"
-        return Response({"results": worklist_rows(user, readings), "next": following})
+        return Response(
+            {
+                "results": worklist_rows(user, readings, settle_rows(user)),
+                "next": following,
+                "deferred": deferred_rows(user),
+            }
+        )
 
 
 def _cursor(text: str) -> datetime:

@@ -19,6 +19,7 @@ class ReadingConfig(AppConfig):
         archive.on_series_ready.append(lambda series: services.open_case(series=series))
         archive_visibility.register(visibility.series_seen_by)
         archive_visibility.register_scope("readings", visibility.series_of_reading)
+        archive_visibility.register_scope("consensus", visibility.series_of_consensus)
         archive_visibility.register_uploader(visibility.may_upload)
         jobs.on_run_changed.append(services.on_run_changed)
         jobs.runs_seen_by.append(visibility.runs_seen_by)

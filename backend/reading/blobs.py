@@ -35,7 +35,10 @@ def encodings(request: HttpRequest | Request) -> set[str]:
 def immutable(
     request: Request, name: str, media_type: str, bytes_of: Callable[[str], tuple[bytes, str]]
 ) -> HttpResponse:
-    """An answer that never changes; `bytes_of(coding)` gives the body and its coding."""
+    """An answer that never changes, known by `name`; nothing is read for who has it already.
+
+    `bytes_of(coding)` gives the body and its coding.
+    """
     taken = encodings(request)
     coding = "zstd" if "zstd" in taken else "gzip" if "gzip" in taken else ""
     tag = f'"{name}{"-" + coding if coding else ""}"'

@@ -1,4 +1,4 @@
-"""The browsers' sockets: a person's worklist, and one open reading."""
+"""The browsers' sockets: a person's worklist, one open reading, one open consensus."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from backend.accounts.models import User
 from backend.audit.consumers import NewsConsumer
 from backend.errors import Missing
 from backend.reading import selectors
+from backend.reading.consensus_selectors import consensus_for
 from backend.reading.services.announcing import COORDINATORS, reading_audience
 
 
@@ -24,6 +25,14 @@ def audiences_of_reading(user: User, reading: UUID) -> list[str] | None:
     """The reading alone; None where the user may not know of it."""
     try:
         return [reading_audience(selectors.reading_for(user, reading))]
+    except Missing:
+        return None
+
+
+def audiences_of_consensus(user: User, consensus: UUID) -> list[str] | None:
+    """The consensus alone; None where the user may not know of it."""
+    try:
+        return [consensus_for(user, consensus)[0].audience]
     except Missing:
         return None
 
@@ -48,7 +57,19 @@ class ReadingNews(NewsConsumer):
         return found
 
 
+class ConsensusNews(NewsConsumer):
+    """`/ws/consensus/{id}`: one consensus, for who may see it."""
+
+    async def audiences(self) -> list[str] | None:
+        """See `audiences_of_consensus`."""
+        consensus = self.scope["url_route"]["kwargs"]["consensus"]
+        asked = database_sync_to_async(audiences_of_consensus)
+        found: list[str] | None = await asked(self.scope["user"], consensus)
+        return found
+
+
 websocket_urlpatterns = [
     path("ws/me", MyNews.as_asgi()),
     path("ws/readings/<uuid:reading>", ReadingNews.as_asgi()),
+    path("ws/consensus/<uuid:consensus>", ConsensusNews.as_asgi()),
 ]

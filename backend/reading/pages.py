@@ -11,10 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from backend.accounts.roles import Role
 from backend.errors import BadInput, ConcordError
 from backend.reading import selectors, services
 from backend.reading.comparison_presentation import panel_of
 from backend.reading.comparison_selectors import latest_comparison
+from backend.reading.consensus_lists import deferred_rows as deferred_of
+from backend.reading.consensus_lists import panel_of as settling_panel_of
+from backend.reading.consensus_lists import settle_rows
 from backend.reading.models import Case, Reading
 from backend.reading.presentation import case_json, model_json, runs_of
 from backend.reading.presentation import worklist_rows as rows_of
@@ -34,9 +38,15 @@ def worklist(request: HttpRequest) -> HttpResponse:
     """The user's own readings; who has none but oversees cases is shown those."""
     user = selectors.person(request.user)
     readings = list(selectors.worklist(user)[:SHOWN_READINGS])
-    if not readings and selectors.may_oversee(user):
+    adjudicates = selectors.holds(user, Role.ADJUDICATOR)
+    if not readings and not adjudicates and selectors.may_oversee(user):
         return redirect("cases")
-    return render(request, "reading/worklist.html", {"rows": rows_of(user, readings)})
+    context = {
+        "rows": rows_of(user, readings, settle_rows(user)),
+        "adjudicates": adjudicates,
+        "deferred": deferred_of(user) if adjudicates else [],
+    }
+    return render(request, "reading/worklist.html", context)
 
 
 @login_required
@@ -45,7 +55,16 @@ def worklist_rows(request: HttpRequest) -> HttpResponse:
     """The rows alone, for the page to refresh itself."""
     user = selectors.person(request.user)
     readings = list(selectors.worklist(user)[:SHOWN_READINGS])
-    return render(request, "reading/worklist_rows.html", {"rows": rows_of(user, readings)})
+    rows = rows_of(user, readings, settle_rows(user))
+    return render(request, "reading/worklist_rows.html", {"rows": rows})
+
+
+@login_required
+@require_safe
+def deferred_rows(request: HttpRequest) -> HttpResponse:
+    """What was left to the user as adjudicator, for the page to refresh itself."""
+    user = selectors.person(request.user)
+    return render(request, "reading/deferred_rows.html", {"deferred": deferred_of(user)})
 
 
 @login_required
@@ -129,6 +148,7 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
             for reader in selectors.readers_of(found)
         ],
         "comparison": panel_of(found, latest_comparison(found)),
+        "settling": settling_panel_of(found, link=selectors.may_audit(user, found)),
         "series_facts": found.facts,
         "grid": {"shape": found.grid_json["shape"], "spacing_mm": found.grid_json["spacing_mm"]},
         "geometry": found.geometry_hash,

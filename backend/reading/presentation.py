@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -135,8 +135,13 @@ def runs_of(cases: Iterable[Case]) -> dict[UUID, Run]:
     return {run.pk: run for run in Run.objects.select_related("model").filter(pk__in=ids)}
 
 
-def worklist_rows(user: User, readings: Sequence[Reading]) -> list[dict[str, Any]]:
-    """The rows of a worklist: the same for the API and the page."""
+def worklist_rows(
+    user: User, readings: Sequence[Reading], settling: Mapping[UUID, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows of a worklist, the same for the API and the page.
+
+    `settling` says, by reading, how far settling is (`consensus_lists.settle_rows`).
+    """
     runs = runs_of(reading.case for reading in readings)
     reports: dict[UUID, str] = {}
     for links in registry.report_links:
@@ -158,6 +163,7 @@ def worklist_rows(user: User, readings: Sequence[Reading]) -> list[dict[str, Any
                 "decided": decided,
                 "url": viewer_url(reading),
                 "report": reports.get(reading.pk),
+                "settle": settling.get(reading.pk),
             }
         )
     return rows

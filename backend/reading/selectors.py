@@ -176,6 +176,13 @@ def may_coordinate(user: User, case: Case) -> bool:
     return projects_as(user, Role.COORDINATOR).filter(project_id=case.project_id).exists()
 
 
+def may_audit(user: User, case: Case) -> bool:
+    """Whether the user reads everything of a case."""
+    if user.is_superuser:
+        return True
+    return projects_as(user, Role.AUDITOR).filter(project_id=case.project_id).exists()
+
+
 def may_oversee(user: User | AnonymousUser) -> bool:
     """Whether the user has any cases to oversee at all."""
     if isinstance(user, User) and user.is_superuser and user.is_active:

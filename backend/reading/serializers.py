@@ -122,8 +122,25 @@ class AiAnswer(serializers.Serializer[None]):
     model = serializers.DictField(allow_null=True)
 
 
+class SettleRow(serializers.Serializer[None]):
+    """How far a consensus is, and how much of it waits for the user."""
+
+    url = serializers.CharField()
+    consensus = serializers.UUIDField()
+    state = serializers.CharField()
+    open = serializers.IntegerField()
+    waiting_for_you = serializers.IntegerField()
+    text = serializers.CharField()
+
+
+class DeferredRow(SettleRow):
+    """A consensus of which something was left to the user as adjudicator."""
+
+    case = WorklistCase()
+
+
 class WorklistRow(serializers.Serializer[None]):
-    """One of the user's own readings."""
+    """One of the user's own readings; `settle` once it is compared."""
 
     reading = serializers.UUIDField()
     slot = serializers.CharField()
@@ -134,6 +151,7 @@ class WorklistRow(serializers.Serializer[None]):
     decided = serializers.IntegerField()
     url = serializers.CharField()
     report = serializers.CharField(allow_null=True)
+    settle = SettleRow(allow_null=True)
 
 
 class WorklistAnswer(serializers.Serializer[None]):
@@ -141,6 +159,7 @@ class WorklistAnswer(serializers.Serializer[None]):
 
     results = WorklistRow(many=True)
     next = serializers.CharField(allow_null=True)
+    deferred = DeferredRow(many=True)
 
 
 class ReadingAnswer(serializers.Serializer[None]):

@@ -10,6 +10,7 @@ from backend.accounts.models import User
 from backend.accounts.roles import Role
 from backend.archive.models import Series
 from backend.reading import selectors
+from backend.reading.consensus_selectors import consensus_for
 from backend.reading.models import Case, Membership
 
 EVERYTHING = ~Q(pk__in=[])
@@ -27,6 +28,12 @@ def series_seen_by(user: User) -> Q:
 def series_of_reading(user: User, reading: UUID) -> QuerySet[Series]:
     """The series of a reading's case: never another of the study. Raises `Missing`."""
     found = selectors.reading_for(user, reading)
+    return Series.objects.filter(pk=found.case.series_id)
+
+
+def series_of_consensus(user: User, consensus: UUID) -> QuerySet[Series]:
+    """The series of a consensus' case: never another of the study. Raises `Missing`."""
+    found, _ = consensus_for(user, consensus)
     return Series.objects.filter(pk=found.case.series_id)
 
 

@@ -1,5 +1,5 @@
-// The worklist and the list of cases, live: rows come again when news says so, and a running
-// AI moves its bar in place.
+// The worklist, what was deferred, and the list of cases, live: rows come again when news says so,
+// and a running AI moves its bar in place.
 
 import { type News, NewsSocket } from "../viewer/socket";
 
@@ -9,6 +9,7 @@ interface Htmx {
 
 const LISTS: Record<string, string> = {
   worklist: "/worklist/rows/",
+  deferred: "/worklist/deferred/",
   cases: "/cases/rows/",
 };
 const GATHER_MS = 150;
