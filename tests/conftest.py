@@ -15,6 +15,7 @@ from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
+DCIODVFY = Path("/usr/bin/dciodvfy")
 
 # `make test-long` asks for this one.
 hypothesis_settings.register_profile("long", max_examples=1000, deadline=None)
@@ -65,3 +66,13 @@ def chromium() -> str:
             pytest.fail("CONCORD_REQUIRE_BROWSER=1, but there is no /usr/bin/chromium: make system")
         pytest.skip("no Chromium; run `make system`")  # noqa: TID251
     return str(CHROMIUM)
+
+
+@pytest.fixture(scope="session")
+def dciodvfy() -> str:
+    """Debian's checker of DICOM objects; the test is left out where it is not installed."""
+    if not DCIODVFY.exists():
+        if _required("CONCORD_REQUIRE_BROWSER"):
+            pytest.fail("CONCORD_REQUIRE_BROWSER=1, but there is no /usr/bin/dciodvfy: make system")
+        pytest.skip("no dicom3tools; run `make system`")  # noqa: TID251
+    return str(DCIODVFY)

@@ -77,15 +77,22 @@ class ExportsView(APIView):
         responses={202: ExportAnswer, 400: ErrorAnswer, **ERRORS},
     )
     def post(self, request: Request) -> Response:
-        """Ask for a file of a signed reading; follow its state until it is ready."""
+        """Ask for a file of a signed reading or a published consensus; follow its state."""
         asked = ExportRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        reading = selectors.signed_reading_for(
-            person(request.user), asked.validated_data["reading"]
-        )
-        export = services.request_export(
-            reading=reading, file_format=asked.validated_data["format"], actor=person(request.user)
-        )
+        user, what = person(request.user), asked.validated_data
+        if "consensus" in what:
+            export = services.request_consensus_export(
+                consensus=selectors.consensus_to_export(user, what["consensus"], what["format"]),
+                file_format=what["format"],
+                actor=user,
+            )
+        else:
+            export = services.request_export(
+                reading=selectors.signed_reading_for(user, what["reading"]),
+                file_format=what["format"],
+                actor=user,
+            )
         return Response(export_json(export), status=status.HTTP_202_ACCEPTED)
 
 
@@ -111,6 +118,24 @@ class ExportFileView(APIView):
         data = services.hand_out(export=found, actor=person(request.user))
         answer = HttpResponse(data, content_type=FORMATS[found.format].content_type)
         answer.headers["Content-Disposition"] = f'attachment; filename="{found.filename}"'
+        answer.headers["Cache-Control"] = "private, no-store"
+        return answer
+
+
+class ExportSidecarView(APIView):
+    """`GET /api/exports/{id}/sidecar`."""
+
+    @extend_schema(
+        operation_id="export_sidecar",
+        responses={**ERRORS, (200, "application/json"): OpenApiTypes.OBJECT},
+    )
+    def get(self, request: Request, export: UUID) -> HttpResponse:
+        """What the numbers of an exported label map mean; the download is recorded."""
+        found = selectors.export_for(person(request.user), export)
+        data = services.hand_out(export=found, actor=person(request.user), sidecar=True)
+        name = found.filename.removesuffix(FORMATS[found.format].suffix)
+        answer = HttpResponse(data, content_type="application/json")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}.json"'
         answer.headers["Cache-Control"] = "private, no-store"
         return answer
 

@@ -1,4 +1,4 @@
-"""Making an export: write the file, read it back, compare every voxel, and only then keep it.
+"""Making an export: write the file, read it back, compare all of it, and only then keep it.
 
 Runs in the work process. Doing it twice does no harm: a finished export is left as it is.
 """
@@ -11,16 +11,16 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from backend.audit.services import News, record
 from backend.errors import ConcordError
-from backend.imaging.masks import Labels
 from backend.jobs.protocol import WORK_QUEUE
-from backend.reports.formats import FORMATS, Content, content_of
+from backend.reading.models import Consensus
+from backend.reports.agreed import agreed_content
+from backend.reports.formats import FORMATS, Content, content_of, sidecar_of
 from backend.reports.models import Export, ExportState
 from backend.store import store
 
@@ -30,16 +30,6 @@ TASK = "reports.make_export"
 # An unfinished export that nobody touched for this long is given to the work process again.
 PATIENCE = timedelta(seconds=120)
 _OPEN = (ExportState.QUEUED.value, ExportState.RUNNING.value)
-
-
-class NotTheMask(ValueError):
-    """The written file is not the mask, so it was thrown away. Ask for it again; report it."""
-
-    def __init__(self, differing: int) -> None:
-        super().__init__(
-            f"Read back, the written file differs from the signed mask in {differing} voxels. "
-            "It was thrown away. Ask for the export again, and report this."
-        )
 
 
 def enqueue(export: Export) -> None:
@@ -53,12 +43,13 @@ def make_export(export_id: uuid.UUID) -> Export:
     if export.state != ExportState.RUNNING:
         return export
     try:
-        content = content_of(export.reading)
+        content = _content(export)
         _progress(export, 0.2)
         data = FORMATS[export.format].write(content, export.pk)
         _progress(export, 0.6)
         verification = compare(data, export.format, content)
-        return _finish(export, data, verification)
+        sidecar = sidecar_of(export.format, content, verification["sha256"])
+        return _finish(export, data, sidecar, verification)
     except DatabaseError:
         raise  # The database is away: the queue offers the export again.
     except Exception as error:
@@ -67,27 +58,21 @@ def make_export(export_id: uuid.UUID) -> Export:
         return _fail(export, message or type(error).__name__)
 
 
+def _content(export: Export) -> Content:
+    source = export.source
+    return agreed_content(source) if isinstance(source, Consensus) else content_of(source)
+
+
 def compare(data: bytes, file_format: str, content: Content) -> dict[str, Any]:
-    """Read a written file back and compare it with the mask; raises `NotTheMask`."""
-    labels = FORMATS[file_format].read(data, content)
-    mask = content.labels
-    differing = (
-        int(np.count_nonzero(labels != mask)) if labels.shape == mask.shape else int(mask.size)
-    )
-    if differing:
-        raise NotTheMask(differing)
+    """Read a written file back and compare it; raises `NotTheMask` or `NotTheTable`."""
+    form = FORMATS[file_format]
+    same = form.same(form.read(data, content), content)
     return {
         "equal": True,
-        "voxels": int(mask.size),
-        "foreground": int(np.count_nonzero(mask)),
-        "segments": len(_present(mask)),
+        **same,
         "sha256": hashlib.sha256(data).hexdigest(),
         "mask": content.mask_hash,
     }
-
-
-def _present(labels: Labels) -> list[int]:
-    return [int(n) for n in np.flatnonzero(np.bincount(labels.ravel())) if n]
 
 
 @transaction.atomic
@@ -102,7 +87,14 @@ def _begin(export_id: uuid.UUID) -> Export:
 def _locked(export_id: uuid.UUID) -> Export:
     return (
         Export.objects.select_for_update(of=("self",))
-        .select_related("reading__case", "reading__effective", "reading__ai_mask")
+        .select_related(
+            "reading__case",
+            "reading__effective",
+            "reading__ai_mask",
+            "consensus__case__project",
+            "consensus__case__protocol",
+            "consensus__mask",
+        )
         .get(pk=export_id)
     )
 
@@ -114,13 +106,16 @@ def _progress(export: Export, share: float) -> None:
 
 
 @transaction.atomic
-def _finish(export: Export, data: bytes, verification: dict[str, Any]) -> Export:
+def _finish(
+    export: Export, data: bytes, sidecar: bytes | None, verification: dict[str, Any]
+) -> Export:
     blob = store().put(data)
+    beside = store().put(sidecar) if sidecar is not None else ""
     export = _locked(export.pk)
     if export.state != ExportState.RUNNING:
         return export
     export.state, export.progress, export.blob = ExportState.READY, 1.0, blob
-    export.size, export.verification = len(data), verification
+    export.size, export.verification, export.sidecar_blob = len(data), verification, beside
     export.filename = filename_of(export)
     export.finished = timezone.now()
     export.save()
@@ -128,12 +123,13 @@ def _finish(export: Export, data: bytes, verification: dict[str, Any]) -> Export
         "export.made",
         export,
         actor=None,
-        chain=export.reading.case.chain,
+        chain=export.case.chain,
         news=[_news(export)],
-        reading=str(export.reading_id),
+        **export.told,
         format=export.format,
         mask=export.mask_hash,
         file=blob,
+        sidecar=beside or None,
         verification=verification,
     )
     return export
@@ -151,26 +147,26 @@ def _fail(export: Export, message: str) -> Export:
         "export.failed",
         export,
         actor=None,
-        chain=export.reading.case.chain,
+        chain=export.case.chain,
         outcome="failure",
         reason=message,
         news=[_news(export)],
-        reading=str(export.reading_id),
+        **export.told,
         format=export.format,
     )
     return export
 
 
 def _news(export: Export) -> News:
-    told = {"export": str(export.pk), "case": str(export.reading.case_id), "state": export.state}
+    told = {"export": str(export.pk), "case": str(export.case.pk), "state": export.state}
     return News("coordinators", "export.changed", told)
 
 
 def filename_of(export: Export) -> str:
-    """What a downloaded file is called: case, slot, start of the mask's hash."""
-    reading = export.reading
+    """What a downloaded file is called: case, slot or version, start of the mask's hash."""
     suffix = FORMATS[export.format].suffix
-    return f"{reading.case.label}_{reading.slot}_{export.mask_hash[:12]}{suffix}"
+    named = export.named.replace(" ", "-")
+    return f"{export.case.label}_{named}_{export.mask_hash[:12]}{suffix}"
 
 
 def offer_again() -> int:

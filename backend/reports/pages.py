@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from backend.errors import ConcordError
 from backend.reading.selectors import person
 from backend.reports import selectors, services
 from backend.reports.models import ExportFormat
@@ -46,6 +47,23 @@ def request_export(request: HttpRequest, reading: UUID, file_format: str) -> Htt
     services.request_export(reading=found, file_format=file_format, actor=user)
     name = ExportFormat(file_format).label
     messages.info(request, f"The {name} file is being written and compared; it appears below.")
+    return redirect("case", case=found.case_id)
+
+
+@login_required
+@require_POST
+def request_consensus_export(
+    request: HttpRequest, consensus: UUID, file_format: str
+) -> HttpResponse:
+    """Ask for a file of the agreed nodes and go back to the case."""
+    user = person(request.user)
+    found = selectors.consensus_to_export(user, consensus, file_format)
+    try:
+        services.request_consensus_export(consensus=found, file_format=file_format, actor=user)
+        name = ExportFormat(file_format).label
+        messages.info(request, f"The {name} file is being written and compared; it appears below.")
+    except ConcordError as error:
+        messages.error(request, str(error))
     return redirect("case", case=found.case_id)
 
 

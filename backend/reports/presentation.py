@@ -23,7 +23,8 @@ def export_json(export: Export) -> dict[str, Any]:
     ready = export.state == ExportState.READY
     return {
         "export": str(export.pk),
-        "reading": str(export.reading_id),
+        "reading": str(export.reading_id) if export.reading_id else None,
+        "consensus": str(export.consensus_id) if export.consensus_id else None,
         "format": export.format,
         "state": export.state,
         "progress": export.progress,
@@ -33,4 +34,5 @@ def export_json(export: Export) -> dict[str, Any]:
         "size": export.size,
         "verification": export.verification,
         "file": f"/api/exports/{export.pk}/file" if ready else None,
+        "sidecar": f"/api/exports/{export.pk}/sidecar" if export.sidecar_blob else None,
     }

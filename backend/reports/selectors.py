@@ -14,10 +14,11 @@ from django.db.models import Q, QuerySet
 
 from backend.accounts.models import User
 from backend.accounts.roles import Role
-from backend.errors import Missing, WrongState
-from backend.reading.models import Case, Membership, Reading
+from backend.errors import Missing, NotAllowed, WrongState
+from backend.reading.models import Case, Consensus, Membership, Reading
 from backend.reading.workflow import SIGNED, ReadingState
-from backend.reports.models import Export, Report
+from backend.reports.models import Export, ExportFormat, Report
+from backend.reports.timeline_selectors import may_audit
 
 _ROLES = (Role.COORDINATOR.value, Role.AUDITOR.value)
 
@@ -86,12 +87,36 @@ def report_for(user: User, report: UUID) -> Report:
 def export_for(user: User, export: UUID) -> Export:
     """An export this user may fetch; raises `Missing`."""
     found = (
-        Export.objects.filter(_allowed(user, "reading__case__project"), pk=export)
-        .select_related("reading__case")
+        Export.objects.filter(
+            _allowed(user, "reading__case__project") | _allowed(user, "consensus__case__project"),
+            pk=export,
+        )
+        .select_related("reading__case", "consensus__case")
+        .first()
+    )
+    if found is None or (found.format == ExportFormat.CSV and not may_audit(user, found.case.pk)):
+        raise Missing("export")
+    return found
+
+
+def consensus_to_export(user: User, consensus: UUID, file_format: str) -> Consensus:
+    """A consensus this user may ask for as such a file; raises `Missing`, or `NotAllowed`.
+
+    A table tells which evidence a label rests on: that is for auditors and administrators.
+    """
+    found = (
+        Consensus.objects.filter(_allowed(user, "case__project"), pk=consensus)
+        .select_related("case__protocol", "case__project", "mask")
         .first()
     )
     if found is None:
-        raise Missing("export")
+        raise Missing("consensus")
+    if file_format == ExportFormat.CSV and not may_audit(user, found.case_id):
+        raise NotAllowed(
+            "ROLE_NEEDED",
+            "The table says which evidence each label rests on; only an auditor may have it.",
+            "Take the segmentation or the NIfTI, or ask an auditor of this project.",
+        )
     return found
 
 

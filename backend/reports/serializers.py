@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from backend.reports.models import ExportFormat, ExportState
@@ -18,17 +20,25 @@ class ReportAnswer(serializers.Serializer[None]):
 
 
 class ExportRequest(serializers.Serializer[None]):
-    """Which signed reading, as what."""
+    """Which signed reading or published consensus, as what; a table only of a consensus."""
 
-    reading = serializers.UUIDField()
+    reading = serializers.UUIDField(required=False)
+    consensus = serializers.UUIDField(required=False)
     format = serializers.ChoiceField(choices=ExportFormat.values)
+
+    def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Exactly one thing is exported."""
+        if len({"reading", "consensus"} & set(asked)) != 1:
+            raise serializers.ValidationError("Name a reading or a consensus.")
+        return asked
 
 
 class ExportAnswer(serializers.Serializer[None]):
     """How far an export is; `file` once it was read back and found equal."""
 
     export = serializers.UUIDField()
-    reading = serializers.UUIDField()
+    reading = serializers.UUIDField(allow_null=True)
+    consensus = serializers.UUIDField(allow_null=True)
     format = serializers.ChoiceField(choices=ExportFormat.values)
     state = serializers.ChoiceField(choices=ExportState.values)
     progress = serializers.FloatField()
@@ -38,3 +48,4 @@ class ExportAnswer(serializers.Serializer[None]):
     size = serializers.IntegerField()
     verification = serializers.DictField()
     file = serializers.CharField(allow_null=True)
+    sidecar = serializers.CharField(allow_null=True)

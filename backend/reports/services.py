@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -11,13 +12,16 @@ from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.audit.services import record
-from backend.errors import BadInput, WrongState
-from backend.reading.models import Reading
+from backend.errors import BadInput, Missing, WrongState
+from backend.reading.models import Consensus, Reading
 from backend.reports import case_report, render
+from backend.reports.agreed import require_exportable
 from backend.reports.differences import differences
 from backend.reports.exporting import enqueue
 from backend.reports.models import Export, ExportFormat, ExportState, Report
 from backend.store import store
+
+OF_A_READING = (ExportFormat.SEG.value, ExportFormat.NIFTI.value)
 
 
 def build_case_report(*, reading: Reading, actor: User | None) -> Report:
@@ -88,35 +92,51 @@ def note_look(*, report: Report, actor: User) -> None:
 @transaction.atomic
 def request_export(*, reading: Reading, file_format: str, actor: User | None) -> Export:
     """Ask for a file of a signed reading's effective mask; the work process makes it."""
-    if file_format not in ExportFormat.values:
-        names = " or ".join(ExportFormat.values)
-        raise BadInput("UNKNOWN_FORMAT", f"Exports are {names}.", "Choose one of them.")
+    _require_format(file_format, OF_A_READING)
     if reading.effective is None:
         raise WrongState(
             "NOT_SIGNED", "This reading is not signed yet.", "Wait until its reader has submitted."
         )
-    export = Export.objects.create(
-        reading=reading,
-        format=file_format,
-        mask_hash=reading.effective.hash,
-        requested_by=actor,
-    )
+    export = Export(reading=reading, format=file_format, mask_hash=reading.effective.hash)
+    return _request(export, actor)
+
+
+@transaction.atomic
+def request_consensus_export(
+    *, consensus: Consensus, file_format: str, actor: User | None
+) -> Export:
+    """Ask for a file of a published consensus; the work process makes it."""
+    _require_format(file_format, ExportFormat.values)
+    mask = require_exportable(consensus, file_format)
+    export = Export(consensus=consensus, format=file_format, mask_hash=mask.hash)
+    return _request(export, actor)
+
+
+def _require_format(file_format: str, known: Sequence[str]) -> None:
+    if file_format not in known:
+        names = " or ".join([", ".join(known[:-1]), known[-1]])
+        raise BadInput("UNKNOWN_FORMAT", f"Exports are {names}.", "Choose one of them.")
+
+
+def _request(export: Export, actor: User | None) -> Export:
+    export.requested_by = actor
+    export.save(force_insert=True)
     enqueue(export)
     record(
         "export.requested",
         export,
         actor=actor,
-        chain=reading.case.chain,
-        reading=str(reading.pk),
-        format=file_format,
+        chain=export.case.chain,
+        **export.told,
+        format=export.format,
         mask=export.mask_hash,
     )
     return export
 
 
 @transaction.atomic
-def hand_out(*, export: Export, actor: User) -> bytes:
-    """The file of a ready export, for someone to keep; recorded."""
+def hand_out(*, export: Export, actor: User, sidecar: bool = False) -> bytes:
+    """The file of a ready export (or what stands beside it), for someone to keep; recorded."""
     if export.state != ExportState.READY:
         raise WrongState(
             "EXPORT_NOT_READY",
@@ -126,13 +146,16 @@ def hand_out(*, export: Export, actor: User) -> bytes:
             else "Wait until it is ready.",
             possible=["request"] if export.state == ExportState.FAILED else ["wait"],
         )
-    data = store().read(export.blob)
+    blob = export.sidecar_blob if sidecar else export.blob
+    if not blob:
+        raise Missing("file")
+    data = store().read(blob)
     record(
         "export.downloaded",
         export,
         actor=actor,
-        chain=export.reading.case.chain,
-        reading=str(export.reading_id),
-        file=export.blob,
+        chain=export.case.chain,
+        **export.told,
+        file=blob,
     )
     return data

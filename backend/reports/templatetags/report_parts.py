@@ -6,9 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django import template
+from django.db.models import Q
 from django.template.defaultfilters import filesizeformat
 
-from backend.reports.models import Export, ExportState, Report
+from backend.reading.models import Consensus
+from backend.reports.agreed import WAITING
+from backend.reports.models import Export, ExportFormat, ExportState, Report
+from backend.reports.timeline_selectors import may_audit
 
 register = template.Library()
 
@@ -21,15 +25,49 @@ def node_kind(row: dict[str, Any]) -> str:
     return "added" if row["ai_sad_mm"] is None else "kept"
 
 
-@register.simple_tag
-def files_of(case: UUID | str) -> dict[str, Any]:
-    """The reports and exports of a case, newest first; `waiting` while one is being made."""
+@register.simple_tag(takes_context=True)
+def files_of(context: dict[str, Any], case: UUID | str) -> dict[str, Any]:
+    """The reports and exports of a case, newest first; `waiting` while one is being made.
+
+    `agreed` is the newest version of its consensus and which files of it may be asked for;
+    `timeline` says whether this person may read what happened.
+    """
+    user = context["request"].user
+    audits = may_audit(user, case)
     reports = Report.objects.filter(case_id=case).select_related("reading")
-    exports = Export.objects.filter(reading__case_id=case).select_related("reading")
+    exports = Export.objects.filter(
+        Q(reading__case_id=case) | Q(consensus__case_id=case)
+    ).select_related("reading", "consensus")
+    if not audits:
+        exports = exports.exclude(format=ExportFormat.CSV)
     rows = [_report_row(report) for report in reports] + [_export_row(e) for e in exports]
     rows.sort(key=lambda row: row["created"], reverse=True)
     waiting = any(row["state"] in (ExportState.QUEUED, ExportState.RUNNING) for row in rows)
-    return {"rows": rows, "waiting": waiting}
+    return {
+        "rows": rows,
+        "waiting": waiting,
+        "agreed": _agreed(case, audits=audits),
+        "timeline": audits,
+    }
+
+
+def _agreed(case: UUID | str, *, audits: bool) -> dict[str, Any] | None:
+    """The version of the consensus whose files can be had, else the one that is being made."""
+    found = Consensus.objects.filter(case_id=case).order_by("-version")
+    consensus = found.filter(published_at__isnull=False).first() or found.first()
+    if consensus is None:
+        return None
+    published = consensus.published_at is not None
+    formats = [
+        form for form in ExportFormat if published and (audits or form is not ExportFormat.CSV)
+    ]
+    return {
+        "id": consensus.pk,
+        "version": consensus.version,
+        "published": consensus.published_at,
+        "why_not": "" if published else WAITING.get(consensus.state, ""),
+        "formats": [{"value": form.value, "label": form.label} for form in formats],
+    }
 
 
 def _report_row(report: Report) -> dict[str, Any]:
@@ -50,12 +88,12 @@ def _export_row(export: Export) -> dict[str, Any]:
     words = {
         ExportState.QUEUED.value: "waiting to be written",
         ExportState.RUNNING.value: "being written and compared",
-        ExportState.READY.value: "read back: equal voxel by voxel, " + filesizeformat(export.size),
+        ExportState.READY.value: f"{_compared(export)}, {filesizeformat(export.size)}",
         ExportState.FAILED.value: export.message,
     }
     return {
         "name": export.get_format_display(),
-        "slot": export.reading.slot,
+        "slot": export.named,
         "created": export.created,
         "state": export.state,
         "words": words[export.state],
@@ -63,4 +101,10 @@ def _export_row(export: Export) -> dict[str, Any]:
         "url": f"/api/exports/{export.pk}/file" if ready else None,
         "verb": "Save",
         "download": True,
+        "sidecar": f"/api/exports/{export.pk}/sidecar" if export.sidecar_blob else None,
     }
+
+
+def _compared(export: Export) -> str:
+    each = "cell by cell" if export.format == ExportFormat.CSV else "voxel by voxel"
+    return f"read back: equal {each}"

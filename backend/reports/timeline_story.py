@@ -1,0 +1,266 @@
+"""The events of a case as lines an auditor reads: who, what, when, why, before and after. Pure.
+
+Strokes on one node by one person, each soon after the last, are one line that opens; it keeps the
+place of its first stroke. Nothing else is folded, and nothing is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from backend.reports.record.events import Event
+from backend.reports.record.readings import CHANGED, node_histories
+from backend.reports.timeline_cast import Cast
+from backend.reports.timeline_words import Memory, Said, said
+
+RUN_PAUSE = timedelta(minutes=5)
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+PHASES = {
+    "ai": "Case and AI",
+    "first": "Reading 1",
+    "second": "Reading 2",
+    "settling": "Settling",
+    "labelling": "Labelling",
+    "signatures": "Signatures",
+    "after": "Reports and looks",
+}
+KINDS = {
+    "strokes": "strokes",
+    "decisions": "decisions",
+    "opinions": "impressions and doubts",
+    "states": "assigning, opening, holding",
+    "ai": "AI runs",
+    "settling": "comparison and settling",
+    "labels": "labels",
+    "evidence": "evidence",
+    "signatures": "signatures and versions",
+    "files": "reports and exports",
+    "looks": "looks and verifications",
+}
+_SIGNATURES = frozenset(
+    {
+        "reading.submitted",
+        "signature.refused",
+        "consensus.signed",
+        "consensus.objected",
+        "consensus.published",
+        "consensus.superseded",
+        "consensus.reopened",
+    }
+)
+_LOOKS = ("admin.", "timeline.", "chain.", "report.opened", "export.downloaded", "images.")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: an event, or a run of strokes.
+
+    Attributes:
+        positions: where its events stand in the chain, ascending.
+        at, until: when the first and the last of them happened.
+        actor, who, role: the person's UUID ("" for none), name and part.
+        nodes: UUIDs of the nodes it speaks of; of a stroke, the one it changed most comes first.
+        name: of a stroke, how that one is called.
+        voxels: how many a stroke added to that one, and how many it removed.
+        strokes: of a run, its events one by one.
+    """
+
+    positions: tuple[int, ...]
+    at: datetime
+    until: datetime
+    actor: str
+    who: str
+    role: str
+    phase: str
+    kind: str
+    said: Said
+    reason: str
+    nodes: tuple[str, ...]
+    good: bool
+    undo: bool
+    hash: str
+    action: str
+    name: str = ""
+    voxels: tuple[int, int] = (0, 0)
+    strokes: tuple[Line, ...] = ()
+
+    @property
+    def first(self) -> int:
+        """The position of its first event."""
+        return self.positions[0]
+
+    @property
+    def last(self) -> int:
+        """The position of its last event."""
+        return self.positions[-1]
+
+
+def lines_of(events: Sequence[Event], cast: Cast) -> list[Line]:
+    """One line per event, in the order of the chain."""
+    memory = Memory(steps=_steps(events, cast))
+    return [_line(event, cast, memory) for event in events]
+
+
+def _steps(events: Sequence[Event], cast: Cast) -> dict[tuple[str, str], dict[str, dict[str, Any]]]:
+    """Every change of every reading: reading and change → node UUID → what it did."""
+    changes: dict[str, list[Event]] = {}
+    for event in events:
+        if event.action.startswith(CHANGED) and event.succeeded:
+            changes.setdefault(event.subject_id, []).append(event)
+    found: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for reading, made in changes.items():
+        histories = node_histories("", made, dict(cast.offered_mm), "")
+        for node, steps in histories.items():
+            for step in steps:
+                if step["change"] is not None:
+                    found.setdefault((reading, step["change"]), {})[node] = step
+    return found
+
+
+def _line(event: Event, cast: Cast, memory: Memory) -> Line:
+    who, role = cast.who(event)
+    at = datetime.fromisoformat(event.at)
+    main = _main(event)
+    named = dict.fromkeys(name for name in _UUID.findall(event.facts_text) if name in cast.nodes)
+    if main is not None:
+        named = dict.fromkeys([str(main["node"]), *named])
+    return Line(
+        positions=(event.position,),
+        at=at,
+        until=at,
+        actor=event.actor,
+        who=who,
+        role=role,
+        phase=phase_of(event, cast),
+        kind=kind_of(event),
+        said=said(event, cast, memory),
+        reason=event.reason,
+        nodes=tuple(named),
+        good=event.succeeded,
+        undo="undoes" in event.facts,
+        hash=event.hash,
+        action=event.action,
+        name=cast.node(main["node"]) if main else "",
+        voxels=(main["added"], main["removed"]) if main else (0, 0),
+    )
+
+
+def _main(event: Event) -> dict[str, Any] | None:
+    """Of a stroke, what it did to the node that it changed most."""
+    told = event.facts.get("nodes") if event.action.startswith(CHANGED) else None
+    return max(told, key=lambda one: one["added"] + one["removed"], default=None) if told else None
+
+
+def phase_of(event: Event, cast: Cast) -> str:
+    """The phase of the case an event belongs to."""
+    action = event.action
+    if action.startswith(_LOOKS) or action.startswith(("report.", "export.")):
+        return "after"
+    if action in _SIGNATURES:
+        return "signatures"
+    if action.startswith(("label.", "evidence.")):
+        return "labelling"
+    if action.startswith(("comparison.", "discrepancy.", "consensus.")):
+        return "settling"
+    part = cast.readings.get(cast.reading_of(event))
+    if part is not None:
+        return {"R1": "first", "R2": "second", "ADJ": "settling"}.get(part.slot, "second")
+    return "ai"
+
+
+def kind_of(event: Event) -> str:
+    """The kind of an event, for the filter."""
+    action = event.action
+    if action.startswith(CHANGED):
+        if "nodes" in event.facts:
+            return "strokes"
+        after = event.facts.get("after")
+        return "decisions" if isinstance(after, dict) and "decision" in after else "opinions"
+    if action.startswith(_LOOKS):
+        return "looks"
+    if action in _SIGNATURES:
+        return "signatures"
+    room = action.partition(".")[0]
+    kinds = {
+        "run": "ai",
+        "comparison": "settling",
+        "discrepancy": "settling",
+        "consensus": "settling",
+        "label": "labels",
+        "evidence": "evidence",
+        "report": "files",
+        "export": "files",
+    }
+    return "ai" if action == "case.presegmented" else kinds.get(room, "states")
+
+
+def folded(lines: Iterable[Line]) -> list[Line]:
+    """The lines with runs of strokes folded into one each.
+
+    A run ends when its person does anything else; what others do meanwhile does not end it.
+    """
+    places: list[list[Line]] = []
+    running: dict[str, tuple[str, list[Line]]] = {}
+    for line in lines:
+        node = line.nodes[0] if line.nodes and _folds(line) else ""
+        found = running.get(line.actor)
+        if node and found and found[0] == node and line.at - found[1][-1].at <= RUN_PAUSE:
+            found[1].append(line)
+            continue
+        places.append([line])
+        running.pop(line.actor, None)
+        if node:
+            running[line.actor] = (node, places[-1])
+    return [_run(found) if len(found) > 1 else found[0] for found in places]
+
+
+def _folds(line: Line) -> bool:
+    return line.kind == "strokes" and line.good and not line.undo
+
+
+def _run(strokes: list[Line]) -> Line:
+    first, last = strokes[0], strokes[-1]
+    added, removed = (sum(line.voxels[side] for line in strokes) for side in (0, 1))
+    return replace(
+        first,
+        positions=tuple(line.first for line in strokes),
+        until=last.at,
+        nodes=tuple(dict.fromkeys(node for line in strokes for node in line.nodes)),
+        said=Said(
+            f"{len(strokes)} strokes on node {first.name}",
+            first.said.before,
+            last.said.after,
+            f"+{added} −{removed} voxels in all",
+        ),
+        hash=last.hash,
+        strokes=tuple(strokes),
+    )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an auditor wants to see; "" is everything."""
+
+    person: str = ""
+    node: str = ""
+    kind: str = ""
+    phase: str = ""
+
+    def admits(self, line: Line) -> bool:
+        """Whether a line is wanted."""
+        return (
+            self.person in ("", line.actor or "concord")
+            and self.kind in ("", line.kind)
+            and self.phase in ("", line.phase)
+            and (not self.node or self.node in line.nodes)
+        )
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self == Wanted()
