@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.hashers import check_password
+from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
+from django.utils import timezone
 
 from backend.accounts.models import ApiToken, User, WorkerToken
+from backend.audit.models import Event
 from backend.audit.services import record
 from backend.errors import NotAllowed
+
+# After so many wrong passwords of one person's keyboard within this time, no more are tried.
+MOST_ATTEMPTS = 10
+ATTEMPTS_WITHIN = timedelta(minutes=10)
 
 
 def _digest(token: str) -> str:
@@ -60,6 +67,7 @@ def reauthenticate(*, user: User, password: str, chain: str = "system", **facts:
         chain: the audit chain of what was to be signed.
         **facts: what was to be signed, for the record of a failure.
     """
+    _guard_attempts(user)
     if check_password(password, user.password):
         return
     with transaction.atomic():
@@ -67,3 +75,39 @@ def reauthenticate(*, user: User, password: str, chain: str = "system", **facts:
     raise NotAllowed(
         "WRONG_PASSWORD", "That is not your password.", "Type it again; nothing was signed."
     )
+
+
+def recognise(
+    *, username: str, password: str, actor: User, chain: str = "system", **facts: Any
+) -> User:
+    """Prove that the person of that name is at `actor`'s keyboard, now; the session stays theirs.
+
+    A name nobody has and a wrong password are the same refusal, and take as long. Raises
+    `NotAllowed` (and records the failure, under the name where somebody has it).
+    """
+    _guard_attempts(actor)
+    user = User.objects.filter(username=username, is_active=True).first()
+    if user is None:
+        make_password(password)
+    elif check_password(password, user.password):
+        return user
+    facts["named"] = user.username if user else None
+    with transaction.atomic():
+        record("signature.refused", actor, actor=actor, outcome="failure", chain=chain, **facts)
+    raise NotAllowed(
+        "WRONG_PASSWORD",
+        "That is not a user name and its password.",
+        "Type both again; nothing was signed.",
+    )
+
+
+def _guard_attempts(user: User) -> None:
+    """Refuse, whatever is typed, who typed wrong passwords all along."""
+    since = timezone.now() - ATTEMPTS_WITHIN
+    refused = Event.objects.filter(action="signature.refused", actor=user, at__gte=since)
+    if refused.count() >= MOST_ATTEMPTS:
+        raise NotAllowed(
+            "TOO_MANY_ATTEMPTS",
+            "Too many wrong passwords were typed here.",
+            f"Wait {ATTEMPTS_WITHIN.seconds // 60} minutes, then type it again.",
+        )

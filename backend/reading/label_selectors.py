@@ -28,6 +28,10 @@ LABELLED_STATES = (
     ConsensusState.SIGNING.value,
 )
 
+# In these labels are given; in those the record is signed.
+LABELLING = frozenset({ConsensusState.LABELLING.value, ConsensusState.READY.value})
+SIGNED = frozenset({ConsensusState.READY.value, ConsensusState.SIGNING.value})
+
 
 @dataclass(frozen=True)
 class Labelled:
