@@ -22,6 +22,7 @@ from backend.archive.metadata import Metadata
 from backend.archive.models import Instance, Receipt, Series, Study, VolumeState
 from backend.archive.parsing import Incoming
 from backend.archive.pixels import decode
+from backend.audit.services import revoke_grants
 from backend.imaging.dicom import facts_of
 from backend.store import store
 
@@ -66,8 +67,8 @@ def store_all(*, receipt: Receipt, incoming: Sequence[Incoming]) -> list[Stored]
     blobs = dict(zip(fresh, store().put_many([incoming[p].data for p in fresh]), strict=True))
     for places in groups.values():
         batch = [(incoming[place], blobs[place]) for place in places]
-        for place, one in zip(places, _store_series(receipt, batch), strict=True):
-            found[place] = one
+        for place, stored in zip(places, _store_series(receipt, batch), strict=True):
+            found[place] = stored
     for place in later:
         one = incoming[place]
         found[place] = _store_one(receipt, one, store().put(one.data))
@@ -118,6 +119,8 @@ def _insert(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> list[Ins
     instances = Instance.objects.bulk_create(
         _row(receipt, series, one, blob) for one, blob in batch
     )
+    if series.metadata_blob or series.metadata_blob_unnamed:
+        revoke_grants()  # Whoever may have the series' metadata has them anew.
     Series.objects.filter(pk=series.pk).update(
         received_at=timezone.now(),
         is_image=series.is_image and all(one.is_image for one, _ in batch),

@@ -69,7 +69,8 @@ def at_once(
     connections: Sequence[Connection], work: Sequence[Callable[[Connection], object]]
 ) -> float:
     """Seconds until all pieces of work are done, shared out over the connections."""
-    waiting, failures = list(reversed(work)), []
+    waiting = list(reversed(work))
+    failures: list[Exception] = []
     lock = threading.Lock()
 
     def run(connection: Connection) -> None:

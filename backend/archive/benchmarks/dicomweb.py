@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from backend.archive.benchmarks import servers
 from backend.archive.benchmarks.client import (
     DICOM_JSON,
     OCTETS,
+    Connection,
     at_once,
     median,
     p95,
@@ -102,8 +104,16 @@ def _stow(server: Server, files: Files) -> float:
     os.sync()  # One server's writing is not another's waiting.
     return at_once(
         server.connections(STOW_CONNECTIONS),
-        [lambda connection, batch=batch: connection.store(batch) for batch in batches],
+        [partial(_store, batch) for batch in batches],
     )
+
+
+def _store(batch: list[Path], connection: Connection) -> None:
+    connection.store(batch)
+
+
+def _frame(path: str, connection: Connection) -> None:
+    connection.get(path, OCTETS)
 
 
 def _rate(what: str, count: int, ours_s: float, peer_s: float, target: float) -> Row:
@@ -185,10 +195,7 @@ def _pull(server: Server, files: Files, connections: int) -> float:
     base = f"/studies/{files.study}/series/{files.series}/instances"
     return at_once(
         server.connections(connections),
-        [
-            lambda connection, sop=sop: connection.get(f"{base}/{sop}/frames/1", OCTETS)
-            for sop in files.sops
-        ],
+        [partial(_frame, f"{base}/{sop}/frames/1") for sop in files.sops],
     )
 
 
