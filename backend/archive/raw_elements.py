@@ -86,7 +86,7 @@ def _person(text: str) -> dict[str, Any] | None:
     if "\\" in text or text.count("=") > 2:
         return None
     groups = {name: part for name, part in zip(_NAMES, text.split("="), strict=False) if part}
-    return {"vr": "PN", "Value": [groups]}
+    return {"vr": "PN", "Value": [groups]} if groups else {"vr": "PN"}
 
 
 def _decimals(vr: str, text: str, kind: Callable[[str], Any]) -> dict[str, Any] | None:
