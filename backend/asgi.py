@@ -21,7 +21,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
-from backend.archive.frame_route import FrameRoute  # noqa: E402
+from backend.archive.fast_route import FastRoute  # noqa: E402
 from backend.audit.consumers import NoSuchSocket  # noqa: E402
 from backend.jobs.consumers import websocket_urlpatterns as worker_sockets  # noqa: E402
 from backend.reading.consumers import websocket_urlpatterns as browser_sockets  # noqa: E402
@@ -40,4 +40,4 @@ async def sockets(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await door(scope, receive, send)
 
 
-application = ProtocolTypeRouter({"http": FrameRoute(django_application), "websocket": sockets})
+application = ProtocolTypeRouter({"http": FastRoute(django_application), "websocket": sockets})

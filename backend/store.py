@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +20,9 @@ import zstandard
 
 ZSTD_LEVEL = 3
 MAX_BLOB_BYTES = 2 << 30
+
+
+_FILES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="blobs")
 
 
 class BlobMissing(LookupError):
@@ -40,6 +45,10 @@ class ContentStore:
         else:
             self._write(self._plain_path(name), data)
         return name
+
+    def put_many(self, datas: Sequence[bytes]) -> list[str]:
+        """Keep several blobs; flushing to the disk is waiting, so they wait together."""
+        return list(_FILES.map(self.put, datas))
 
     def exists(self, name: str) -> bool:
         """Whether the blob is here, plain or compressed."""

@@ -80,7 +80,12 @@ def _split(text: str, separator: str) -> list[str]:
 
 def json_type(request: HttpRequest) -> str:
     """`application/dicom+json` or `application/json`; raises `NotAcceptable`."""
-    for media in accepted(request):
+    return json_layout(accepted(request))
+
+
+def json_layout(ranges: Iterable[MediaRange]) -> str:
+    """The same for media ranges, the best first."""
+    for media in ranges:
         if media.kind in ("*/*", "application/*", "application/dicom+json"):
             return "application/dicom+json"
         if media.kind == "application/json":

@@ -24,7 +24,7 @@ def study_facts(dataset: Dataset) -> dict[str, Any]:
         "study_id": text(dataset, "StudyID")[:64],
         "accession_number": text(dataset, "AccessionNumber")[:64],
         "referring_physician": text(dataset, "ReferringPhysicianName")[:256],
-        "patient_id": text(dataset, "PatientID")[:256],
+        "patient_id": patient_id_of(dataset),
         "patient_name": text(dataset, "PatientName")[:512],
         "patient_birth_date": date_of(text(dataset, "PatientBirthDate")),
         "patient_sex": text(dataset, "PatientSex")[:16],
@@ -36,7 +36,7 @@ def series_facts(dataset: Dataset) -> dict[str, Any]:
     agent = contrast_agent(dataset)
     frame = text(dataset, "FrameOfReferenceUID")
     return {
-        "modality": text(dataset, "Modality")[:16],
+        "modality": modality_of(dataset),
         "description": text(dataset, "SeriesDescription")[:256],
         "number": number_of(text(dataset, "SeriesNumber")),
         "date": date_of(text(dataset, "SeriesDate")),
@@ -52,6 +52,16 @@ def series_facts(dataset: Dataset) -> dict[str, Any]:
         "station_model": text(dataset, "ManufacturerModelName")[:128],
         "kernel": text(dataset, "ConvolutionKernel")[:128],
     }
+
+
+def patient_id_of(dataset: Dataset) -> str:
+    """The Patient ID as it is kept."""
+    return text(dataset, "PatientID")[:256]
+
+
+def modality_of(dataset: Dataset) -> str:
+    """The modality as it is kept."""
+    return text(dataset, "Modality")[:16]
 
 
 def contrast_agent(dataset: Dataset) -> str:

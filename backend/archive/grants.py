@@ -1,4 +1,4 @@
-"""Short-lived permissions to fetch frames, kept in a web process's memory for `frame_route`.
+"""Short-lived permissions to fetch what lies ready, in a web process's memory for `fast_route`.
 
 Django decides who may see a series, as always; what it allowed is remembered here for a few
 seconds under the credential and the address that it was allowed for. Whatever takes a permission
@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 from django.conf import settings
@@ -42,15 +42,23 @@ class Placed:
     frames: int
 
 
-Table = Mapping[str, Placed]
+Table: TypeAlias = Mapping[str, Placed]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A gzipped answer in the content store; `etag` is the one Django gives it."""
+
+    blob: str
+    etag: str
 
 
 @dataclass(frozen=True)
 class Grant:
-    """Until when (monotonic seconds) the frames of `table` (by SOP Instance UID) may be sent."""
+    """Until when (monotonic seconds) something may be sent: frames by SOP UID, or a document."""
 
     until: float
-    table: Table
+    what: Table | Document
 
 
 _lock = Lock()
@@ -59,12 +67,12 @@ _tables: OrderedDict[UUID, tuple[object, Table]] = OrderedDict()
 _viewed: set[tuple[object, str, UUID]] = set()
 
 
-def grant_of(credential: str, prefix: str) -> Table | None:
-    """The frames this credential may have below this address, None where Django must be asked."""
-    found = _grants.get((credential, prefix))
+def granted(credential: str, address: str) -> Table | Document | None:
+    """What this credential may have at this address, None where Django must be asked."""
+    found = _grants.get((credential, address))
     if found is None or found.until < time.monotonic():
         return None
-    return found.table
+    return found.what
 
 
 def forget_all() -> None:
@@ -78,21 +86,27 @@ def credential_of(authorization: str | None, session: str | None) -> str | None:
     return f"{authorization or ''}\n{session or ''}" if authorization or session else None
 
 
-def grant(request: HttpRequest, instance: Instance, *, root: str, user: User | None) -> None:
-    """Remember that this request's credential was allowed the series of this instance."""
+def allow(request: HttpRequest, address: str, what: Table | Document) -> None:
+    """Remember that this request's credential was allowed something at an address."""
     credential = credential_of(
         request.headers.get("Authorization"), request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     )
-    prefix, found, _ = request.path.partition("/instances/")
-    if credential is None or not found:
+    if credential is None:
         return
-    series = Series.objects.only("pk", "received_at").get(pk=instance.series_id)
-    table = _table_of(series)
     with _lock:
-        _grants[credential, prefix] = Grant(time.monotonic() + SECONDS, table)
-        _grants.move_to_end((credential, prefix))
+        _grants[credential, address] = Grant(time.monotonic() + SECONDS, what)
+        _grants.move_to_end((credential, address))
         while len(_grants) > _GRANTS:
             _grants.popitem(last=False)
+
+
+def allow_frames(request: HttpRequest, instance: Instance, *, root: str, user: User | None) -> None:
+    """Remember that this request was allowed the series of this instance."""
+    prefix, found, _ = request.path.partition("/instances/")
+    if not found:
+        return
+    series = Series.objects.only("pk", "received_at").get(pk=instance.series_id)
+    allow(request, prefix, _table_of(series))
     if user is not None:
         _note_view(series, root, user)
 

@@ -62,7 +62,9 @@ def judge_series(series_id: Any) -> Series | None:
         if series is None:
             return None
         instances = list(
-            series.instances.only("sop_uid", "number", "geometry", "pixels", "frames", "rows")
+            series.instances.only(
+                "series", "sop_uid", "number", "geometry", "pixels", "frames", "rows"
+            )
         )
         verdict = verdict_on(series, instances)
         series.volume_state = verdict.state

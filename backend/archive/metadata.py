@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+
+from backend.archive.raw_elements import plain_json
 
 Metadata: TypeAlias = dict[str, dict[str, Any]]
 
@@ -33,8 +35,9 @@ def _elements(dataset: Dataset, path: str) -> Iterator[tuple[str, dict[str, Any]
             continue
         key = f"{tag:08X}"
         try:
-            element = dataset[tag]
-            yield key, _json(element, f"{path}{key}")
+            raw = dataset.get_item(tag)
+            plain = plain_json(raw) if isinstance(raw, RawDataElement) else None
+            yield key, plain or _json(dataset[tag], f"{path}{key}")
         except Exception:  # noqa: BLE001  pydicom raises many kinds on a malformed value
             yield key, {"vr": "UN"}
 

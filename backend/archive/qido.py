@@ -27,6 +27,20 @@ from backend.archive.stow import store_request as stow
 
 M = TypeVar("M", bound=Model)
 
+_UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
+_ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
+_INSTANCE_COLUMNS = (
+    "series_id",
+    "sop_uid",
+    "sop_class_uid",
+    "number",
+    "transfer_syntax",
+    "rows",
+    "columns",
+    "frames",
+    "pixels__bits_allocated",
+)
+
 
 @dicomweb("GET", "POST")
 def studies(request: HttpRequest, access: Access) -> HttpResponse:
@@ -86,15 +100,19 @@ def instances(
         found = found.filter(series__in=access.series.filter(study=access.one_study(study)))
     else:
         found = found.filter(series__in=access.series)
-    found = found.select_related("series__study").defer("geometry")
+    fields = included(request.GET)
     found = found.order_by(
         "series__study__uid", "series__number", "series__uid", "number", "sop_uid"
     )
-    fields = included(request.GET)
+    columns = [*_INSTANCE_COLUMNS, *([] if fields == set() else ["metadata"])]
+    rows = list(_page(request, found).values(*columns))
+    parents = Series.objects.select_related("study").in_bulk({row["series_id"] for row in rows})
+    above = {pk: series_json(request, access, one, None) for pk, one in parents.items()}
+    root = _address(request, access, "")
     answer = []
-    for one in _page(request, found):
-        above = {} if series else series_json(request, access, one.series, None)
-        answer.append({**above, **instance_json(request, access, one, fields)})
+    for row in rows:
+        own = _instance_json(row, parents[row["series_id"]], root, access, fields)
+        answer.append(own if series else {**above[row["series_id"]], **own})
     return _answer(answer, matched, kind)
 
 
@@ -103,11 +121,11 @@ def study_json(
 ) -> Metadata:
     """A study as QIDO gives it; `members` are (modality, instances) of the series seen."""
     answer = {
-        "00080005": _value("CS", "ISO_IR 192"),
+        "00080005": _UTF8,
         "00080020": _value("DA", _date(study.date)),
         "00080030": _value("TM", study.time),
         "00080050": _value("SH", study.accession_number),
-        "00080056": _value("CS", "ONLINE"),
+        "00080056": _ONLINE,
         "00080061": _value("CS", *sorted({modality for modality, _ in members if modality})),
         "00080090": _person(study.referring_physician),
         "00081030": _value("LO", study.description),
@@ -131,10 +149,10 @@ def series_json(
     study = series.study
     address = _address(request, access, f"studies/{study.uid}/series/{series.uid}")
     answer = {
-        "00080005": _value("CS", "ISO_IR 192"),
+        "00080005": _UTF8,
         "00080021": _value("DA", _date(series.date)),
         "00080031": _value("TM", series.time),
-        "00080056": _value("CS", "ONLINE"),
+        "00080056": _ONLINE,
         "00080060": _value("CS", series.modality),
         "0008103E": _value("LO", series.description),
         "00081190": _value("UR", address),
@@ -149,37 +167,42 @@ def series_json(
     return answer
 
 
-def instance_json(
-    request: HttpRequest, access: Access, instance: Instance, fields: set[str] | None
+def _instance_json(
+    row: dict[str, Any], series: Series, root: str, access: Access, fields: set[str] | None
 ) -> Metadata:
     """An instance as QIDO gives it, with the fields asked for (None: all)."""
-    series = instance.series
-    address = f"studies/{series.study.uid}/series/{series.uid}/instances/{instance.sop_uid}"
-    metadata: Metadata = instance.metadata
-    if not access.sees_names:
-        metadata = identity.unnamed(metadata)
-    extra = {
-        tag: value
-        for tag, value in metadata.items()
-        if (fields is None or tag in fields) and "BulkDataURI" not in value
-    }
-    bits = metadata.get("00280100")
-    return {
+    study, sop = series.study.uid, row["sop_uid"]
+    extra: Metadata = {}
+    if fields != set():
+        metadata: Metadata = row["metadata"]
+        shown = metadata if access.sees_names else identity.unnamed(metadata)
+        extra = {
+            tag: value
+            for tag, value in shown.items()
+            if (fields is None or tag in fields) and "BulkDataURI" not in value
+        }
+    address = f"{root}studies/{study}/series/{series.uid}/instances/{sop}"
+    answer = {
         **extra,
-        "00080005": _value("CS", "ISO_IR 192"),
-        "00080016": _value("UI", instance.sop_class_uid),
-        "00080018": _value("UI", instance.sop_uid),
-        "00080056": _value("CS", "ONLINE"),
-        "00081190": _value("UR", _address(request, access, address)),
-        "00083002": _value("UI", instance.transfer_syntax),
-        "0020000D": _value("UI", series.study.uid),
-        "0020000E": _value("UI", series.uid),
-        "00200013": _value("IS", instance.number),
-        **({"00280010": _value("US", instance.rows)} if instance.rows else {}),
-        **({"00280011": _value("US", instance.columns)} if instance.columns else {}),
-        **({"00280100": bits} if bits else {}),
-        **({"00280008": _value("IS", instance.frames)} if instance.frames > 1 else {}),
+        "00080005": _UTF8,
+        "00080016": {"vr": "UI", "Value": [row["sop_class_uid"]]},
+        "00080018": {"vr": "UI", "Value": [sop]},
+        "00080056": _ONLINE,
+        "00081190": {"vr": "UR", "Value": [address]},
+        "00083002": {"vr": "UI", "Value": [row["transfer_syntax"]]},
+        "0020000D": {"vr": "UI", "Value": [study]},
+        "0020000E": {"vr": "UI", "Value": [series.uid]},
+        "00200013": _value("IS", row["number"]),
     }
+    if row["rows"]:
+        answer["00280010"] = {"vr": "US", "Value": [row["rows"]]}
+    if row["columns"]:
+        answer["00280011"] = {"vr": "US", "Value": [row["columns"]]}
+    if bits := row["pixels__bits_allocated"]:
+        answer["00280100"] = {"vr": "US", "Value": [bits]}
+    if row["frames"] > 1:
+        answer["00280008"] = {"vr": "IS", "Value": [row["frames"]]}
+    return answer
 
 
 def _modalities(request: HttpRequest) -> list[str]:

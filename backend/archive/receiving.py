@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, TypeAlias
@@ -18,15 +18,19 @@ from backend.archive.metadata import clean_text
 from backend.archive.models import Door, Instance, KeptAside, Receipt, Series
 from backend.archive.parsing import Incoming, is_uid, parse
 from backend.archive.sources import Offer, count, offers_of, offers_of_upload
-from backend.archive.storing import counted, store_incoming
+from backend.archive.storing import Stored, counted, store_all
 from backend.audit.services import News, record
-from backend.errors import WrongState
+from backend.errors import BadInput, WrongState
 from backend.store import store
 
 if TYPE_CHECKING:
     from backend.accounts.models import User
 
 logger = logging.getLogger(__name__)
+
+# Files are stored some at a time: at most so many, and no more once so many bytes are held.
+BATCH_FILES = 32
+BATCH_BYTES = 64 << 20
 
 Outcome: TypeAlias = Literal["stored", "already_here", "kept_aside", "ignored"]
 Progress: TypeAlias = Callable[
@@ -60,10 +64,9 @@ def receive(
     places = [Path(p) for p in paths]
     total = count(places)
     receipt = open_receipt(source=source, door=Door.RECEIVE, actor=actor)
-    for done, offer in enumerate(offers_of(places), start=1):
-        take(receipt=receipt, offer=offer)
+    for done, taken in enumerate(take(receipt=receipt, offers=offers_of(places)), start=1):
         if progress is not None:
-            progress(done, total, offer.name)
+            progress(done, total, taken.name)
     close_receipt(receipt=receipt, actor=actor)
     receipt.refresh_from_db()
     return receipt
@@ -87,35 +90,74 @@ def open_receipt(
     return receipt
 
 
-def take(*, receipt: Receipt, offer: Offer) -> Taken:
-    """One offered file: read, parsed and stored, or kept aside. Never raises for the file."""
+def take(*, receipt: Receipt, offers: Iterable[Offer]) -> Iterator[Taken]:
+    """Offered files: read, parsed and stored, or kept aside, in their order. Never raises for one.
+
+    They are stored some at a time, so that rows and flushes to the disk are shared.
+    """
+    waiting: list[Taken | Incoming] = []
+    size = 0
+    try:
+        for offer in offers:
+            read = _read(receipt, offer)
+            waiting.append(read)
+            size += len(read.data) if isinstance(read, Incoming) else 0
+            if len(waiting) >= BATCH_FILES or size >= BATCH_BYTES:
+                yield from _store(receipt, waiting)
+                waiting, size = [], 0
+    except BadInput:  # The source broke off: what came before stays.
+        _store(receipt, waiting)
+        raise
+    yield from _store(receipt, waiting)
+
+
+def _read(receipt: Receipt, offer: Offer) -> Taken | Incoming:
     data = b""
-    incoming: Incoming | None = None
     try:
         data = offer.read()
-        incoming = parse(offer.name, data)
-        instance, new = store_incoming(receipt=receipt, incoming=incoming)
+        return parse(offer.name, data)
     except Ignored:
-        counted(receipt, "ignored")
         return Taken(offer.name, "ignored")
     except NotTaken as problem:
-        return _keep_aside(receipt, offer.name, problem, data, incoming)
+        return _keep_aside(receipt, offer.name, problem, data, None)
     except OSError as error:
-        logger.exception("%s could not be read or stored.", offer.name)
-        failure = NotTaken(
-            "NOT_STORED",
-            f"{{name}} could not be read or stored ({error.strerror or 'input/output error'}).",
-            "Check the disk, then send it again.",
-        )
-        return _keep_aside(receipt, offer.name, failure, b"", incoming)
+        return _keep_aside(receipt, offer.name, _not_stored(offer.name, error), b"", None)
+
+
+def _store(receipt: Receipt, waiting: Sequence[Taken | Incoming]) -> list[Taken]:
+    incoming = [one for one in waiting if isinstance(one, Incoming)]
+    try:
+        stored = iter(store_all(receipt=receipt, incoming=incoming))
+    except OSError as error:
+        stored = iter([_not_stored(one.name, error) for one in incoming])
+    taken = [
+        _taken(receipt, one, next(stored)) if isinstance(one, Incoming) else one for one in waiting
+    ]
+    counted(receipt, (one.outcome for one in taken))
+    return taken
+
+
+def _taken(receipt: Receipt, incoming: Incoming, stored: Stored) -> Taken:
+    if isinstance(stored, NotTaken):
+        data = b"" if stored.code == "NOT_STORED" else incoming.data
+        return _keep_aside(receipt, incoming.name, stored, data, incoming)
+    instance, new = stored
     outcome: Outcome = "stored" if new else "already_here"
-    counted(receipt, outcome)
-    return Taken(offer.name, outcome, instance, None, incoming.sop_class_uid)
+    return Taken(incoming.name, outcome, instance, None, incoming.sop_class_uid)
+
+
+def _not_stored(name: str, error: OSError) -> NotTaken:
+    logger.error("%s could not be read or stored.", name, exc_info=error)
+    return NotTaken(
+        "NOT_STORED",
+        f"{{name}} could not be read or stored ({error.strerror or 'input/output error'}).",
+        "Check the disk, then send it again.",
+    )
 
 
 def take_upload(*, receipt: Receipt, name: str, file: IO[bytes], size: int) -> list[Taken]:
     """One uploaded file, or each file in an uploaded zip."""
-    return [take(receipt=receipt, offer=o) for o in offers_of_upload(name, file, size)]
+    return list(take(receipt=receipt, offers=offers_of_upload(name, file, size)))
 
 
 def store_instances(
@@ -134,14 +176,14 @@ def store_instances(
         study_uid: the only study that may come in, where the address names one.
     """
     receipt = open_receipt(source=source, door=Door.STOW, actor=actor)
-    taken = []
+    offers = (
+        Offer(f"part {number}", _of_study(read, f"part {number}", study_uid))
+        for number, read in enumerate(files, start=1)
+    )
     try:
-        for number, read in enumerate(files, start=1):
-            offer = Offer(f"part {number}", _of_study(read, f"part {number}", study_uid))
-            taken.append(take(receipt=receipt, offer=offer))
+        return list(take(receipt=receipt, offers=offers))
     finally:  # Where the request breaks off, what came before stays.
         close_receipt(receipt=receipt, actor=actor, judge=False)
-    return taken
 
 
 def _of_study(read: Callable[[], bytes], name: str, study_uid: str | None) -> Callable[[], bytes]:
@@ -204,6 +246,5 @@ def _keep_aside(
         series_uid=problem.series_uid if is_uid(problem.series_uid) else "",
         blob=blob,
     )
-    counted(receipt, "kept_aside")
     sop_class = incoming.sop_class_uid if incoming else ""
     return Taken(name, "kept_aside", None, kept, sop_class)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pydicom
@@ -14,12 +16,13 @@ from django.db.models import F
 from django.utils import timezone
 from pydicom.dataset import Dataset
 
-from backend.archive.facts import series_facts, study_facts
+from backend.archive.facts import modality_of, patient_id_of, series_facts, study_facts
 from backend.archive.findings import NotTaken
 from backend.archive.metadata import Metadata
 from backend.archive.models import Instance, Receipt, Series, Study, VolumeState
 from backend.archive.parsing import Incoming
 from backend.archive.pixels import decode
+from backend.audit.services import revoke_grants
 from backend.imaging.dicom import facts_of
 from backend.store import store
 
@@ -35,42 +38,100 @@ _FRESH = {
 }
 
 
-def store_incoming(*, receipt: Receipt, incoming: Incoming) -> tuple[Instance, bool]:
-    """Store one object; its row, and whether it is new (False: the same is already here).
+Stored: TypeAlias = "tuple[Instance, bool] | NotTaken"
 
-    Safe against the same object arriving at several doors at once: the database lets in one, and
-    the others are compared with it.
 
-    Raises:
-        NotTaken: CONFLICT…, LATE_IMAGE, SERIES_ELSEWHERE, SERIES_MODALITY or STUDY_PATIENT.
+def store_all(*, receipt: Receipt, incoming: Sequence[Incoming]) -> list[Stored]:
+    """Store some objects; of each its row and whether it is new (False: the same is already
+    here), or why it was not taken: CONFLICT…, LATE_IMAGE, SERIES_ELSEWHERE, SERIES_MODALITY or
+    STUDY_PATIENT.
+
+    Bytes are on the disk before any row is; then each series' rows go in together. Safe against
+    the same objects arriving at several doors at once: where the database lets in another's first,
+    the rows of that series are tried again one by one.
     """
-    here = Instance.objects.select_related("series__study").filter(sop_uid=incoming.sop_uid)
-    existing = here.first()
-    if existing is None:
-        blob = store().put(incoming.data)
-        try:
-            with transaction.atomic():
-                return _insert(receipt, incoming, blob), True
-        except IntegrityError:
-            existing = here.first()
-            if existing is None:
-                raise
-    _compare(existing, incoming)
+    found: list[Stored | None] = [None] * len(incoming)
+    here = _already_here(incoming)
+    groups: dict[str, list[int]] = {}
+    seen: set[str] = set()
+    later = []
+    for place, one in enumerate(incoming):
+        if one.sop_uid in here:
+            found[place] = _compared(here[one.sop_uid], one)
+        elif one.sop_uid in seen:
+            later.append(place)  # Twice in this batch: compared with the first once that is in.
+        else:
+            seen.add(one.sop_uid)
+            groups.setdefault(one.series_uid, []).append(place)
+    fresh = [place for places in groups.values() for place in places]
+    blobs = dict(zip(fresh, store().put_many([incoming[p].data for p in fresh]), strict=True))
+    for places in groups.values():
+        batch = [(incoming[place], blobs[place]) for place in places]
+        for place, stored in zip(places, _store_series(receipt, batch), strict=True):
+            found[place] = stored
+    for place in later:
+        one = incoming[place]
+        found[place] = _store_one(receipt, one, store().put(one.data))
+    return [one for one in found if one is not None]
+
+
+def _already_here(incoming: Sequence[Incoming]) -> dict[str, Instance]:
+    uids = [one.sop_uid for one in incoming]
+    found = Instance.objects.select_related("series__study").filter(sop_uid__in=uids)
+    return {instance.sop_uid: instance for instance in found}
+
+
+def _compared(existing: Instance, incoming: Incoming) -> Stored:
+    try:
+        _compare(existing, incoming)
+    except NotTaken as problem:
+        return problem
     return existing, False
 
 
-def _insert(receipt: Receipt, incoming: Incoming, blob: str) -> Instance:
-    series = _series(incoming)
-    if series.bound:
-        raise NotTaken(
-            "LATE_IMAGE",
-            "{name} came after its series was bound to a case, whose grid never changes.",
-            "If the case must include it, withdraw the case and receive the series anew.",
-            incoming.sop_uid,
-            incoming.series_uid,
-        )
+def _store_series(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> list[Stored]:
+    """The objects of one series, in one transaction where nothing else interferes."""
+    try:
+        with transaction.atomic():
+            return [(instance, True) for instance in _insert(receipt, batch)]
+    except (IntegrityError, NotTaken):
+        return [_store_one(receipt, one, blob) for one, blob in batch]
+
+
+def _store_one(receipt: Receipt, incoming: Incoming, blob: str) -> Stored:
+    try:
+        with transaction.atomic():
+            return _insert(receipt, [(incoming, blob)])[0], True
+    except NotTaken as problem:
+        return problem
+    except IntegrityError:
+        here = _already_here([incoming])
+        if not here:
+            raise
+        return _compared(here[incoming.sop_uid], incoming)
+
+
+def _insert(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> list[Instance]:
+    """Rows for objects of one series; raises `NotTaken` for the first that may not join it."""
+    series = _series(batch[0][0])
+    for one, _ in batch:
+        _require_place(series, one)
+    instances = Instance.objects.bulk_create(
+        _row(receipt, series, one, blob) for one, blob in batch
+    )
+    if series.metadata_blob or series.metadata_blob_unnamed:
+        revoke_grants()  # Whoever may have the series' metadata has them anew.
+    Series.objects.filter(pk=series.pk).update(
+        received_at=timezone.now(),
+        is_image=series.is_image and all(one.is_image for one, _ in batch),
+        **_FRESH,
+    )
+    return instances
+
+
+def _row(receipt: Receipt, series: Series, incoming: Incoming, blob: str) -> Instance:
     dataset, pixels = incoming.dataset, incoming.pixels
-    instance = Instance.objects.create(
+    return Instance(
         series=series,
         receipt=receipt,
         sop_uid=incoming.sop_uid,
@@ -88,14 +149,10 @@ def _insert(receipt: Receipt, incoming: Incoming, blob: str) -> Instance:
         geometry=geometry_of(dataset) if incoming.is_image else {},
         pixels=pixels.to_json() if pixels else {},
     )
-    Series.objects.filter(pk=series.pk).update(
-        received_at=timezone.now(), is_image=series.is_image and incoming.is_image, **_FRESH
-    )
-    return instance
 
 
 def _series(incoming: Incoming) -> Series:
-    """The object's series, made if it is new, its row locked; raises `NotTaken`."""
+    """The object's series, made if it is new, its row locked."""
     dataset = incoming.dataset
     series = (
         Series.objects.select_for_update(of=("self",))
@@ -116,35 +173,43 @@ def _series(incoming: Incoming) -> Series:
                 **series_facts(dataset),
             },
         )
+    return series
+
+
+def _require_place(series: Series, incoming: Incoming) -> None:
+    """Let pass what may join the series; raises `NotTaken`."""
+    uids = incoming.sop_uid, incoming.series_uid
+    if series.bound:
+        raise NotTaken(
+            "LATE_IMAGE",
+            "{name} came after its series was bound to a case, whose grid never changes.",
+            "If the case must include it, withdraw the case and receive the series anew.",
+            *uids,
+        )
     if series.study.uid != incoming.study_uid:
         raise NotTaken(
             "SERIES_ELSEWHERE",
             "{name} claims a series (Series Instance UID) that is already here as part of another "
             "study.",
             "One of the two carries a wrong UID: have the sender correct it and send it again.",
-            incoming.sop_uid,
-            incoming.series_uid,
+            *uids,
         )
-    facts = study_facts(dataset)
-    if series.study.patient_id != facts["patient_id"]:
+    if series.study.patient_id != patient_id_of(incoming.dataset):
         raise NotTaken(
             "STUDY_PATIENT",
             "{name} claims a study that is already here with another Patient ID.",
             "One of the two carries a wrong UID or ID: have the sender correct it.",
-            incoming.sop_uid,
-            incoming.series_uid,
+            *uids,
         )
-    modality = series_facts(dataset)["modality"]
+    modality = modality_of(incoming.dataset)
     if series.modality != modality:
         raise NotTaken(
             "SERIES_MODALITY",
             f"{{name}} is {modality or 'of no modality'}, but its series is already here as "
             f"{series.modality or 'of no modality'}.",
             "A series has one modality: have the sender correct the Series Instance UID.",
-            incoming.sop_uid,
-            incoming.series_uid,
+            *uids,
         )
-    return series
 
 
 def geometry_of(dataset: Dataset) -> dict[str, Any]:
@@ -240,6 +305,8 @@ def _integer(dataset: Dataset, keyword: str) -> int | None:
     return value if abs(value) < 2**31 else None
 
 
-def counted(receipt: Receipt, what: str) -> None:
-    """One more of `stored`, `already_here`, `kept_aside` or `ignored`."""
-    Receipt.objects.filter(pk=receipt.pk).update(**{what: F(what) + 1})
+def counted(receipt: Receipt, outcomes: Iterable[str]) -> None:
+    """More of `stored`, `already_here`, `kept_aside` and `ignored`."""
+    more = {name: F(name) + count for name, count in Counter(outcomes).items()}
+    if more:
+        Receipt.objects.filter(pk=receipt.pk).update(**more)

@@ -129,7 +129,7 @@ def _in_order(series: Series, grid: Grid) -> list[Instance]:
     found = {
         i.sop_uid: i
         for i in series.instances.only(
-            "sop_uid", "blob", "pixels", "pixel_offset", "frame_bytes", "metadata"
+            "series", "sop_uid", "blob", "pixels", "pixel_offset", "frame_bytes", "metadata"
         )
     }
     return [found[uid] for uid in grid.sop_uids]

@@ -84,6 +84,7 @@ def series_metadata(request: HttpRequest, access: Access, study: str, series: st
     kind = json_type(request)
     name, packed = _series_metadata(access.one_series(study, series), access)
     etag = f'"{name}"'
+    grants.allow(request, request.path, grants.Document(name, etag))
     if request.headers.get("If-None-Match") == etag:
         return HttpResponseNotModified(headers={"ETag": etag, "Cache-Control": REVALIDATE})
     if "gzip" in request.headers.get("Accept-Encoding", ""):
@@ -121,7 +122,7 @@ def frames(
     headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": "Accept"}
     if request.headers.get("If-None-Match") == etag:
         return HttpResponseNotModified(headers=headers)
-    grants.grant(request, found, root=access.root, user=access.user)
+    grants.allow_frames(request, found, root=access.root, user=access.user)
     pieces = frame_bytes(found, [n - 1 for n in wanted])
     return _octets(list(pieces), multipart=multipart, headers=headers)
 
@@ -264,7 +265,9 @@ def _series_metadata(series: Series, access: Access) -> tuple[str, bytes]:
     name = getattr(series, column)
     if not name:
         rows = []
-        for one in series.instances.order_by("number", "sop_uid").only("sop_uid", "metadata"):
+        for one in series.instances.order_by("number", "sop_uid").only(
+            "series", "sop_uid", "metadata"
+        ):
             row = one.metadata if access.sees_names else identity.unnamed(one.metadata)
             rows.append(rebased(row, f"instances/{one.sop_uid}/"))
         text = json.dumps(rows, separators=(",", ":")).encode()

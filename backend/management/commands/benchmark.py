@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser
 # Name → module and function that returns {"rows": [...], "sizes": ..., "peer_config": ...}.
 BENCHMARKS = {
     "nodes": ("backend.imaging.benchmark_nodes", "nodes_benchmark"),
+    "dicomweb": ("backend.archive.benchmarks.dicomweb", "dicomweb_benchmark"),
     "model": ("inference.evaluation", "model_benchmark"),
 }
 

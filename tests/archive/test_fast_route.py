@@ -139,3 +139,28 @@ def test_the_first_look_at_a_series_is_on_record_once(alone: Stack, slices: list
         "Audra Auditor",
     )
     assert found[0][0] == 1
+
+
+def test_metadata_come_from_the_route_and_are_fresh_after_another_image(alone: Stack) -> None:
+    made = ct_series(3)
+    web = web_of(alone, "coordinator")
+    web.store_instances(made[:2])
+    path = address(made[0]).partition("/instances/")[0] + "/metadata"
+    with client(alone, "coordinator") as asking:
+        first = asking.get(path)
+        until(lambda: by_route(asking.get(path)), "a grant", 5, alone.words)
+        again = asking.get(path)
+        for name in ("etag", "cache-control", "content-type", "content-encoding"):
+            assert first.headers[name] == again.headers[name]
+        assert first.json() == again.json()
+        assert len(again.json()) == 2
+        plain = asking.get(path, headers={"Accept-Encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert plain.json() == again.json()
+        unchanged = asking.get(path, headers={"If-None-Match": again.headers["etag"]})
+        assert unchanged.status_code == 304
+        assert asking.get(path, headers={"Accept": "image/png"}).status_code == 406
+        web.store_instances(made[2:])
+        until(lambda: len(asking.get(path).json()) == 3, "the third image", 2, alone.words)
+    with client(alone, "reader1") as reader:
+        assert reader.get(path).status_code == 404

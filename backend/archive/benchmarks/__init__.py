@@ -1,0 +1,1 @@
+"""`manage.py benchmark dicomweb`: Concord and Orthanc side by side."""

@@ -1,0 +1,167 @@
+"""The two servers that are compared, each with a folder and a port of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backend.archive.benchmarks.client import Connection
+from backend.database import free_port, port_is_free, running_database
+from backend.supervisor import Supervisor, process_environment, web_command
+
+ORTHANC_PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+
+
+class NoOrthanc(RuntimeError):
+    """Orthanc and its DICOMweb plugin are not installed. Run `make system`."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class Server:
+    """A running DICOMweb service: how to reach it, and the process that answers."""
+
+    def __init__(
+        self, name: str, port: int, root: str, headers: dict[str, str], process: int
+    ) -> None:
+        self.name, self.port, self.root = name, port, root
+        self.headers, self.process = headers, process
+
+    def connections(self, count: int) -> list[Connection]:
+        """Open connections."""
+        return [Connection(self.port, self.root, self.headers) for _ in range(count)]
+
+    def resident_mb(self) -> float:
+        """Resident memory of the answering process, MB."""
+        status = Path(f"/proc/{self.process}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+
+class Concord(Server):
+    """Concord's web process on an embedded database."""
+
+    environment: dict[str, str]
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py` on the same installation."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+
+@contextmanager
+def concord(folder: Path) -> Iterator[Concord]:
+    """A whole installation: database, web and work process; no inference worker."""
+    state, port = folder / "concord", free_port()
+    environment = {
+        name: value
+        for name, value in process_environment(state, port).items()
+        if name not in ("DATABASE_URL", "DATABASE_OWNER_URL", "CONCORD_QUEUE_URL")
+    }
+    supervisor = Supervisor(environment, state / "logs", lambda text: None)
+    with running_database(state):
+        try:
+            supervisor.run_once("setup", "--demo", quiet=True)
+            web = supervisor.add("web", *web_command(port))
+            supervisor.wait_ready(f"http://127.0.0.1:{port}/readyz")
+            token = supervisor.run_once("create_token", "coordinator").strip()
+            if web.process is None:
+                raise RuntimeError("The web process did not start.")
+            server = Concord(
+                "Concord",
+                port,
+                "/dicom-web",
+                {"Authorization": f"Bearer {token}"},
+                web.process.pid,
+            )
+            server.environment = environment
+            yield server
+        finally:
+            supervisor.stop()
+
+
+def orthanc_configuration(folder: Path, port: int) -> dict[str, Any]:
+    """Orthanc at its best: nothing compressed, its metadata cache on."""
+    return {
+        "Name": "benchmark",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "Plugins": [ORTHANC_PLUGIN],
+        "HttpPort": port,
+        "HttpServerEnabled": True,
+        "DicomServerEnabled": False,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "HttpCompressionEnabled": False,
+        "StorageCompression": False,
+        "KeepAlive": True,
+        "TcpNoDelay": True,
+        "HttpThreadsCount": 50,
+        "StorageAccessOnFind": "Never",
+        "DicomWeb": {
+            "Enable": True,
+            "Root": "/dicom-web/",
+            "EnableMetadataCache": True,
+            "SeriesMetadata": "Full",
+            "StudiesMetadata": "Full",
+        },
+    }
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[Server]:
+    """Debian's Orthanc with its DICOMweb plugin; raises `NoOrthanc`."""
+    program = shutil.which("Orthanc")
+    if program is None or not Path(ORTHANC_PLUGIN).exists():
+        raise NoOrthanc
+    place, port = folder / "orthanc", free_port()
+    (place / "storage").mkdir(parents=True)
+    settings = place / "orthanc.json"
+    settings.write_text(json.dumps(orthanc_configuration(place, port), indent=1))
+    with (place / "log").open("wb") as log:
+        process = subprocess.Popen([program, str(settings)], stdout=log, stderr=log)
+    try:
+        _wait(f"http://127.0.0.1:{port}/dicom-web/studies", process)
+        yield Server("Orthanc", port, "/dicom-web", {}, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own address
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)  # noqa: TID251 - waits for another program
+    raise RuntimeError(f"{url} does not answer.")
+
+
+def version_of(program: str) -> str:
+    """The first line a program says of itself."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return (done.stdout or done.stderr).splitlines()[0] if (done.stdout or done.stderr) else ""
+
+
+def wait_for_port(port: int) -> None:
+    """Wait until something listens on 127.0.0.1:port."""
+    deadline = time.monotonic() + 30
+    while port_is_free(port) and time.monotonic() < deadline:
+        time.sleep(0.02)  # noqa: TID251 - waits for another program

@@ -1,0 +1,202 @@
+"""In front of Django: frames and series metadata that lie ready, where Django just allowed them.
+
+A Django view costs about 3 ms of Python for 512 kB that lie in a file. This route answers
+`GET …/instances/{sop}/frames/{n}` and `GET …/series/{series}/metadata` itself when `grants` holds a
+permission for the same credential and address, and passes everything else on unchanged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from django.conf import settings
+
+from backend.archive import grants
+from backend.archive.accept import (
+    EXPLICIT_LITTLE_ENDIAN,
+    NotAcceptable,
+    bulk_layout,
+    json_layout,
+    media_ranges,
+)
+from backend.archive.grants import Document, Placed
+from backend.audit.news import hub
+from backend.audit.services import GRANTS
+from backend.store import BlobMissing, store
+
+Scope: TypeAlias = dict[str, Any]
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+Application: TypeAlias = Callable[..., Awaitable[None]]
+Headers: TypeAlias = dict[bytes, bytes]
+
+_SERIES = re.compile(
+    r"(/dicom-web(?:/[a-z]+/[0-9a-f-]{36})?/studies/[0-9.]{1,64}/series/[0-9.]{1,64})"
+    r"(?:/metadata|/instances/([0-9.]{1,64})/frames/([1-9][0-9]{0,5}))"
+)
+_OCTETS = f"application/octet-stream; transfer-syntax={EXPLICIT_LITTLE_ENDIAN}".encode()
+_IMMUTABLE = b"private, max-age=31536000, immutable"
+_REVALIDATE = b"private, no-cache"
+
+
+class FastRoute:
+    """An ASGI application around Django's."""
+
+    def __init__(self, django: Application) -> None:
+        self.django = django
+        self._revoked: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+        """Answer what is granted; pass on all else."""
+        if scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]:
+            path = _SERIES.fullmatch(scope["path"])
+            if path is not None and await self._answered(path, scope, send):
+                return
+        await self.django(scope, receive, send)
+
+    async def _answered(self, path: re.Match[str], scope: Scope, send: Send) -> bool:
+        self._listen()
+        headers = dict(scope["headers"])
+        credential = grants.credential_of(
+            headers.get(b"authorization", b"").decode("latin-1"),
+            _session(headers.get(b"cookie", b"")),
+        )
+        if credential is None:
+            return False
+        found = grants.granted(credential, path[0] if path[2] is None else path[1])
+        if isinstance(found, Document):
+            return path[2] is None and await _send_document(found, headers, send)
+        placed = found.get(path[2]) if found is not None else None
+        if placed is None or int(path[3]) > placed.frames:
+            return False
+        return await _send_frame(placed, int(path[3]), headers, send)
+
+    def _listen(self) -> None:
+        """Forget every grant when one was revoked anywhere, or may have been."""
+        loop = asyncio.get_running_loop()
+        if self._revoked is None or self._revoked[0] is not loop:
+            grants.forget_all()
+            self._revoked = loop, hub().subscribe([GRANTS])
+        waker = self._revoked[1]
+        if waker.is_set():
+            waker.clear()
+            grants.forget_all()
+
+
+async def _send_frame(placed: Placed, number: int, headers: Headers, send: Send) -> bool:
+    multipart = _multipart(headers.get(b"accept", b"*/*"))
+    if multipart is None:
+        return False
+    told = [
+        (b"etag", f'"{placed.blob}-{number}-{"m" if multipart else "s"}"'.encode()),
+        (b"cache-control", _IMMUTABLE),
+        (b"vary", b"Accept, Cookie"),
+    ]
+    if headers.get(b"if-none-match") == told[0][1]:
+        await _answer(send, 304, told, b"")
+        return True
+    try:
+        data = await _read(placed, number - 1)
+    except OSError:  # The file went away: Django says what is to be done.
+        return False
+    kind = _OCTETS
+    if multipart:
+        boundary = uuid.uuid4().hex.encode()
+        head = b"--%b\r\nContent-Type: %b\r\n\r\n" % (boundary, _OCTETS)
+        data = b"".join((head, data, b"\r\n--%b--\r\n" % boundary))
+        kind = b'multipart/related; type="application/octet-stream"; boundary="%b"' % boundary
+    await _answer(send, 200, [(b"content-type", kind), *told], data)
+    return True
+
+
+async def _send_document(document: Document, headers: Headers, send: Send) -> bool:
+    kind = _json(headers.get(b"accept", b"*/*"))
+    if kind is None:
+        return False
+    told = [(b"etag", document.etag.encode()), (b"cache-control", _REVALIDATE)]
+    if headers.get(b"if-none-match") == told[0][1]:
+        await _answer(send, 304, told, b"")
+        return True
+    zipped = b"gzip" in headers.get(b"accept-encoding", b"")
+    try:
+        data = await asyncio.to_thread(_document, document.blob, zipped=zipped)
+    except (BlobMissing, OSError):
+        return False
+    told += [(b"content-type", kind), (b"vary", b"Accept-Encoding, Cookie")]
+    if zipped:
+        told.append((b"content-encoding", b"gzip"))
+    await _answer(send, 200, told, data)
+    return True
+
+
+@lru_cache(maxsize=16)
+def _document(blob: str, *, zipped: bool) -> bytes:
+    packed = store().read(blob)
+    return packed if zipped else gzip.decompress(packed)
+
+
+def _session(cookies: bytes) -> str | None:
+    name = settings.SESSION_COOKIE_NAME.encode() + b"="
+    for cookie in cookies.split(b";"):
+        cookie = cookie.strip()
+        if cookie.startswith(name):
+            return cookie[len(name) :].decode("latin-1")
+    return None
+
+
+@lru_cache(maxsize=256)
+def _multipart(accept: bytes) -> bool | None:
+    """Whether this Accept header means multipart; None where Django must judge it."""
+    try:
+        return bulk_layout(media_ranges(accept.decode("latin-1")), pieces=1)
+    except NotAcceptable:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _json(accept: bytes) -> bytes | None:
+    """The kind of JSON this Accept header means; None where Django must judge it."""
+    try:
+        return json_layout(media_ranges(accept.decode("latin-1"))).encode()
+    except NotAcceptable:
+        return None
+
+
+async def _read(placed: Placed, index: int) -> bytes:
+    """One frame; in a thread where it has to come from the disk."""
+    start = placed.offset + index * placed.frame_bytes
+    descriptor = os.open(placed.path, os.O_RDONLY)
+    try:
+        data = _from_memory(descriptor, placed.frame_bytes, start)
+        if data is None:
+            data = await asyncio.to_thread(os.pread, descriptor, placed.frame_bytes, start)
+    finally:
+        os.close(descriptor)
+    if len(data) != placed.frame_bytes:
+        raise OSError(f"{placed.blob} is shorter than its frames")
+    return data
+
+
+def _from_memory(descriptor: int, size: int, start: int) -> bytes | None:
+    """The bytes if the kernel holds them all in memory, else None."""
+    buffer = bytearray(size)
+    try:
+        count = os.preadv(descriptor, [buffer], start, os.RWF_NOWAIT)
+    except OSError:
+        return None
+    return bytes(buffer) if count == size else None
+
+
+async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    lengths = [(b"content-length", str(len(body)).encode())] if status == 200 else []
+    safe = (b"x-content-type-options", b"nosniff")
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [*headers, *lengths, safe]}
+    )
+    await send({"type": "http.response.body", "body": body})
