@@ -25,6 +25,7 @@ await Promise.all([
     entryPoints: {
       "concord-extension": from("viewer/extension.ts"),
       "concord-mode": from("viewer/mode.ts"),
+      "concord-settle-mode": from("viewer/settle/mode.ts"),
     },
     outdir: from("dist/ext"),
   }),

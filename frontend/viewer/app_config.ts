@@ -11,18 +11,25 @@ interface React {
   createElement(type: string, props: object, ...children: unknown[]): unknown;
 }
 
-/** A reader's images come only from under their reading: the roots follow the address. */
-function rootsOf(configuration: DataSourceConfiguration, reading: string | null) {
-  if (!reading || !/^[0-9a-f-]{36}$/i.test(reading)) return configuration;
-  const root = `/dicom-web/readings/${reading}`;
-  return { ...configuration, qidoRoot: root, wadoRoot: root, wadoUriRoot: root };
+/** Images come only from under one's reading or consensus: the roots follow the address. */
+function rootsOf(configuration: DataSourceConfiguration, query: URLSearchParams) {
+  for (const [name, folder] of [
+    ["reading", "readings"],
+    ["consensus", "consensus"],
+  ] as const) {
+    const id = query.get(name);
+    if (!id || !/^[0-9a-f-]{36}$/i.test(id)) continue;
+    const root = `/dicom-web/${folder}/${id}`;
+    return { ...configuration, qidoRoot: root, wadoRoot: root, wadoUriRoot: root };
+  }
+  return configuration;
 }
 
 window.config = {
   name: "concord",
   routerBasename: "/viewer/",
   extensions: ["/viewer/ext/concord-extension.js"],
-  modes: ["/viewer/ext/concord-mode.js"],
+  modes: ["/viewer/ext/concord-mode.js", "/viewer/ext/concord-settle-mode.js"],
   customizationService: {},
   showStudyList: false,
   showPatientInfo: "disabled",
@@ -65,11 +72,7 @@ window.config = {
         onConfiguration: (
           configuration: DataSourceConfiguration,
           { query }: { query?: URLSearchParams },
-        ) =>
-          rootsOf(
-            configuration,
-            query?.get("reading") ?? new URLSearchParams(location.search).get("reading"),
-          ),
+        ) => rootsOf(configuration, query?.size ? query : new URLSearchParams(location.search)),
       },
     },
   ],

@@ -8,9 +8,10 @@ const CSS = `
   }
   body { background: #0f1315; }
   div:has(> div > [data-cy="undo-btn"]) { display: none; }
-  div:has(> [data-cy="nodes-btn"]), div:has(> [data-cy="nodes-btn"]) + div { display: none; }
-  div:has(> div > .relative > .contents > concord-tools) { left: 316px; transform: translateY(-50%); }
-  concord-panel { flex: 1; min-height: 0; }
+  div:has(> :is([data-cy="nodes-btn"], [data-cy="settle-btn"])),
+  div:has(> :is([data-cy="nodes-btn"], [data-cy="settle-btn"])) + div { display: none; }
+  div:has(> div > .relative > .contents > :is(concord-tools, concord-settle-tools)) { left: 316px; transform: translateY(-50%); }
+  concord-panel, concord-settle-panel { flex: 1; min-height: 0; }
 `;
 
 export function dressHost(): void {

@@ -7,6 +7,9 @@ import { readingProtocol } from "./layout";
 import { element, type Host } from "./ohif";
 import { PanelElement } from "./panel/panel";
 import { Room } from "./room";
+import { enterSettling, leaveSettling } from "./settle/enter";
+import { settlingProtocol } from "./settle/layout";
+import { SettleToolbarElement } from "./settle/toolbar";
 import { announceRoom } from "./stage";
 import { ToolbarElement } from "./toolbar";
 
@@ -43,8 +46,12 @@ export default {
     customElements.define("concord-panel", PanelElement);
     customElements.define("concord-tools", ToolbarElement);
     customElements.define("concord-brand", BrandElement);
+    customElements.define("concord-settle-tools", SettleToolbarElement);
     dressHost();
-    Object.assign(window, { __concordRoom: { enter: () => void enter(), leave } });
+    Object.assign(window, {
+      __concordRoom: { enter: () => void enter(), leave },
+      __concordSettling: { enter: () => enterSettling(context), leave: leaveSettling },
+    });
   },
   getPanelModule() {
     return [
@@ -55,12 +62,25 @@ export default {
         label: "Nodes",
         component: () => element("concord-panel"),
       },
+      {
+        name: "settle",
+        iconName: "tab-segmentation",
+        iconLabel: "Settling",
+        label: "Settling",
+        component: () => element("concord-settle-panel"),
+      },
     ];
   },
   getToolbarModule() {
-    return [{ name: "concord.tools", defaultComponent: () => element("concord-tools") }];
+    return [
+      { name: "concord.tools", defaultComponent: () => element("concord-tools") },
+      { name: "concord.settleTools", defaultComponent: () => element("concord-settle-tools") },
+    ];
   },
   getHangingProtocolModule() {
-    return [{ name: readingProtocol.id, protocol: readingProtocol }];
+    return [readingProtocol, settlingProtocol()].map((protocol) => ({
+      name: protocol.id,
+      protocol,
+    }));
   },
 };

@@ -17,7 +17,8 @@ const syncGroups = [
   },
 ];
 
-function viewport(viewportId: string, orientation: string) {
+/** A viewport of one of our protocols, its window shared with the others. */
+export function viewport(viewportId: string, orientation: string) {
   return {
     viewportOptions: {
       viewportId,
@@ -31,51 +32,79 @@ function viewport(viewportId: string, orientation: string) {
   };
 }
 
-export const readingProtocol = {
+export interface Place {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** One stage of volume viewports of the one series that can be reconstructed. */
+export function protocol(options: {
+  id: string;
+  name: string;
+  stage: string;
+  rows: number;
+  columns: number;
+  places: Place[];
+  viewports: object[];
+}) {
+  return {
+    id: options.id,
+    name: options.name,
+    locked: true,
+    hasUpdatedPriorsInformation: false,
+    createdDate: "2026-01-01T00:00:00.000Z",
+    modifiedDate: "2026-01-01T00:00:00.000Z",
+    availableTo: {},
+    editableBy: {},
+    numberOfPriorsReferenced: 0,
+    protocolMatchingRules: [],
+    imageLoadStrategy: "nth",
+    toolGroupIds: [TOOL_GROUP],
+    displaySetSelectors: {
+      images: {
+        seriesMatchingRules: [
+          {
+            weight: 1,
+            attribute: "isReconstructable",
+            constraint: { equals: { value: true } },
+            required: true,
+          },
+        ],
+      },
+    },
+    stages: [
+      {
+        name: options.stage,
+        viewportStructure: {
+          layoutType: "grid",
+          properties: {
+            rows: options.rows,
+            columns: options.columns,
+            layoutOptions: options.places,
+          },
+        },
+        viewports: options.viewports,
+      },
+    ],
+  };
+}
+
+export const readingProtocol = protocol({
   id: PROTOCOL,
   name: "Reading",
-  locked: true,
-  hasUpdatedPriorsInformation: false,
-  createdDate: "2026-01-01T00:00:00.000Z",
-  modifiedDate: "2026-01-01T00:00:00.000Z",
-  availableTo: {},
-  editableBy: {},
-  numberOfPriorsReferenced: 0,
-  protocolMatchingRules: [],
-  imageLoadStrategy: "nth",
-  toolGroupIds: [TOOL_GROUP],
-  displaySetSelectors: {
-    images: {
-      seriesMatchingRules: [
-        {
-          weight: 1,
-          attribute: "isReconstructable",
-          constraint: { equals: { value: true } },
-          required: true,
-        },
-      ],
-    },
-  },
-  stages: [
-    {
-      name: "Three planes",
-      viewportStructure: {
-        layoutType: "grid",
-        properties: {
-          rows: 2,
-          columns: 2,
-          layoutOptions: [
-            { x: 0, y: 0, width: 0.64, height: 1 },
-            { x: 0.64, y: 0, width: 0.36, height: 0.5 },
-            { x: 0.64, y: 0.5, width: 0.36, height: 0.5 },
-          ],
-        },
-      },
-      viewports: [
-        viewport(AXIAL, "axial"),
-        viewport(CORONAL, "coronal"),
-        viewport(SAGITTAL, "sagittal"),
-      ],
-    },
+  stage: "Three planes",
+  rows: 2,
+  columns: 2,
+  places: [
+    { x: 0, y: 0, width: 0.64, height: 1 },
+    { x: 0.64, y: 0, width: 0.36, height: 0.5 },
+    { x: 0.64, y: 0.5, width: 0.36, height: 0.5 },
   ],
-};
+  viewports: [
+    viewport(AXIAL, "axial"),
+    viewport(CORONAL, "coronal"),
+    viewport(SAGITTAL, "sagittal"),
+  ],
+});

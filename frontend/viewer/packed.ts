@@ -15,8 +15,16 @@ interface Header {
   slices: { index: number; sha256: string }[];
 }
 
+export interface PackedReader {
+  geometry: string;
+  shape: [number, number, number];
+  labels: [number, string][];
+  /** One plane at a time, copied out; to be walked through as often as needed. */
+  slices(): Generator<{ index: number; plane: Uint16Array }>;
+}
+
 /** Throws when the bytes are cut off or of another size than their header says. */
-export function unpackMask(data: ArrayBuffer): PackedMask {
+export function readPacked(data: ArrayBuffer): PackedReader {
   if (data.byteLength < 4) throw new Error("The mask is shorter than its header length.");
   const length = new DataView(data).getUint32(0, true);
   if (length > data.byteLength - 4) throw new Error("The mask's header is cut off.");
@@ -27,10 +35,23 @@ export function unpackMask(data: ArrayBuffer): PackedMask {
   if (data.byteLength !== 4 + length + 2 * size * header.slices.length) {
     throw new Error("The mask has other than the bytes its header names.");
   }
-  const slices = new Map<number, Uint16Array>();
-  header.slices.forEach(({ index }, place) => {
-    const begin = 4 + length + 2 * size * place;
-    slices.set(index, new Uint16Array(data.slice(begin, begin + 2 * size)));
-  });
-  return { geometry: header.geometry, shape: header.shape, labels: header.labels, slices };
+  return {
+    geometry: header.geometry,
+    shape: header.shape,
+    labels: header.labels,
+    *slices() {
+      let begin = 4 + length;
+      for (const { index } of header.slices) {
+        yield { index, plane: new Uint16Array(data.slice(begin, begin + 2 * size)) };
+        begin += 2 * size;
+      }
+    },
+  };
+}
+
+export function unpackMask(data: ArrayBuffer): PackedMask {
+  const { geometry, shape, labels, slices } = readPacked(data);
+  const planes = new Map<number, Uint16Array>();
+  for (const { index, plane } of slices()) planes.set(index, plane);
+  return { geometry, shape, labels, slices: planes };
 }

@@ -2,7 +2,7 @@
 
 import type { Plane, Voxel } from "./contract";
 import type { Geometry } from "./geometry";
-import { AXIAL, CORONAL, SAGITTAL, VIEWPORTS } from "./layout";
+import { AXIAL, CORONAL, SAGITTAL } from "./layout";
 import { cornerstone, type Host, type Point2, type Viewport } from "./ohif";
 
 export const WINDOWS = {
@@ -13,22 +13,25 @@ export const WINDOWS = {
 } as const;
 export type WindowName = keyof typeof WINDOWS;
 
-const PLANE_OF: Record<string, Plane> = {
-  [AXIAL]: "axial",
-  [CORONAL]: "coronal",
-  [SAGITTAL]: "sagittal",
-};
+/** Viewports and the plane each shows; the first of a plane speaks for it. */
+export type Planes = Readonly<Record<string, Plane>>;
+const READING: Planes = { [AXIAL]: "axial", [CORONAL]: "coronal", [SAGITTAL]: "sagittal" };
 /** The grid's axis that a plane steps along. */
-const AXIS: Record<Plane, 0 | 1 | 2> = { axial: 0, coronal: 1, sagittal: 2 };
+export const AXIS: Record<Plane, 0 | 1 | 2> = { axial: 0, coronal: 1, sagittal: 2 };
 
-/** Announces "moved" (detail: plane and slice), "drawn" (detail: viewport) and "window". */
+/** Announces "moved" (detail: viewport, plane and slice), "drawn" (detail: viewport) and "window". */
 export class Views extends EventTarget {
   geometry: Geometry | null = null;
   window: WindowName = "soft";
+  protected readonly ids: string[];
   private readonly heard = new WeakSet<Element>();
 
-  constructor(private readonly host: Host) {
+  constructor(
+    private readonly host: Host,
+    readonly planes: Planes = READING,
+  ) {
     super();
+    this.ids = Object.keys(planes);
   }
 
   private get services() {
@@ -45,12 +48,12 @@ export class Views extends EventTarget {
 
   /** The plane an event happened on. */
   elementUnder(path: EventTarget[]): HTMLElement | null {
-    const elements = VIEWPORTS.flatMap((id) => this.viewport(id)?.element ?? []);
+    const elements = this.ids.flatMap((id) => this.viewport(id)?.element ?? []);
     return elements.find((element) => path.includes(element)) ?? null;
   }
 
   get ready(): boolean {
-    return VIEWPORTS.every((id) => this.viewport(id));
+    return this.ids.every((id) => this.viewport(id));
   }
 
   /** Hears a viewport's camera; safe to call again. */
@@ -67,17 +70,27 @@ export class Views extends EventTarget {
   }
 
   private moved(id: string): void {
-    const plane = PLANE_OF[id];
-    const slice = plane && this.slice(plane);
-    if (!plane || slice === null || slice === undefined) return;
-    this.dispatchEvent(new CustomEvent("moved", { detail: { plane, slice } }));
+    const plane = this.planes[id];
+    const slice = this.sliceIn(id);
+    if (!plane || slice === null) return;
+    this.dispatchEvent(new CustomEvent("moved", { detail: { id, plane, slice } }));
   }
 
   slice(plane: Plane): number | null {
-    const id = VIEWPORTS.find((candidate) => PLANE_OF[candidate] === plane);
-    const viewport = id && this.viewport(id);
-    if (!viewport || !this.geometry) return null;
+    const id = this.firstOf(plane);
+    return id ? this.sliceIn(id) : null;
+  }
+
+  /** The slice (row, column) of the grid that a viewport shows. */
+  sliceIn(id: string): number | null {
+    const viewport = this.viewport(id);
+    const plane = this.planes[id];
+    if (!viewport || !plane || !this.geometry) return null;
     return Math.round(this.geometry.voxel(viewport.getCamera().focalPoint)[AXIS[plane]]);
+  }
+
+  private firstOf(plane: Plane): string | undefined {
+    return this.ids.find((id) => this.planes[id] === plane);
   }
 
   /** The voxel all three planes look at. */
@@ -94,7 +107,7 @@ export class Views extends EventTarget {
   centre(voxel: Voxel): void {
     const target = this.geometry?.world(voxel);
     if (!target) return;
-    for (const id of VIEWPORTS) {
+    for (const id of this.ids) {
       const viewport = this.viewport(id);
       if (!viewport) continue;
       const { focalPoint: from, position } = viewport.getCamera();
@@ -112,9 +125,9 @@ export class Views extends EventTarget {
    * Returns the end.
    */
   drawOnly(under: EventTarget[]): () => void {
-    const resting = VIEWPORTS.flatMap((id) => this.viewport(id) ?? []).filter(
-      ({ element }) => !under.includes(element),
-    );
+    const resting = this.ids
+      .flatMap((id) => this.viewport(id) ?? [])
+      .filter(({ element }) => !under.includes(element));
     const renders = resting.map((viewport) => viewport.render);
     for (const viewport of resting) viewport.render = () => {};
     return () => {
@@ -127,7 +140,7 @@ export class Views extends EventTarget {
 
   /** A neck fills the axial view; the first look of a reading. */
   zoom(parallelScaleMm: number): void {
-    for (const id of VIEWPORTS) {
+    for (const id of this.ids) {
       const viewport = this.viewport(id);
       viewport?.setCamera({ parallelScale: parallelScaleMm });
       viewport?.render();
@@ -135,7 +148,7 @@ export class Views extends EventTarget {
   }
 
   reset(): void {
-    for (const id of VIEWPORTS) {
+    for (const id of this.ids) {
       this.viewport(id)?.resetCamera();
       this.viewport(id)?.render();
     }
@@ -145,7 +158,7 @@ export class Views extends EventTarget {
   show(name: WindowName): void {
     const { width, centre } = WINDOWS[name];
     this.window = name;
-    for (const id of VIEWPORTS) {
+    for (const id of this.ids) {
       const viewport = this.viewport(id);
       const voiRange = { lower: centre - width / 2, upper: centre + width / 2 };
       viewport?.setProperties({ voiRange });
@@ -156,7 +169,7 @@ export class Views extends EventTarget {
 
   /** Page coordinates of a voxel's centre in a plane. */
   pagePoint(plane: Plane, voxel: Voxel): Point2 | null {
-    const id = VIEWPORTS.find((candidate) => PLANE_OF[candidate] === plane);
+    const id = this.firstOf(plane);
     const point = id && this.canvasPoint(id, voxel);
     const canvas = id && this.viewport(id)?.canvas;
     if (!point || !canvas) return null;

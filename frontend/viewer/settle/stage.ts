@@ -1,7 +1,7 @@
 // The images of the settling screen, as the list beside them sees them: which cluster is shown,
 // what a resolution would give, and a brush for shapes that neither reader drew.
 
-import type { Box, ReadingDetail, Run } from "../contract";
+import type { Box, ReadingDetail, Run, Voxel } from "../contract";
 import type { WindowName } from "../views";
 
 /** A clustered place of disagreement; `box` is first slice, row, column, then their ends. */
@@ -64,6 +64,8 @@ export interface SettleStage extends EventTarget {
   readonly windowNow: WindowName;
   readonly toolNow: StageTool;
   readonly brushMm: number;
+  /** The voxel all planes look at. */
+  readonly focus: Voxel | null;
   /** Shown at all: the agreed nodes once `agreed()` was called, else the readers'. */
   readonly phase: "settle" | "agreed";
 
@@ -96,16 +98,24 @@ export interface SettleStage extends EventTarget {
   readonly redraw: Redraw;
 }
 
-const news = new EventTarget();
-let current: SettleStage | null = null;
+/** What the tools above the images show besides. */
+export interface ToolStage extends SettleStage {
+  readonly differenceNow: boolean;
+  readonly aiNow: boolean;
+  /** The protocol opens the AI's shapes. */
+  readonly showsAi: boolean;
+}
 
-export function announceStage(stage: SettleStage | null): void {
+const news = new EventTarget();
+let current: ToolStage | null = null;
+
+export function announceStage(stage: ToolStage | null): void {
   current = stage;
   news.dispatchEvent(new Event("change"));
 }
 
 /** Calls back now and whenever the stage changes; returns the end of it. */
-export function watchStage(listener: (stage: SettleStage | null) => void): () => void {
+export function watchStage(listener: (stage: ToolStage | null) => void): () => void {
   const heard = () => listener(current);
   news.addEventListener("change", heard);
   heard();

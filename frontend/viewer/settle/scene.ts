@@ -1,0 +1,180 @@
+// What is to be drawn over a viewport: whose outlines, how strong, and the words of its legend.
+
+import { combine, type Solid } from "./layers";
+import { AXIAL_X, sidesOf } from "./layout";
+import type { Ink, LegendRow, Scene } from "./overlay";
+import type { StageCluster, StageLayout, StageResolution } from "./stage";
+
+/** What is asked for; the images follow as soon as they can. */
+export interface Wish {
+  layout: StageLayout;
+  phase: "settle" | "agreed";
+  selected: number | null;
+  cluster: StageCluster | null;
+  preview: StageResolution | null;
+  /** The step whose redrawn shape is previewed, and that shape once it is there. */
+  step: string | null;
+  redrawn?: readonly Solid[];
+  difference: boolean;
+  ai: boolean;
+}
+
+type Solids = Record<"x" | "y" | "ai" | "agreed", readonly Solid[]>;
+
+interface Beside {
+  showAi: boolean;
+  /** The shape in the hand. */
+  drawing: Solid | null;
+}
+
+const NAMES: Record<StageResolution, string> = {
+  X: "X",
+  Y: "Y",
+  AI: "the AI's shape",
+  union: "X and Y together",
+  intersection: "what X and Y share",
+  redrawn: "redrawn",
+  absent: "no node here",
+  indeterminate: "left open, ignored",
+};
+
+export function compose(id: string, wish: Wish, solids: Solids, beside: Beside): Scene {
+  return wish.phase === "agreed"
+    ? agreedScene(id, wish, solids)
+    : settleScene(id, wish, solids, beside);
+}
+
+function agreedScene(id: string, wish: Wish, { agreed }: Solids): Scene {
+  const own = (solid: Solid) => solid.label === wish.selected;
+  const numberOf = ({ label }: Solid) => label;
+  const inks: Ink[] = [
+    { kind: "agreed", solids: agreed.filter((solid) => !own(solid)), strength: "faint", numberOf },
+    { kind: "agreed", solids: agreed.filter(own), strength: "strong", numberOf },
+  ];
+  const legend: LegendRow[] = id === AXIAL_X ? [{ swatch: "agreed", words: "agreed" }] : [];
+  return { inks, only: { x: null, y: null }, crossed: null, limit: null, legend };
+}
+
+function settleScene(id: string, wish: Wish, solids: Solids, beside: Beside): Scene {
+  const { layout, cluster } = wish;
+  const sides = sidesOf(id, layout);
+  const own = (kind: keyof Solids) =>
+    solids[kind].filter((solid) => solid.cluster === wish.selected);
+  const { drawing } = beside;
+  const inks: Ink[] = sides.map((side) => ({
+    kind: side,
+    solids: solids[side].filter((solid) => solid.cluster !== wish.selected),
+    strength: "faint",
+    ...(side === sides[0] ? { numberOf: ({ cluster: number }: Solid) => number } : {}),
+  }));
+  for (const side of sides) inks.push({ kind: side, solids: own(side), strength: "strong" });
+  const withAi = beside.showAi && wish.ai && own("ai").length > 0;
+  if (withAi) inks.push({ kind: "ai", solids: own("ai"), strength: "calm" });
+  const only = { x: null as Solid | null, y: null as Solid | null };
+  if (layout === "overlay" && wish.difference && !drawing) {
+    only.x = onlyIn(own("x"), own("y"));
+    only.y = onlyIn(own("y"), own("x"));
+  }
+  let crossed: Scene["crossed"] = null;
+  if (drawing) inks.push({ kind: "redraw", solids: [drawing], strength: "strong" });
+  else if (wish.preview === "absent") {
+    crossed = (cluster?.box as unknown as Scene["crossed"]) ?? null;
+  } else if (wish.preview) {
+    const kind = wish.preview === "indeterminate" ? "ignored" : "preview";
+    inks.push({ kind, solids: previewed(wish, own), strength: "strong" });
+  }
+  const limit = drawing?.box ?? null;
+  const legend = legendOf(id, wish, { sides, own, withAi, drawing: drawing !== null, only });
+  return { inks, only, crossed, limit, legend };
+}
+
+type Own = (kind: keyof Solids) => readonly Solid[];
+
+const parts = new WeakMap<Solid, Solid | null>();
+
+/** Voxels of one side alone; computed once per cluster. */
+function onlyIn(one: readonly Solid[], other: readonly Solid[]): Solid | null {
+  const [first] = one;
+  if (!first) return null;
+  let found = parts.get(first);
+  if (found === undefined) {
+    found = combine(one, other, (inOne, inOther) => inOne && !inOther);
+    parts.set(first, found);
+  }
+  return found;
+}
+
+const unions = new WeakMap<Solid, Solid | null>();
+const shared = new WeakMap<Solid, Solid | null>();
+
+function previewed(wish: Wish, own: Own): readonly Solid[] {
+  const [x, y] = [own("x"), own("y")];
+  switch (wish.preview) {
+    case "X":
+      return x;
+    case "Y":
+      return y;
+    case "AI":
+      return own("ai");
+    case "redrawn":
+      return wish.step ? (wish.redrawn ?? []) : [];
+    case "intersection":
+      return remembered(shared, x, y, (a, b) => a && b);
+    case "union":
+    case "indeterminate":
+      return remembered(unions, x, y, (a, b) => a || b);
+    default:
+      return [];
+  }
+}
+
+function remembered(
+  known: WeakMap<Solid, Solid | null>,
+  x: readonly Solid[],
+  y: readonly Solid[],
+  keep: (inX: boolean, inY: boolean) => boolean,
+): Solid[] {
+  const key = x[0] ?? y[0];
+  if (!key) return [];
+  let found = known.get(key);
+  if (found === undefined) {
+    found = combine(x, y, keep);
+    known.set(key, found);
+  }
+  return found ? [found] : [];
+}
+
+interface Shown {
+  sides: readonly ("x" | "y")[];
+  own: Own;
+  withAi: boolean;
+  drawing: boolean;
+  only: Scene["only"];
+}
+
+function legendOf(id: string, wish: Wish, shown: Shown): LegendRow[] {
+  const { sides, own, withAi, drawing, only } = shown;
+  if (wish.layout === "overlay" && id !== AXIAL_X) return [];
+  const rows: LegendRow[] = sides.map((side) => ({
+    swatch: side,
+    words: side.toUpperCase(),
+    ...(wish.cluster && !own(side).length ? { aside: "has nothing here" } : {}),
+  }));
+  if (withAi) rows.push({ swatch: "ai", words: "AI" });
+  if (only.x) rows.push({ swatch: "only-x", words: "only X" });
+  if (only.y) rows.push({ swatch: "only-y", words: "only Y" });
+  if (drawing) rows.push({ swatch: "redraw", words: "your shape" });
+  else if (wish.preview) rows.push(previewRow(wish, own));
+  return rows;
+}
+
+function previewRow(wish: Wish, own: Own): LegendRow {
+  const { preview } = wish;
+  const words = preview ? NAMES[preview] : "";
+  const nothing = preview !== "absent" && !previewed(wish, own).length;
+  return {
+    swatch: preview === "absent" ? "absent" : preview === "indeterminate" ? "ignored" : "preview",
+    words: `would be: ${words}`,
+    ...(nothing ? { aside: preview === "redrawn" ? "loading" : "nothing" } : {}),
+  };
+}
