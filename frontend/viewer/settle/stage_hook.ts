@@ -46,7 +46,8 @@ export function exposeStage(stage: Stage): void {
         return { kind, strength };
       }),
     legend: (id: string) =>
-      views.viewport(id)?.element.querySelector<HTMLElement>('[data-testid="legend"]')?.textContent ?? "",
+      views.viewport(id)?.element.querySelector<HTMLElement>('[data-testid="legend"]')
+        ?.textContent ?? "",
     has: (kind: "x" | "y" | "ai" | "agreed", cluster: number, [slice, row, column]: Voxel) =>
       stage.solidsOf(kind, cluster).some(({ box: [z0, r0, c0, z1, r1, c1], data }) => {
         if (slice < z0 || slice >= z1 || row < r0 || row >= r1 || column < c0 || column >= c1) {
