@@ -51,7 +51,7 @@ export const KEYS: readonly SettleKey[] = [
   {
     keys: ["c"],
     action: "indeterminate",
-    label: "Cannot tell: indeterminate",
+    label: "Can’t tell: indeterminate",
     in: ["settle"],
     group: "Settle",
   },

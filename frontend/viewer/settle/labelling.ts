@@ -1,6 +1,6 @@
 // The label phase: which agreed node is looked at, and the label that is half set.
 
-import type { ImpressionValue, Voxel } from "../contract";
+import type { ImpressionValue } from "../contract";
 import type { SettleSession } from "./consensus";
 import type { AgreedNode, Evidence } from "./contract";
 import type { ShownNode } from "./projection";
@@ -210,8 +210,7 @@ export class Labelling {
 
   /** The slice on screen; in words counted from the top, as the reports do. */
   get landmark(): { index: number; text: string } | null {
-    const { focus } = this.stage as { focus?: Voxel | null };
-    const index = focus?.[0] ?? this.session.agreed()?.measures?.slice_index;
+    const index = this.stage.focus?.[0] ?? this.session.agreed()?.measures?.slice_index;
     const slices = this.session.detail?.grid.shape[0];
     if (index === undefined || slices === undefined) return null;
     return { index, text: `slice ${slices - index} of ${slices} from the top` };

@@ -22,7 +22,7 @@ export const RESOLUTIONS: Record<Resolution, { button: string; long: string }> =
   intersection: { button: "Shared", long: "only what X and Y share" },
   redrawn: { button: "Redraw", long: "a redrawn shape" },
   absent: { button: "Absent", long: "no node here" },
-  indeterminate: { button: "Cannot tell", long: "indeterminate" },
+  indeterminate: { button: "Can’t tell", long: "indeterminate" },
 };
 
 /** What a decision came to, also one by rule. */

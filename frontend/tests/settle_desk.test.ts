@@ -1,0 +1,358 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { SettleSession } from "../viewer/settle/consensus";
+import type { Act } from "../viewer/settle/contract";
+import { Desk } from "../viewer/settle/desk";
+import { actionOf, KEYS, type Phase } from "../viewer/settle/keys";
+import { settleLines } from "../viewer/settle/panel/rows";
+import { summaryHtml } from "../viewer/settle/panel/sign";
+import { MemoryShelf } from "../viewer/shelf";
+import { Server, type Who } from "./settle_server";
+import { Stage } from "./settle_stage";
+
+let server: Server;
+let stage: Stage;
+
+beforeEach(() => {
+  server = new Server();
+  stage = new Stage();
+});
+
+async function opened(who: Who = "r1"): Promise<Desk> {
+  const session = new SettleSession(server.api(who), new MemoryShelf<Act>());
+  await session.open();
+  const desk = new Desk(session, stage);
+  session.addEventListener("change", () => desk.follow());
+  desk.begin();
+  await Promise.resolve();
+  return desk;
+}
+
+/** A key as the listener would take it. */
+function press(desk: Desk, ...strokes: string[]): void {
+  for (const stroke of strokes) {
+    const action = actionOf(stroke, desk.phase);
+    if (action) desk.run(action, stroke);
+  }
+}
+
+function settled(): void {
+  for (const id of ["d1", "d2", "d4"]) {
+    server.act("r2", {
+      kind: "propose",
+      id,
+      discrepancy: id,
+      seen: 0,
+      resolution: "X",
+      rationale: ".",
+    });
+    server.act("r1", { kind: "agree", id: `a${id}`, discrepancy: id, seen: 1, step: id });
+  }
+}
+
+describe("the keys", () => {
+  it("mean one thing in each phase", () => {
+    const phases: Phase[] = ["settle", "redraw", "label", "pick", "sign"];
+    for (const phase of phases) {
+      const strokes = KEYS.filter((key) => key.in.includes(phase)).flatMap(({ keys }) => keys);
+      expect(new Set(strokes).size, phase).toBe(strokes.length);
+    }
+  });
+
+  it("decide under the left hand", () => {
+    const left = new Set("12345qwertasdfgzxcvb");
+    for (const key of KEYS.filter(({ group }) => group === "Settle")) {
+      expect(left.has(key.keys[0] ?? ""), key.action).toBe(true);
+    }
+  });
+});
+
+describe("settling by keys", () => {
+  it("begins at the first that waits, in the list and in the images", async () => {
+    const desk = await opened();
+    expect(desk.session.selected).toBe("d1");
+    expect(stage.shown).toBe(1);
+  });
+
+  it("proposes with a reason and goes on to the next that waits", async () => {
+    const desk = await opened();
+    press(desk, "1");
+    expect(stage.previewed).toBe("X");
+    desk.settling.send("");
+    expect(desk.session.notice).toMatch(/^Say why/);
+    desk.settling.send("  Follows the border best ");
+    expect(desk.session.selected).toBe("d2");
+    await desk.session.outbox.idle();
+    expect(server.acts[0]).toMatchObject({
+      kind: "propose",
+      discrepancy: "d1",
+      seen: 0,
+      resolution: "X",
+      rationale: "Follows the border best",
+    });
+  });
+
+  it("agrees where it chooses what the other already proposes, and shows it", async () => {
+    server.act("r2", {
+      kind: "propose",
+      id: "p",
+      discrepancy: "d1",
+      seen: 0,
+      resolution: "Y",
+      rationale: ".",
+    });
+    const desk = await opened();
+    desk.settling.goTo("d1");
+    expect(stage.previewed).toBe("Y");
+    press(desk, "2");
+    expect(desk.settling.choice).toMatchObject({ verb: "agree", step: "p" });
+    desk.settling.send("");
+    await desk.session.outbox.idle();
+    expect(server.held[0]).toMatchObject({ state: "resolved", resolution: "Y" });
+  });
+
+  it("refuses what makes no sense there, with a sentence", async () => {
+    const desk = await opened();
+    desk.settling.goTo("d2");
+    press(desk, "2");
+    expect(desk.settling.choice).toBeNull();
+    expect(desk.session.notice).toMatch(/Y has nothing here/);
+    press(desk, "4");
+    expect(desk.session.notice).toBe("Only X has it.");
+    server.show_ai = false;
+    await desk.session.sync();
+    press(desk, "3");
+    expect(desk.settling.choice).toBeNull();
+  });
+
+  it("keeps what was written when it looks elsewhere", async () => {
+    const desk = await opened();
+    press(desk, "1");
+    desk.settling.drafts.set("d1", "half a thought");
+    press(desk, "escape", "s", "w", "1");
+    expect(desk.settling.draft("d1")).toBe("half a thought");
+  });
+
+  it("sends nothing unseen over what the other did while this one wrote", async () => {
+    const desk = await opened();
+    press(desk, "1");
+    server.act("r2", {
+      kind: "propose",
+      id: "p",
+      discrepancy: "d1",
+      seen: 0,
+      resolution: "Y",
+      rationale: "look",
+    });
+    await desk.session.sync();
+    desk.settling.send("mine");
+    expect(server.acts).toHaveLength(1);
+    expect(desk.session.overtaken.get("d:d1")).toMatchObject({
+      since: [{ by: "other", resolution: "Y" }],
+      rationale: "mine",
+    });
+    desk.settling.send("mine");
+    await desk.session.outbox.idle();
+    expect(server.held[0]?.proposal).toMatchObject({
+      by: "r1",
+      resolution: "X",
+      rationale: "mine",
+    });
+  });
+
+  it("ends a verb that is no longer possible, and keeps its words", async () => {
+    server.act("r1", {
+      kind: "propose",
+      id: "p",
+      discrepancy: "d1",
+      seen: 0,
+      resolution: "X",
+      rationale: ".",
+    });
+    const desk = await opened();
+    desk.settling.goTo("d1");
+    press(desk, "4");
+    desk.settling.drafts.set("d1", "better so");
+    server.act("r2", { kind: "agree", id: "q", discrepancy: "d1", seen: 1, step: "p" });
+    await desk.session.sync();
+    expect(desk.settling.choice).toBeNull();
+    expect(desk.session.overtaken.get("d:d1")).toMatchObject({
+      what: "union",
+      rationale: "better so",
+      since: [{ action: "agree" }],
+    });
+  });
+
+  it("redraws: a shape in the hand is not lost by looking elsewhere", async () => {
+    const desk = await opened();
+    press(desk, "r");
+    expect(desk.phase).toBe("redraw");
+    press(desk, "enter");
+    expect(desk.session.notice).toMatch(/Nothing is drawn/);
+    stage.stroke();
+    desk.settling.goTo("d2");
+    expect(desk.session.selected).toBe("d1");
+    press(desk, "enter");
+    expect(desk.settling.choice).toMatchObject({ verb: "propose", resolution: "redrawn" });
+    desk.settling.send("Neither follows the border");
+    await desk.session.outbox.idle();
+    expect(server.acts[0]).toMatchObject({
+      resolution: "redrawn",
+      shape: { slices: [{ sop: "1.0" }] },
+    });
+    expect(stage.redraw.cluster).toBeNull();
+  });
+
+  it("gives the adjudicator what was deferred, and nothing else", async () => {
+    server.act("r1", { kind: "defer", id: "d", discrepancy: "d4", seen: 0, rationale: "hard" });
+    const desk = await opened("adj");
+    expect(desk.session.selected).toBe("d4");
+    press(desk, "c");
+    expect(desk.settling.choice).toMatchObject({ verb: "resolve", resolution: "indeterminate" });
+    desk.settling.send("Streaks");
+    await desk.session.outbox.idle();
+    expect(server.held[3]?.state).toBe("indeterminate");
+    desk.settling.goTo("d1");
+    press(desk, "1");
+    expect(desk.settling.choice).toBeNull();
+  });
+
+  it("lets an observer look at everything and do nothing", async () => {
+    const desk = await opened("aud");
+    expect(desk.session.saveState).toBe("closed");
+    press(desk, "s", "1", "a", "f");
+    expect(desk.settling.choice).toBeNull();
+    expect(desk.session.selected).toBe("d2");
+  });
+});
+
+describe("labelling by keys", () => {
+  it("sets a plain label with one key and goes on", async () => {
+    settled();
+    const desk = await opened();
+    expect(desk.tab).toBe("label");
+    expect(stage.phase).toBe("agreed");
+    press(desk, "2");
+    expect(desk.session.node).toBe(2);
+    await desk.session.outbox.idle();
+    expect(server.nodes[0]?.label?.value).toBe("non_metastatic");
+  });
+
+  it("sets metastatic with evidence only, and never by itself", async () => {
+    settled();
+    const desk = await opened();
+    expect(desk.labelling.suggested()).toBe(true);
+    press(desk, "a");
+    expect(desk.phase).toBe("pick");
+    press(desk, "enter");
+    expect(desk.session.notice).toMatch(/rests on evidence/);
+    press(desk, "1", "enter");
+    await desk.session.outbox.idle();
+    expect(server.acts.at(-1)).toMatchObject({ value: "metastatic", evidence: ["e1"], seen: 0 });
+    expect(server.nodes[1]?.label).toBeNull();
+  });
+
+  it("asks why evidence of the patient holds for this node", async () => {
+    settled();
+    const desk = await opened();
+    press(desk, "1", "2", "enter");
+    expect(desk.session.notice).toMatch(/not of this very node/);
+    if (desk.labelling.edit) desk.labelling.edit.rationale = "The only node there";
+    press(desk, "enter");
+    await desk.session.outbox.idle();
+    expect(server.acts.at(-1)).toMatchObject({
+      evidence: ["e2"],
+      rationale: "The only node there",
+    });
+  });
+
+  it("enters central necrosis on the slice in view", async () => {
+    settled();
+    const desk = await opened();
+    press(desk, "n");
+    await desk.labelling.enterNecrosis(desk.labelling.landmark?.text ?? "");
+    expect(desk.labelling.edit?.evidence.size).toBe(1);
+    press(desk, "enter");
+    await desk.session.outbox.idle();
+    expect(server.nodes[0]?.label?.rests_on_necrosis_alone).toBe(true);
+  });
+
+  it("asks what keeps a node from being assessed", async () => {
+    settled();
+    const desk = await opened();
+    press(desk, "4");
+    desk.labelling.save();
+    expect(desk.session.notice).toMatch(/keeps it from/);
+    if (desk.labelling.edit) desk.labelling.edit.reason = "streaks";
+    desk.labelling.save();
+    await desk.session.outbox.idle();
+    expect(server.acts.at(-1)).toMatchObject({ value: "not_assessable", reason: "streaks" });
+  });
+
+  it("leads to the signature once every node is labelled", async () => {
+    settled();
+    const desk = await opened();
+    press(desk, "2", "2", "2");
+    await desk.session.outbox.idle();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(desk.session.detail?.state).toBe("ready");
+    press(desk, "d");
+    expect(desk.tab).toBe("sign");
+    await desk.session.sign("right", "h4sh");
+    await desk.session.sign("right", "h4sh", "r2");
+    expect(desk.session.detail?.state).toBe("published");
+  });
+});
+
+describe("what is shown", () => {
+  it("says why in numbers, X before Y", async () => {
+    const desk = await opened();
+    const words = settleLines(desk.session, new Set())
+      .map(({ html }) => html)
+      .join("\n");
+    expect(words).toContain("borders 1.4 mm apart, limit 1.0");
+    expect(words).toContain("short axes 9.6 / 11.9 mm, limit 2.0, size class 5–9 / 10–14");
+    expect(words).toContain("only X has it, 7.2 mm");
+    expect(words).toContain("impression metastatic / not marked");
+  });
+
+  it("folds what rules decided until asked", async () => {
+    const desk = await opened();
+    const rows = (unfolded: string[]) =>
+      settleLines(desk.session, new Set(unfolded)).filter(({ kind }) => kind === "row").length;
+    expect(rows([])).toBe(3);
+    expect(rows(["settled", "ignored"])).toBe(5);
+  });
+
+  it("lists every decision and label before it is signed", async () => {
+    settled();
+    server.act("r1", {
+      kind: "label",
+      id: "l",
+      node: 1,
+      seen: 0,
+      value: "metastatic",
+      evidence: ["e1"],
+    });
+    const desk = await opened();
+    const html = summaryHtml(desk.session);
+    expect(html.match(/signed-decision/g)).toHaveLength(3);
+    expect(html).toContain("PET/CT: PET positive.");
+    expect(html).toContain("not “proven benign”");
+    expect(html).toContain("Node 2 has no label.");
+  });
+
+  it("escapes what people wrote", async () => {
+    server.act("r2", {
+      kind: "propose",
+      id: "p",
+      discrepancy: "d1",
+      seen: 0,
+      resolution: "Y",
+      rationale: "<img src=x>",
+    });
+    const desk = await opened();
+    desk.settling.goTo("d1");
+    const { placeHtml } = await import("../viewer/settle/panel/place");
+    expect(placeHtml(desk.session)).not.toContain("<img");
+  });
+});

@@ -1,0 +1,58 @@
+// The head of the panel: which case and version, whether it is saved, the three phases.
+
+import { text } from "../../html";
+import type { SettleSession } from "../consensus";
+import { type Desk, TABS, type Tab } from "../desk";
+import { CONSENSUS, saveWords } from "../words";
+
+const ROLES = { reader: "", adjudicator: "Adjudicator", observer: "Looking on" } as const;
+
+export function headerHtml(session: SettleSession, failure: string): string {
+  const { detail } = session;
+  if (!detail) {
+    return `<div class="title"><h2>Settling</h2></div>
+      ${failure ? `<p class="bar" role="alert" data-testid="settle-failure">${text(failure)}</p>` : '<p class="fine">Opening…</p>'}`;
+  }
+  const role = ROLES[detail.role];
+  return `<div class="title">
+      <h2 data-testid="case-label">${text(detail.case.label)}</h2>
+      <span class="chip" data-testid="consensus-state" data-state="${detail.state}" title="Version ${detail.version} of the consensus">v${detail.version} · ${CONSENSUS[detail.state]}</span>
+      ${role ? `<span class="chip quiet" data-testid="role">${role}</span>` : ""}
+      <button class="help" data-act="help" data-testid="help" title="Keys (?)" aria-label="Keys">?</button>
+    </div>
+    ${saveHtml(session)}${reopenedHtml(session)}`;
+}
+
+function saveHtml(session: SettleSession): string {
+  const state = session.saveState;
+  const words = saveWords(state, session.outbox.waiting.length);
+  const next = encodeURIComponent(location.pathname + location.search);
+  const signIn =
+    state === "signed_out"
+      ? ` · <a href="/sign-in/?next=${next}" target="_blank" rel="opener" data-testid="sign-in">Sign in again</a>`
+      : "";
+  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}${signIn}</span></div>`;
+}
+
+function reopenedHtml({ detail }: SettleSession): string {
+  const reason = detail?.versions.find(({ version }) => version === detail.version)?.reason;
+  const objection = detail?.signing?.objection;
+  const lines = [
+    reason && `Reopened: ${text(reason)}`,
+    objection && `Objected: “${text(objection)}”. The signatures given before are void.`,
+  ].filter(Boolean);
+  return lines.map((line) => `<p class="fine warn" data-testid="why-open">${line}</p>`).join("");
+}
+
+const NAMES: Record<Tab, string> = { settle: "Settle", label: "Label", sign: "Sign" };
+
+export function tabsHtml(desk: Desk): string {
+  return TABS.map((tab) => {
+    const [current, waiting] = [tab === desk.tab, desk.waiting(tab)];
+    const count = waiting ? ` <b data-testid="waiting-${tab}">${waiting}</b>` : "";
+    const said = waiting ? `, ${waiting} waiting for you` : "";
+    return `<button role="tab" id="tab-${tab}" data-act="tab" data-value="${tab}" data-testid="tab-${tab}"
+      aria-selected="${current}" aria-controls="work" tabindex="${current ? 0 : -1}"
+      aria-label="${NAMES[tab]}${said}" ${desk.opened(tab) ? "" : "disabled"}>${NAMES[tab]}${count}</button>`;
+  }).join("");
+}

@@ -1,0 +1,84 @@
+// The list of disagreements: one line of why, one of both sizes; headings by who waits for whom.
+
+import { text } from "../../html";
+import type { SettleSession } from "../consensus";
+import type { ClusterSide, Role } from "../contract";
+import { BY_RULE, type Group, groupOf, type ShownDiscrepancy } from "../projection";
+import { headingWords, stateWords, why } from "../words";
+
+/** One line of a list: a heading, a row that can be chosen, or a note under the rows. */
+export interface Line {
+  key: string;
+  kind: "heading" | "fold" | "row" | "note";
+  html: string;
+  data: Record<string, string>;
+  current?: boolean;
+  expanded?: boolean;
+}
+
+export function settleLines(session: SettleSession, unfolded: ReadonlySet<string>): Line[] {
+  const { detail } = session;
+  if (!detail) return [];
+  const lines: Line[] = [];
+  let group: Group | null = null;
+  const rows = session.rows;
+  for (const { found, place } of rows) {
+    if (place.group !== group) {
+      group = place.group;
+      const count = rows.filter((row) => row.place.group === group).length;
+      lines.push(headingLine(group, count, detail.role, unfolded));
+    }
+    const folded = BY_RULE.includes(place.group) && !unfolded.has(place.group);
+    if (!folded || found.id === session.selected) lines.push(rowLine(session, found, detail.role));
+  }
+  return lines;
+}
+
+function headingLine(group: Group, count: number, role: Role, unfolded: ReadonlySet<string>): Line {
+  const fold = BY_RULE.includes(group);
+  return {
+    key: `h:${group}`,
+    kind: fold ? "fold" : "heading",
+    html: `${text(headingWords(group, role))} <span>${count}</span>`,
+    data: { act: fold ? "fold" : "", value: group, testid: `group-${group}` },
+    expanded: unfolded.has(group),
+  };
+}
+
+function rowLine(session: SettleSession, found: ShownDiscrepancy, role: Role): Line {
+  const cluster = session.cluster(found.cluster);
+  const group = groupOf(found);
+  const fresh = session.unseen.has(`d:${found.id}`);
+  const late = session.overtaken.has(`d:${found.id}`);
+  const mark = late
+    ? '<i class="mark late" title="Yours came too late"></i>'
+    : fresh
+      ? '<i class="mark" title="Changed since you looked"></i>'
+      : "";
+  const reasons = why(found, cluster);
+  const words = reasons.join(", ") || (found.by_rule ? "within all tolerances" : "");
+  return {
+    key: found.id,
+    kind: "row",
+    html: `<span class="no">${found.cluster}${mark}</span>
+      <span class="why">${text(words)}</span>
+      <span class="state ${group}" data-testid="row-state">${found.saving ? "… " : ""}${text(stateWords(found, role))}</span>
+      <span class="sizes"><span><b>X</b> ${sizeHtml(cluster?.x)}</span><span><b>Y</b> ${sizeHtml(cluster?.y)}</span></span>`,
+    data: {
+      act: "row",
+      value: found.id,
+      testid: "settle-row",
+      cluster: String(found.cluster),
+      state: found.state,
+      group,
+      version: String(found.version),
+    },
+    current: found.id === session.selected,
+  };
+}
+
+function sizeHtml(side: ClusterSide | null | undefined): string {
+  if (!side?.measures) return "–";
+  const { lad_text: long, sad_text: short } = side.measures;
+  return `${text(long)} × ${text(short)}`;
+}

@@ -1,0 +1,192 @@
+// The last phase: everything that is signed, the record's hash, who signs; and what was published.
+
+import { text } from "../../html";
+import type { SettleSession } from "../consensus";
+import type { ConsensusDetail, Discrepancy, Role } from "../contract";
+import type { ShownNode } from "../projection";
+import { clock, EVIDENCE_KINDS, LABELS, resolutionWords } from "../words";
+import { NOT_BENIGN } from "./nodes";
+
+export function summaryHtml(session: SettleSession): string {
+  const { detail } = session;
+  if (!detail) return "";
+  const decided = detail.discrepancies.filter((one) => !one.by_rule);
+  return `${publishedHtml(detail)}${missingHtml(detail)}${signersHtml(session)}
+    <h4>What is signed</h4>${countsHtml(detail, session.nodes)}
+    <h4>Decisions <span>${decided.length}</span></h4>${decisionsHtml(decided, detail.role)}
+    ${byRuleHtml(detail)}
+    <h4>Labels <span>${session.nodes.length}</span></h4>${labelsHtml(session)}
+    <p class="fine">${NOT_BENIGN}</p>
+    ${versionsHtml(detail)}`;
+}
+
+function countsHtml({ counts, discrepancies }: ConsensusDetail, nodes: ShownNode[]): string {
+  const rules = (resolution: string) =>
+    discrepancies.filter((one) => one.by_rule && one.resolution === resolution).length;
+  const labelled = (value: string) => nodes.filter(({ label }) => label?.value === value).length;
+  const alone = nodes.filter(({ label }) => label?.rests_on_necrosis_alone).length;
+  const lines = [
+    `<b>${nodes.length}</b> agreed ${nodes.length === 1 ? "node" : "nodes"}`,
+    `<b>${counts.identical}</b> the same in both, <b>${rules("mean")}</b> settled and <b>${rules("ignore")}</b> ignored by rule`,
+    `<b>${counts.resolved}</b> decided, <b>${counts.indeterminate}</b> indeterminate`,
+    `<b>${labelled("metastatic")}</b> metastatic, <b>${labelled("non_metastatic")}</b> non-metastatic, <b>${labelled("indeterminate")}</b> indeterminate, <b>${labelled("not_assessable")}</b> not assessable`,
+    ...(alone
+      ? [
+          `<span class="flag" data-testid="flag-necrosis"><b>${alone}</b> metastatic on central necrosis of this CT alone</span>`,
+        ]
+      : []),
+  ];
+  return `<ul class="facts" data-testid="sign-counts">${lines.map((line) => `<li>${line}</li>`).join("")}</ul>`;
+}
+
+/** Who had the last word: both readers by agreeing, the adjudicator alone. */
+function decidersOf({ steps }: Discrepancy, role: Role): string {
+  const last = steps.at(-1);
+  if (last?.action === "resolve" || last?.by === "adjudicator") {
+    return role === "adjudicator" && last.by === "you" ? "you" : "adjudicator";
+  }
+  return steps.length ? "both readers" : "carried over";
+}
+
+function decisionsHtml(decided: Discrepancy[], role: Role): string {
+  if (!decided.length) return '<p class="fine">Nothing had to be decided by hand.</p>';
+  const lines = decided.map((one) => {
+    const open = one.state !== "resolved" && one.state !== "indeterminate";
+    const what = open ? one.state : resolutionWords(one.resolution || "indeterminate");
+    const who = open ? "" : ` · ${decidersOf(one, role)}`;
+    return `<li data-testid="signed-decision"><button data-act="see" data-value="${text(one.id)}">${one.cluster}</button>
+      <span><b>${text(what)}</b>${who}${one.rationale ? ` · <q>${text(one.rationale)}</q>` : ""}</span></li>`;
+  });
+  return `<ul class="record">${lines.join("")}</ul>`;
+}
+
+function byRuleHtml({ discrepancies }: ConsensusDetail): string {
+  const ruled = discrepancies.filter((one) => one.by_rule);
+  if (!ruled.length) return "";
+  const lines = ruled.map(
+    (one) =>
+      `<li><button data-act="see" data-value="${text(one.id)}">${one.cluster}</button><span><b>${text(resolutionWords(one.resolution ?? ""))}</b> · ${text(one.rationale)}</span></li>`,
+  );
+  return `<details data-testid="by-rule"><summary>${ruled.length} by rule</summary><ul class="record">${lines.join("")}</ul></details>`;
+}
+
+function labelsHtml(session: SettleSession): string {
+  const lines = session.nodes.map((node) => {
+    const { label, measures } = node;
+    const size = measures ? `${text(measures.lad_text)} × ${text(measures.sad_text)} mm` : "";
+    const place = [node.side, node.level].filter(Boolean).map(text).join(" ");
+    const value = label?.value
+      ? LABELS[label.value].long
+      : label?.deferred
+        ? "deferred"
+        : "no label";
+    const reason = label?.reason ? `: ${text(label.reason)}` : "";
+    const flag = label?.rests_on_necrosis_alone
+      ? '<br><span class="flag">central necrosis of this CT alone</span>'
+      : "";
+    return `<li data-testid="signed-label" data-number="${node.number}"><button data-act="seeNode" data-value="${node.number}">${node.number}</button>
+      <span>${[size, place].filter(Boolean).join(" · ")} · <b>${value}</b>${reason}${evidenceOf(session, label?.evidence ?? [])}${label?.rationale ? `<br><q>${text(label.rationale)}</q>` : ""}${flag}</span></li>`;
+  });
+  return `<ul class="record">${lines.join("")}</ul>`;
+}
+
+function evidenceOf(session: SettleSession, ids: string[]): string {
+  return ids
+    .map((id) => session.evidence(id))
+    .map((item) =>
+      item ? `<br>${EVIDENCE_KINDS[item.kind] ?? text(item.kind)}: ${text(item.text)}` : "",
+    )
+    .join("");
+}
+
+/** What keeps it from being signed; each names its node where it has one. */
+function missingHtml({ signing, state }: ConsensusDetail): string {
+  if (!signing || state === "published" || state === "superseded") return "";
+  const missing = signing.missing.map(
+    (sentence) => `<li data-ok="false" data-testid="missing">${nodeLink(sentence)}</li>`,
+  );
+  return missing.length
+    ? `<ul class="checks" data-testid="missing-list">${missing.join("")}</ul>`
+    : "";
+}
+
+function nodeLink(sentence: string): string {
+  const number = /\bnode (\d+)/i.exec(sentence)?.[1];
+  if (!number) return `<span>${text(sentence)}</span>`;
+  return `<button data-act="toNode" data-value="${number}">${text(sentence)}</button>`;
+}
+
+function publishedHtml(detail: ConsensusDetail): string {
+  const { state, signing, versions, version, report } = detail;
+  if (state !== "published" && state !== "superseded") return "";
+  const own = versions.find((one) => one.version === version);
+  const when = own?.published_at ? `, ${new Date(own.published_at).toLocaleString("en-GB")}` : "";
+  const link = report
+    ? `<p><a href="${text(report)}" data-testid="report-link">Report of this case</a></p>`
+    : "";
+  return `<div class="published" data-testid="published" data-version="${version}"><b>Version ${version} is ${state}</b>${when}${link}
+    <h4>Record</h4><div class="hash" data-testid="record-hash">${text(signing?.record_hash)}</div></div>`;
+}
+
+function versionsHtml({ versions, version }: ConsensusDetail): string {
+  const others = versions.filter((one) => one.version !== version);
+  if (!others.length) return "";
+  const lines = others.map(
+    (one) =>
+      `<li>Version ${one.version}: ${text(one.state)}${one.reason ? ` · <q>${text(one.reason)}</q>` : ""}</li>`,
+  );
+  return `<h4>Other versions</h4><ul class="facts">${lines.join("")}</ul>`;
+}
+
+function signersHtml({ detail }: SettleSession): string {
+  const required = detail?.signing?.required ?? [];
+  if (!required.length) return "";
+  const lines = required.map(({ role, name, mine, signed_at: at }) => {
+    const who = name ? text(name) : mine ? "you" : "not yet named";
+    return `<li data-testid="signer" data-signed="${Boolean(at)}" data-ok="${Boolean(at)}"><span>${text(role)}: <b>${who}</b>${at ? `, ${clock(at)}` : mine ? ", your signature is missing" : ", not signed yet"}</span></li>`;
+  });
+  return `<h4>Signatures</h4><ul class="checks signers">${lines.join("")}</ul>`;
+}
+
+/** The forms are written once: a password being typed survives every piece of news. */
+export function signFormsHtml({ detail }: SettleSession): string {
+  const { signing, state, role } = detail ?? {};
+  if (!detail || !signing || role === "observer" || (state !== "ready" && state !== "signing")) {
+    return "";
+  }
+  const own = signing.required.find(({ mine }) => mine);
+  const others = signing.required.some(({ mine, signed_at }) => !mine && !signed_at);
+  const mine =
+    own && !own.signed_at
+      ? `<form data-form="sign" data-testid="sign-form">
+          <p class="meaning">By signing, ${text(window.concord?.name ?? "I")} declares: <b>this is our consensus.</b></p>
+          <label for="password">Your password</label>
+          <div class="line-in"><input id="password" name="password" type="password" autocomplete="current-password" required data-testid="sign-password">
+          <button class="send" type="submit" data-testid="sign-send">Sign</button></div>
+          <p class="wrong" role="alert" data-testid="sign-error"></p></form>`
+      : "";
+  const theirs = others
+    ? `<details data-testid="cosign"><summary>Another signer is here: sign at this screen</summary>
+        <form data-form="cosign" data-testid="cosign-form"><p class="fine">You stay signed in.</p>
+          <label for="username">Their user name</label><input id="username" name="username" type="text" autocomplete="off" autocapitalize="none" spellcheck="false" required data-testid="cosign-user">
+          <label for="their-password">Their password</label>
+          <div class="line-in"><input id="their-password" name="password" type="password" autocomplete="off" required data-testid="cosign-password">
+          <button class="send" type="submit" data-testid="cosign-send">Co-sign</button></div>
+          <p class="wrong" role="alert" data-testid="cosign-error"></p></form></details>`
+    : "";
+  const object =
+    state === "signing" && own
+      ? `<details data-testid="object"><summary>Object, and open the labels again</summary>
+          <form data-form="object"><p class="fine">The signatures given so far stay on record and are void.</p>
+          <label for="objection">Why</label><div class="line-in"><input id="objection" name="reason" type="text" maxlength="1000" autocomplete="off" required data-testid="object-reason">
+          <button class="send plain" type="submit" data-testid="object-send">Object</button></div>
+          <p class="wrong" role="alert"></p></form></details>`
+      : "";
+  return mine + theirs + object;
+}
+
+export function hashHtml({ detail }: SettleSession): string {
+  const hash = detail?.signing?.record_hash;
+  if (!hash || detail?.state === "published" || detail?.state === "superseded") return "";
+  return `<h4>Record</h4><div class="hash" data-testid="record-hash">${text(hash)}</div>`;
+}
