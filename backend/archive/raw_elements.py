@@ -18,7 +18,6 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 
 _LONGEST = 4096
-_NAMES = ("Alphabetic", "Ideographic", "Phonetic")
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _SEVERAL = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UC", "UI"})
 _ONE = frozenset({"LT", "ST", "UT"})
@@ -43,7 +42,8 @@ def plain_json(raw: RawDataElement) -> dict[str, Any] | None:
     if not raw.value.isascii() or b"\x00" in raw.value.rstrip(b"\x00"):
         return None
     text = raw.value.decode("ascii")
-    if any(c < " " and c not in _LINES for c in text.rstrip("\x00")):
+    allowed = _LINES if vr in _ONE else frozenset[str]()
+    if any(c < " " and c not in allowed for c in text.rstrip("\x00")):
         return None
     if vr == "PN":
         return _person(text)
@@ -83,10 +83,9 @@ def _person(text: str) -> dict[str, Any] | None:
     text = text.rstrip("\x00 ")
     if not text:
         return {"vr": "PN"}
-    if "\\" in text or text.count("=") > 2:
+    if "\\" in text or "=" in text:
         return None
-    groups = {name: part for name, part in zip(_NAMES, text.split("="), strict=False) if part}
-    return {"vr": "PN", "Value": [groups]} if groups else {"vr": "PN"}
+    return {"vr": "PN", "Value": [{"Alphabetic": text}]}
 
 
 def _decimals(vr: str, text: str, kind: Callable[[str], Any]) -> dict[str, Any] | None:
