@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from backend.imaging.masks import canonical_json
 from backend.reading.consensus_selectors import adjudicators_of
 from backend.reading.evidence import days_from_study, standing, text_of
 from backend.reading.label_selectors import item_of, labelled_nodes, rules_of
@@ -30,6 +32,11 @@ def required_signers(consensus: Consensus) -> dict[UUID, SettlingRole]:
     for _, user in sorted(adjudicators_of([consensus]), key=str):
         found.setdefault(user, SettlingRole.ADJUDICATOR)
     return found
+
+
+def hash_of(signed: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over the canonical JSON of a record: its name in the store, too."""
+    return hashlib.sha256(canonical_json(signed)).hexdigest()
 
 
 def record_of_consensus(consensus: Consensus) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from backend.accounts.models import User
-from backend.reading.consensus_record import record_of_consensus, required_signers
+from backend.reading.consensus_record import hash_of, record_of_consensus, required_signers
 from backend.reading.consensus_selectors import Asker, Seat
 from backend.reading.evidence import LabelKind, days_from_study, standing, text_of
 from backend.reading.label_selectors import (
@@ -22,7 +22,6 @@ from backend.reading.label_selectors import (
 )
 from backend.reading.models import Case, Consensus, ConsensusNode, Evidence, ReferenceLabel
 from backend.reading.presentation import measures_json
-from backend.reading.services.submission import hash_of
 from backend.reading.vocabulary import SettlingRole
 from backend.reading.workflow import ConsensusState
 

@@ -103,7 +103,7 @@ def enter_evidence(*, case: Case, user: User, client: UUID, entry: Entry) -> Evi
 
 
 def _entered_before(client: UUID, case: Case, user: User, entry: Entry) -> Evidence | None:
-    """What this very act entered before; raises `BadInput` where its UUID was another act's."""
+    """What this very act entered before; raises `WrongState` where its UUID was another act's."""
     found = Evidence.objects.select_related("node", "case__protocol").filter(pk=client).first()
     if found is None:
         return None

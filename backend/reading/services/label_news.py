@@ -7,7 +7,7 @@ from typing import Any
 from backend.accounts.models import User
 from backend.accounts.roles import Role
 from backend.audit.services import News, record
-from backend.errors import BadInput
+from backend.errors import WrongState
 from backend.reading.label_selectors import Labelled, labelled_nodes
 from backend.reading.models import Case, Consensus, Membership, ReferenceLabel
 from backend.reading.services.announcing import worklist_changed
@@ -24,12 +24,12 @@ def lock_consensus(consensus: Consensus) -> tuple[Case, Consensus]:
     return case, joined.get(pk=locked.pk)
 
 
-def client_reused() -> BadInput:
+def client_reused() -> WrongState:
     """The refusal of a UUID that already stands for something else."""
-    return BadInput(
+    return WrongState(
         "CLIENT_REUSED",
-        "This `client` already stands for another act.",
-        "Make a new UUID for every act.",
+        "This UUID stands for another act already.",
+        "Give every act a fresh random UUID.",
     )
 
 

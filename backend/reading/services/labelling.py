@@ -134,7 +134,7 @@ def defer_label(
 def _told_before(
     client: UUID, consensus: Consensus, number: int, user: User, asked: dict[str, Any]
 ) -> ReferenceLabel | None:
-    """The label this very act gave before; raises `BadInput` where its UUID was another act's."""
+    """The label this very act gave before; raises `WrongState` where its UUID was another act's."""
     found = ReferenceLabel.objects.select_related("node").filter(pk=client).first()
     if found is None:
         return None

@@ -14,7 +14,7 @@ from backend.audit.models import Event
 from backend.audit.services import News, record
 from backend.errors import BadInput, NotAllowed, WrongState
 from backend.imaging.masks import canonical_json
-from backend.reading.consensus_record import record_of_consensus, required_signers
+from backend.reading.consensus_record import hash_of, record_of_consensus, required_signers
 from backend.reading.label_selectors import SIGNED
 from backend.reading.models import Case, Consensus, ConsensusSignature
 from backend.reading.services.announcing import case_changed
@@ -26,7 +26,6 @@ from backend.reading.services.label_news import (
     lock_consensus,
     to_adjudicators,
 )
-from backend.reading.services.submission import hash_of
 from backend.reading.services.versions import consensus_changed, step_consensus
 from backend.reading.services.voiding import void_signatures
 from backend.reading.workflow import ConsensusAction, ConsensusState
@@ -264,7 +263,7 @@ def object_to_consensus(
 def _objected_before(
     case: Case, consensus: Consensus, user: User, client: UUID, reason: str
 ) -> bool:
-    """Whether this very act was done before; raises `BadInput` where its UUID was another act's."""
+    """Whether this very act was done before; raises `WrongState` where its UUID is another's."""
     event = acted_before(case, "consensus.objected", client)
     if event is None:
         return False
