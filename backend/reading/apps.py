@@ -26,4 +26,5 @@ class ReadingConfig(AppConfig):
         jobs.runs_managed_by.append(visibility.runs_managed_by)
         jobs.opens_runs_page.append(visibility.opens_runs_page)
         jobs.every_second.append(services.offer_comparisons_again)
+        jobs.every_second.append(services.settle_what_is_decided)
         audit.signed_records.append(signatures.signature_faults)

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,8 +18,11 @@ from backend.imaging.masks import (
     slice_bytes,
     volume_of,
 )
+from backend.imaging.regions import Box
 from backend.reading.models import Mask, MaskSlice
 from backend.store import store
+
+K = TypeVar("K")
 
 # Flushing to the disk is waiting; a few slices wait together.
 _FILES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="slices")
@@ -46,6 +50,30 @@ def put_slices(planes: Mapping[int, Labels]) -> dict[int, str]:
     return found
 
 
+def put_version(manifest: Manifest, planes: Mapping[int, Labels]) -> dict[int, str]:
+    """Keep a manifest durably, under the mask's hash, and with it slices that it names."""
+    whole = _FILES.submit(store().put, manifest.canonical_bytes(), compress=True)
+    found = put_slices(planes)
+    whole.result()
+    return found
+
+
+def crops(manifest: Manifest, shape: Shape, boxes: Mapping[K, Box]) -> dict[K, Labels]:
+    """What a mask holds in each of some boxes, reading every slice at most once."""
+    found = {
+        key: np.zeros([part.stop - part.start for part in box], np.uint16)
+        for key, box in boxes.items()
+    }
+    for index in manifest.slices:
+        here = [key for key, box in boxes.items() if box[0].start <= index < box[0].stop]
+        if here:
+            plane = plane_of(manifest, shape, index)
+            for key in here:
+                box = boxes[key]
+                found[key][index - box[0].start] = plane[box[1:]]
+    return found
+
+
 def plane_of(manifest: Manifest, shape: Shape, index: int) -> Labels:
     """One slice of a mask ``(rows, columns)``, zeros where it is empty; read-only."""
     blob = manifest.slices.get(index)
@@ -61,13 +89,17 @@ def volume(mask: Mask) -> Labels:
     return volume_of(manifest, grid.shape, lambda i: plane_of(manifest, grid.shape, i))
 
 
-def packed(mask: Mask) -> bytes:
-    """The mask in its container: the bytes of `imaging.masks.pack_mask`, no slice hashed again."""
+def packed(mask: Mask, names: Mapping[int, str] | None = None) -> bytes:
+    """The mask in its container: the bytes of `imaging.masks.pack_mask`, no slice hashed again.
+
+    `names` says what its numbers stand for in the place of nodes.
+    """
     manifest = mask.manifest
+    named = manifest.labels if names is None else names
     header = canonical_json(
         {
             "geometry": manifest.geometry_hash,
-            "labels": [[number, node] for number, node in manifest.labels.items()],
+            "labels": [[number, name] for number, name in sorted(named.items())],
             "shape": mask.case.grid_json["shape"],
             "slices": [{"index": i, "sha256": blob} for i, blob in manifest.slices.items()],
         }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from backend.reading.evidence import EvidenceKind, LabelValue
 from backend.reading.vocabulary import PLANES, Arm, Impression, Reason
+from backend.reading.workflow import INDETERMINATE, Resolution
 
 LYMPH_NODE_SERIES: dict[str, Any] = {
     "modality": "CT",
@@ -25,6 +28,43 @@ COMPARISON: dict[str, Any] = {
     "doubt": True,
     "settled_geometry": "mean_signed_distance",
 }
+
+
+# What people may make of a discrepancy, and whether the AI's shapes are shown while they settle.
+SETTLING: dict[str, Any] = {
+    "resolutions": [
+        Resolution.X.value,
+        Resolution.Y.value,
+        Resolution.AI.value,
+        Resolution.UNION.value,
+        Resolution.INTERSECTION.value,
+        Resolution.REDRAWN.value,
+        Resolution.ABSENT.value,
+        INDETERMINATE,
+    ],
+    "show_ai": True,
+}
+# What an agreed node may be called, and which evidence counts; `evidence.Rules` reads it.
+LABELS: dict[str, Any] = {
+    "values": [value.value for value in LabelValue],
+    "metastatic_needs": 1,
+    "evidence": {
+        EvidenceKind.PET.value: {"counts": ["positive"], "max_days": 92},
+        EvidenceKind.HIST.value: {"counts": ["positive"]},
+        EvidenceKind.CHEMO.value: {"counts": ["regression", "progression"]},
+        EvidenceKind.NECR.value: {"counts": ["present"]},
+    },
+}
+# Of protocols from before anybody settled by one: everything but the AI.
+_SETTLING_UNSAID: dict[str, Any] = {
+    "resolutions": [name for name in SETTLING["resolutions"] if name != Resolution.AI],
+    "show_ai": False,
+}
+
+
+def settling_of(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """How discrepancies are settled under a protocol's definition."""
+    return dict(definition.get("settling", _SETTLING_UNSAID))
 
 
 def _lymph_nodes(**own: Any) -> dict[str, Any]:
@@ -48,12 +88,15 @@ def _lymph_nodes(**own: Any) -> dict[str, Any]:
 BUILT_IN: tuple[dict[str, Any], ...] = (
     {
         "code": "LN-CT-BLIND",
-        "version": 2,
+        "version": 3,
         "name": "Cervical lymph nodes on CT, two independent readers",
         "design": "independent_blind",
         "active": True,
         "definition": _lymph_nodes(
-            arms={"R1": Arm.AI_FIRST.value, "R2": Arm.AI_FIRST.value}, comparison=COMPARISON
+            arms={"R1": Arm.AI_FIRST.value, "R2": Arm.AI_FIRST.value},
+            comparison=COMPARISON,
+            settling=SETTLING,
+            labels=LABELS,
         ),
     },
     {

@@ -63,6 +63,11 @@ class Comparison(models.Model):
     def __str__(self) -> str:
         return f"comparison of {self.case_id}"
 
+    @property
+    def ai_mask(self) -> Mask | None:
+        """The model's proposal that its readers were offered."""
+        return self.first.ai_mask or self.second.ai_mask
+
 
 class Cluster(models.Model):
     """Nodes of both readings that hang together by the overlap graph. Write-once.

@@ -7,6 +7,8 @@ from backend.reading.services.comparing import (
     compare_readings,
     offer_comparisons_again,
 )
+from backend.reading.services.evidence import enter_evidence, withdraw_evidence
+from backend.reading.services.labelling import defer_label, set_label
 from backend.reading.services.leases import note_seen, open_reading, take_lease
 from backend.reading.services.looks import note_look
 from backend.reading.services.opening import open_case, presegment
@@ -18,9 +20,19 @@ from backend.reading.services.projects import (
     install_protocols,
     set_auto_assign,
 )
+from backend.reading.services.reopening import reopen_consensus
+from backend.reading.services.settling import (
+    agree,
+    defer,
+    propose,
+    resolve,
+    settle_what_is_decided,
+)
+from backend.reading.services.signing import object_to_consensus, sign_consensus
 from backend.reading.services.submission import hash_of, record_of, submit
 
 __all__ = [
+    "agree",
     "apply_changes",
     "assign",
     "attach_presegmentation",
@@ -28,6 +40,9 @@ __all__ = [
     "compare_again",
     "compare_readings",
     "create_project",
+    "defer",
+    "defer_label",
+    "enter_evidence",
     "grant_role",
     "hash_of",
     "hold",
@@ -35,15 +50,23 @@ __all__ = [
     "install_protocols",
     "note_look",
     "note_seen",
+    "object_to_consensus",
     "offer_comparisons_again",
     "on_run_changed",
     "open_case",
     "open_reading",
     "presegment",
+    "propose",
     "record_of",
     "release",
+    "reopen_consensus",
+    "resolve",
     "set_auto_assign",
+    "set_label",
+    "settle_what_is_decided",
+    "sign_consensus",
     "submit",
     "take_lease",
     "withdraw",
+    "withdraw_evidence",
 ]

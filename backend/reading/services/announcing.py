@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from backend.accounts.roles import Role
 from backend.audit.services import News
-from backend.reading.models import Case, Reading
+from backend.reading.models import Case, Comparison, Consensus, Membership, Reading
 
 COORDINATORS = "coordinators"
 
@@ -31,3 +32,20 @@ def case_changed(case: Case) -> News:
 def to_reading(reading: Reading, kind: str, payload: dict[str, Any]) -> News:
     """To whoever has this reading open."""
     return News(reading_audience(reading), kind, payload)
+
+
+def to_readers(comparison: Comparison) -> list[News]:
+    """To both readers of a comparison, that a row of their worklist changed."""
+    return worklist_changed([comparison.first, comparison.second])
+
+
+def to_adjudicators(consensus: Consensus) -> list[News]:
+    """To the adjudicators of the project who are neither reader, that their worklist changed."""
+    comparison = consensus.comparison
+    people = (
+        Membership.objects.filter(project=consensus.case.project_id, role=Role.ADJUDICATOR.value)
+        .exclude(user__in=[comparison.first.reader_id, comparison.second.reader_id])
+        .values_list("user_id", flat=True)
+    )
+    told = {"consensus": str(consensus.pk)}
+    return [News(f"user:{person}", "worklist.changed", told) for person in sorted(people)]

@@ -108,6 +108,14 @@ def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) ->
     )
 
 
+def parse_shape(shape: Mapping[str, Any], node: str, grid: Grid) -> Patch:
+    """Read a shape drawn on an empty map: the slices of a change of voxels, with k 0 or 1."""
+    unknown = sorted(set(shape) - {"slices"})
+    if unknown:
+        raise _bad(f"A shape has no field {str(unknown[0])[:40]!r}.")
+    return _patch({"nodes": [node], "slices": shape.get("slices")}, grid)
+
+
 def _require_fields(body: Mapping[str, Any], kind: str) -> None:
     """Refuse what a change of this kind does not say: it would be kept for ever, unread."""
     unknown = sorted(set(body) - FIELDS[kind] - {"kind"})

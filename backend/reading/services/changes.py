@@ -16,11 +16,9 @@ from backend.accounts.models import User
 from backend.audit.services import record
 from backend.errors import BadInput, NotAllowed, WrongState
 from backend.reading.checks import can_submit
-from backend.reading.maskstore import manifest_json, own_slices, put_slices
 from backend.reading.models import (
     Change,
     Mask,
-    MaskSlice,
     Node,
     NodeState,
     NodeVersion,
@@ -31,6 +29,7 @@ from backend.reading.services.announcing import to_reading
 from backend.reading.services.bodies import Undo, parse_change
 from backend.reading.services.effects import Desk, Effect, NodeNotNew
 from backend.reading.services.guards import lock_reading
+from backend.reading.services.masks import save_mask
 from backend.reading.vocabulary import AuthorKind, MaskKind
 from backend.reading.workflow import OF_A_READER, ReadingState, possible
 
@@ -242,17 +241,15 @@ def _undone(reading: Reading, client_id: UUID) -> Change:
 def _save_version(desk: Desk, effect: Effect) -> Mask:
     """The new head with the slices it brought and the nodes it made."""
     manifest = desk.draft.manifest
-    blobs = put_slices(effect.slices)
-    mask = Mask.objects.create(
+    mask = save_mask(
         case=desk.case,
         reading=desk.reading,
         kind=MaskKind.READING,
         author_kind=AuthorKind.PERSON,
         author=desk.reading.reader,
-        hash=manifest.hash,
-        manifest_json=manifest_json(manifest),
+        manifest=manifest,
+        planes=effect.slices,
     )
-    MaskSlice.objects.bulk_create(own_slices(mask, blobs))
     created = [desk.states[node] for node in effect.created]
     for state in created:
         state.node.first_mask = mask

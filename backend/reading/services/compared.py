@@ -11,7 +11,6 @@ from django.utils import timezone
 from backend.audit.services import record
 from backend.imaging.fusion import MEAN_SIGNED_DISTANCE
 from backend.imaging.masks import Manifest
-from backend.reading import maskstore
 from backend.reading.discrepancies import Compared, Finding, Outcome, Part, Read, Settled
 from backend.reading.models import (
     Case,
@@ -20,10 +19,10 @@ from backend.reading.models import (
     Consensus,
     Discrepancy,
     Mask,
-    MaskSlice,
     Reading,
 )
 from backend.reading.services.announcing import case_changed, to_reading, worklist_changed
+from backend.reading.services.masks import save_mask
 from backend.reading.vocabulary import AuthorKind, MaskKind
 from backend.reading.workflow import RULE_STEPS, DiscrepancyState, Resolution, discrepancy_after
 
@@ -50,20 +49,13 @@ def save_settled(case: Case, readings: Sequence[Reading], computed: Computed) ->
     }
     parents = tuple(reading.effective.hash for reading in readings if reading.effective)
     manifest = Manifest(case.geometry_hash, computed.blobs, nodes, parents)
-    mask, made = Mask.objects.get_or_create(
+    return save_mask(
         case=case,
-        reading=None,
-        hash=manifest.hash,
-        run_id=None,
-        defaults={
-            "kind": MaskKind.SETTLED,
-            "author_kind": AuthorKind.SYSTEM,
-            "manifest_json": maskstore.manifest_json(manifest),
-        },
+        kind=MaskKind.SETTLED,
+        author_kind=AuthorKind.SYSTEM,
+        manifest=manifest,
+        blobs=computed.blobs,
     )
-    if made:
-        MaskSlice.objects.bulk_create(maskstore.own_slices(mask, computed.blobs))
-    return mask
 
 
 def save_clusters(comparison: Comparison, computed: Computed) -> list[Cluster]:

@@ -25,6 +25,7 @@ from backend.jobs.queue import defer
 from backend.reading import maskstore
 from backend.reading.discrepancies import Opinion, Read, Rules, compare
 from backend.reading.models import Case, Comparison, Discrepancy, Reading
+from backend.reading.services.agreed import joined, settle_if_nothing_open
 from backend.reading.services.announcing import case_changed
 from backend.reading.services.compared import (
     Computed,
@@ -194,6 +195,7 @@ def _finish(waiting: Comparison, computed: Computed) -> Comparison:
     refresh_stage(case)
     record_made(case, comparison, readings, found, discrepancies)
     record_opened(case, consensus, replaced)
+    settle_if_nothing_open(joined(case, consensus.pk), None)
     return comparison
 
 

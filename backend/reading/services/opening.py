@@ -19,11 +19,11 @@ from backend.jobs import selectors as jobs
 from backend.jobs import services as queue
 from backend.jobs.protocol import RunKind
 from backend.reading.inclusion import SeriesFacts, exclusions, takes
-from backend.reading.maskstore import manifest_json
-from backend.reading.models import Case, Mask, Project, Protocol, Subject
+from backend.reading.models import Case, Project, Protocol, Subject
 from backend.reading.services.announcing import case_changed
 from backend.reading.services.assigning import assign
 from backend.reading.services.describing import case_facts
+from backend.reading.services.masks import save_mask
 from backend.reading.vocabulary import AiState, AuthorKind, MaskKind
 
 NO_MODEL = "No model is installed that could propose nodes. The case can be read without one."
@@ -54,12 +54,11 @@ def open_case(*, series: Series, actor: User | None = None) -> Case | None:
     case = _create(project, protocol, series, grid, facts)
     series.bound = True
     series.save(update_fields=["bound"])
-    Mask.objects.create(
+    save_mask(
         case=case,
         kind=MaskKind.EMPTY,
         author_kind=AuthorKind.SYSTEM,
-        hash=(empty := Manifest(grid.geometry_hash, {}, {})).hash,
-        manifest_json=manifest_json(empty),
+        manifest=Manifest(grid.geometry_hash, {}, {}),
     )
     record(
         "case.opened",

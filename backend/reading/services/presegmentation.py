@@ -14,12 +14,13 @@ from backend.imaging.masks import Labels, Manifest, unpack_mask
 from backend.imaging.nodes import NodeMeasures, label_boxes, measure_node
 from backend.jobs.models import Run
 from backend.jobs.protocol import RunKind
-from backend.reading.maskstore import manifest_json, own_slices, put_slices
-from backend.reading.models import Case, Mask, MaskSlice, Node, NodeVersion, Reading
+from backend.reading.maskstore import put_slices
+from backend.reading.models import Case, Mask, Node, NodeVersion, Reading
 from backend.reading.services.announcing import case_changed, to_reading, worklist_changed
 from backend.reading.services.assigning import offer
 from backend.reading.services.describing import run_facts
 from backend.reading.services.guards import lock_case, lock_reading
+from backend.reading.services.masks import save_mask
 from backend.reading.vocabulary import AiState, Arm, AuthorKind, Decision, MaskKind, Origin
 from backend.reading.workflow import CURRENT
 from backend.store import store
@@ -85,15 +86,14 @@ def attach_presegmentation(*, run: Run) -> Mask:
     found = _present(volume, packed.labels)
     blobs = put_slices(packed.slices)
     manifest = Manifest(case.geometry_hash, blobs, {n: node for n, (node, _) in found.items()})
-    mask = Mask.objects.create(
+    mask = save_mask(
         case=case,
         kind=MaskKind.AI,
         author_kind=AuthorKind.MODEL,
         run_id=run.pk,
-        hash=manifest.hash,
-        manifest_json=manifest_json(manifest),
+        manifest=manifest,
+        blobs=blobs,
     )
-    MaskSlice.objects.bulk_create(own_slices(mask, blobs))
     scores = _add_nodes(mask, run, volume, found)
     case.ai_state, case.ai_message, case.ai_run_id = AiState.READY, "", run.pk
     case.save(update_fields=["ai_state", "ai_message", "ai_run_id"])

@@ -17,13 +17,14 @@ from backend.errors import BadInput, WrongState
 from backend.imaging.masks import Manifest, canonical_json
 from backend.reading import registry
 from backend.reading.checks import can_submit
-from backend.reading.maskstore import manifest_json, own_slices, put_slices, without
-from backend.reading.models import Mask, MaskSlice, NodeState, Reading, Signature
+from backend.reading.maskstore import put_slices, without
+from backend.reading.models import Mask, NodeState, Reading, Signature
 from backend.reading.presentation import checks_for
 from backend.reading.services.announcing import case_changed, to_reading, worklist_changed
 from backend.reading.services.changes import require_lease, require_open, require_reader
 from backend.reading.services.comparing import request_comparison
 from backend.reading.services.guards import lock_case, lock_reading, refresh_stage, step
+from backend.reading.services.masks import save_mask
 from backend.reading.vocabulary import AuthorKind, Decision, MaskKind
 from backend.reading.workflow import ReadingAction
 from backend.store import store
@@ -144,17 +145,15 @@ def _save_effective(reading: Reading, states: Iterable[NodeState]) -> Mask:
     blobs = put_slices(without(head, reading.case.grid.shape, gone))
     slices = {i: blob for i, blob in {**head.slices, **blobs}.items() if blob}
     manifest = Manifest(head.geometry_hash, slices, alive, (head.hash,))
-    mask = Mask.objects.create(
+    return save_mask(
         case=reading.case,
         reading=reading,
         kind=MaskKind.EFFECTIVE,
         author_kind=AuthorKind.PERSON,
         author=reading.reader,
-        hash=manifest.hash,
-        manifest_json=manifest_json(manifest),
+        manifest=manifest,
+        blobs=blobs,
     )
-    MaskSlice.objects.bulk_create(own_slices(mask, blobs))
-    return mask
 
 
 def record_of(reading: Reading, effective: Mask, states: Iterable[NodeState]) -> dict[str, Any]:
