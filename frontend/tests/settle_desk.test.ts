@@ -108,6 +108,7 @@ describe("settling by keys", () => {
     desk.settling.send("");
     await desk.session.outbox.idle();
     expect(server.held[0]).toMatchObject({ state: "resolved", resolution: "Y" });
+    expect(desk.session.overtaken.size).toBe(0);
   });
 
   it("refuses what makes no sense there, with a sentence", async () => {

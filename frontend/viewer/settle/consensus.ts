@@ -319,6 +319,8 @@ export class SettleSession extends EventTarget implements Courier<Act, Sent> {
       since: moved.since ?? [],
       message: refusal.code === "MOVED_ON" ? "" : refusal.message,
     });
+    const number = "node" in act ? act.node : this.truth(act.discrepancy)?.cluster;
+    this.notice = `${number}: not taken. ${refusal.code === "MOVED_ON" ? "It moved on; look again." : refusal.message}`;
     if (moved.discrepancy) this.lay(moved.discrepancy);
     if (moved.node) this.layNode(moved.node);
     if (!moved.discrepancy && !moved.node) this.catchUp();

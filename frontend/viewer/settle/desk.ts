@@ -21,6 +21,15 @@ const TAB_OF: Record<ConsensusState, Tab> = {
   superseded: "sign",
 };
 
+const NEWS_OF: Record<ConsensusState, string> = {
+  draft: "Disagreements are open again.",
+  labelling: "Now the labels: D goes on.",
+  ready: "Every node is labelled: D leads to the signatures.",
+  signing: "The first signature is given.",
+  published: "Published.",
+  superseded: "A later version took its place.",
+};
+
 /** Announces "change", and "focus" (detail: what should have the caret, "" for the list). */
 export class Desk extends EventTarget {
   tab: Tab = "settle";
@@ -28,6 +37,7 @@ export class Desk extends EventTarget {
   readonly settling: Settling;
   readonly labelling: Labelling;
   private shownAgreed = false;
+  private state: ConsensusState | null = null;
 
   constructor(
     readonly session: SettleSession,
@@ -43,6 +53,7 @@ export class Desk extends EventTarget {
   begin(): void {
     const { detail } = this.session;
     if (!detail) return;
+    this.state = detail.state;
     this.settling.begin();
     this.show(TAB_OF[detail.state]);
   }
@@ -109,6 +120,7 @@ export class Desk extends EventTarget {
       return;
     }
     if (this.tab === "settle" && tab !== "settle" && !this.settling.mayLeave()) return;
+    if (tab !== this.tab) this.session.notice = "";
     this.tab = tab;
     if (tab === "settle") {
       if (this.shownAgreed) this.stage.readers();
@@ -160,9 +172,19 @@ export class Desk extends EventTarget {
 
   /** The truth changed: what somebody else did may end what was half done. */
   follow(): void {
+    this.tellPhase();
     if (this.tab === "settle") this.settling.follow();
     else if (this.session.detail?.state === "draft") this.show("settle");
     this.changed();
+  }
+
+  /** The work moved into another phase: says so, and moves nobody there. */
+  private tellPhase(): void {
+    const { state } = this.session.detail ?? {};
+    if (!state || state === this.state) return;
+    const before = this.state;
+    this.state = state;
+    if (before) this.session.notice = NEWS_OF[state];
   }
 
   /** How many things of a phase wait for this person. */

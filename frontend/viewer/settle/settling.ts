@@ -212,9 +212,9 @@ export class Settling {
       session.notice = "Say why in a few words; ↓ walks through phrases.";
       this.focus("rationale");
     } else {
-      this.sendChoice(choice, rationale);
-      this.drafts.delete(found.id);
       this.choice = null;
+      this.drafts.delete(found.id);
+      this.sendChoice(choice, rationale);
       if (this.redrawing) this.stage.redraw.end();
       this.goTo((session.nextWaiting(found.id) ?? found).id);
       this.focus("");

@@ -16,7 +16,8 @@ const GROUPS: readonly SettleKey["group"][] = [
 export function helpHtml(): string {
   const parts = GROUPS.map((group) => {
     const rows = unique(group).map(({ keys, label }) => {
-      const shown = keys.length > 2 ? [keys[0] ?? "", "–", keys.at(-1) ?? ""] : keys;
+      const digits = keys.length > 3;
+      const shown = digits ? [keys[0] ?? "", "–", keys.at(-1) ?? ""] : keys.slice(0, 2);
       const names = shown.map((name) => (name === "–" ? "–" : `<kbd>${text(keyName(name))}</kbd>`));
       return `<dt>${names.join(" ")}</dt><dd>${text(label)}</dd>`;
     });

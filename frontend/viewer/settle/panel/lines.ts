@@ -4,7 +4,7 @@ import { write } from "../../html";
 import type { Line } from "./rows";
 
 const TAGS: Record<Line["kind"], string> = {
-  heading: "h4",
+  heading: "h3",
   fold: "button",
   row: "button",
   note: "p",

@@ -114,7 +114,7 @@ function lateHtml(session: SettleSession, node: AgreedNode): string {
     ? `: ${text(LABELS[late.what as keyof typeof LABELS]?.long ?? late.what)}`
     : "";
   const why = late.message ? text(late.message) : "It was labelled in the meantime: look again.";
-  return `<div class="late" role="alert" data-testid="moved-on"><b>Not taken${meant}.</b> ${why}${kept}</div>`;
+  return `<div class="overtaken" role="alert" data-testid="moved-on"><b>Not taken${meant}.</b> ${why}${kept}</div>`;
 }
 
 function labelHtml({ label }: ShownNode, role: Role): string {

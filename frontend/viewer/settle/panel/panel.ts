@@ -21,12 +21,12 @@ const FRAME = `<section class="panel" data-testid="settle-panel" aria-label="Con
   <header></header>
   <div class="tabs" role="tablist" aria-label="Phases"></div>
   <div id="work" class="work" role="tabpanel">
-    <div class="order" hidden><button data-act="arrange" data-testid="arrange">The other reader was here. Sort again</button></div>
-    <div class="list" data-testid="settle-list"></div>
-    <div class="summary" data-testid="sign-summary" hidden></div>
-    <p class="notice" role="status" aria-live="polite" data-testid="settle-notice"></p>
+    <div class="list" role="group" aria-label="List" data-testid="settle-list"></div>
+    <div class="summary" role="region" aria-label="What is signed" tabindex="0" data-testid="sign-summary" hidden></div>
+    <div class="strip"><p class="notice" role="status" aria-live="polite" data-testid="settle-notice"></p>
+    <button class="order" data-act="arrange" data-testid="arrange" title="The other reader changed some rows where they stand" hidden>Sort again</button></div>
     <div class="desk">
-      <div class="place"></div>
+      <div class="place" role="region" aria-label="What is looked at" tabindex="0"></div>
       <div class="say"></div>
       <div class="do"></div>
       <div class="signing"></div>
@@ -101,7 +101,7 @@ export class SettlePanelElement extends HTMLElement {
     const { session, desk, failure } = this.room ?? {};
     if (!session) return;
     write(this.find("header"), headerHtml(session, failure ?? ""));
-    write(this.find(".notice"), noticeHtml(session.notice));
+    this.say(session.notice);
     if (!desk) return;
     const { tab } = desk;
     write(this.find(".tabs"), tabsHtml(desk));
@@ -118,6 +118,14 @@ export class SettlePanelElement extends HTMLElement {
     help.hidden = !desk.helpOpen;
     if (desk.helpOpen) write(help, helpHtml());
     this.focusWish();
+  }
+
+  /** One line, so that nothing moves; the whole of it on pointing. */
+  private say(words: string): void {
+    const line = this.find(".notice");
+    if (line.textContent === words) return;
+    line.textContent = words;
+    line.title = words;
   }
 
   private renderDesk(desk: Desk, tab: Tab): void {
@@ -200,10 +208,4 @@ export class SettlePanelElement extends HTMLElement {
     this.room?.desk?.run(by);
     queueMicrotask(() => this.root.querySelector<HTMLElement>('[aria-selected="true"]')?.focus());
   };
-}
-
-function noticeHtml(words: string): string {
-  const span = document.createElement("span");
-  span.textContent = words;
-  return span.outerHTML;
 }

@@ -73,7 +73,7 @@ function overtakenHtml(late: Overtaken | undefined, found: Discrepancy, role: Ro
   const next = found.possible.length
     ? "Look again; then agree, or choose once more: your words are kept."
     : "Nothing more can be done here.";
-  return `<div class="late" role="alert" data-testid="moved-on">
+  return `<div class="overtaken" role="alert" data-testid="moved-on">
     <b>Not taken: your ${nounOf(late.kind)}${meant}.</b> ${text(late.message)}
     ${since.length ? `<ul>${since.join("")}</ul>` : ""}
     ${late.rationale ? `<p>You wrote <q data-testid="kept-rationale">${text(late.rationale)}</q></p>` : ""}

@@ -12,10 +12,10 @@ export function summaryHtml(session: SettleSession): string {
   if (!detail) return "";
   const decided = detail.discrepancies.filter((one) => !one.by_rule);
   return `${publishedHtml(detail)}${missingHtml(detail)}${signersHtml(session)}
-    <h4>What is signed</h4>${countsHtml(detail, session.nodes)}
-    <h4>Decisions <span>${decided.length}</span></h4>${decisionsHtml(decided, detail.role)}
+    <h3>What is signed</h3>${countsHtml(detail, session.nodes)}
+    <h3>Decisions <span>${decided.length}</span></h3>${decisionsHtml(decided, detail.role)}
     ${byRuleHtml(detail)}
-    <h4>Labels <span>${session.nodes.length}</span></h4>${labelsHtml(session)}
+    <h3>Labels <span>${session.nodes.length}</span></h3>${labelsHtml(session)}
     <p class="fine">${NOT_BENIGN}</p>
     ${versionsHtml(detail)}`;
 }
@@ -125,7 +125,7 @@ function publishedHtml(detail: ConsensusDetail): string {
     ? `<p><a href="${text(report)}" data-testid="report-link">Report of this case</a></p>`
     : "";
   return `<div class="published" data-testid="published" data-version="${version}"><b>Version ${version} is ${state}</b>${when}${link}
-    <h4>Record</h4><div class="hash" data-testid="record-hash">${text(signing?.record_hash)}</div></div>`;
+    <h3>Record</h3><div class="hash" data-testid="record-hash">${text(signing?.record_hash)}</div></div>`;
 }
 
 function versionsHtml({ versions, version }: ConsensusDetail): string {
@@ -135,7 +135,7 @@ function versionsHtml({ versions, version }: ConsensusDetail): string {
     (one) =>
       `<li>Version ${one.version}: ${text(one.state)}${one.reason ? ` · <q>${text(one.reason)}</q>` : ""}</li>`,
   );
-  return `<h4>Other versions</h4><ul class="facts">${lines.join("")}</ul>`;
+  return `<h3>Other versions</h3><ul class="facts">${lines.join("")}</ul>`;
 }
 
 function signersHtml({ detail }: SettleSession): string {
@@ -145,7 +145,7 @@ function signersHtml({ detail }: SettleSession): string {
     const who = name ? text(name) : mine ? "you" : "not yet named";
     return `<li data-testid="signer" data-signed="${Boolean(at)}" data-ok="${Boolean(at)}"><span>${text(role)}: <b>${who}</b>${at ? `, ${clock(at)}` : mine ? ", your signature is missing" : ", not signed yet"}</span></li>`;
   });
-  return `<h4>Signatures</h4><ul class="checks signers">${lines.join("")}</ul>`;
+  return `<h3>Signatures</h3><ul class="checks signers">${lines.join("")}</ul>`;
 }
 
 /** The forms are written once: a password being typed survives every piece of news. */
@@ -188,5 +188,5 @@ export function signFormsHtml({ detail }: SettleSession): string {
 export function hashHtml({ detail }: SettleSession): string {
   const hash = detail?.signing?.record_hash;
   if (!hash || detail?.state === "published" || detail?.state === "superseded") return "";
-  return `<h4>Record</h4><div class="hash" data-testid="record-hash">${text(hash)}</div>`;
+  return `<h3>Record</h3><div class="hash" data-testid="record-hash">${text(hash)}</div>`;
 }

@@ -14,10 +14,9 @@ export const settleSheet = sheet(`
   .tabs button[aria-selected="true"] { color: var(--ink); border-bottom-color: var(--accent); font-weight: 600; }
   .tabs b { display: inline-block; min-width: 17px; padding: 0 5px; border-radius: 9px; background: var(--accent-ground); color: var(--accent); font-size: 11px; font-weight: 600; }
   .work { flex: 1; min-height: 0; display: flex; flex-direction: column; }
-  .order { padding: 4px 14px; border-bottom: 1px solid var(--line); font-size: 11.5px; color: var(--accent); }
   .list { min-height: 110px; }
-  .list h4, .list .fold { margin: 0; padding: 7px 14px 3px; font-size: 11px; font-weight: 600; letter-spacing: .04em; color: var(--soft); display: flex; gap: 6px; width: 100%; text-align: left; }
-  .list h4 span, .list .fold span { font-weight: 400; }
+  .list h3, .list .fold { margin: 0; padding: 7px 14px 3px; font-size: 11px; font-weight: 600; letter-spacing: .04em; color: var(--soft); display: flex; gap: 6px; width: 100%; text-align: left; }
+  .list h3 span, .list .fold span { font-weight: 400; }
   .list .fold::before { content: "▸"; }
   .list .fold[aria-expanded="true"]::before { content: "▾"; }
   .list .row {
@@ -39,7 +38,9 @@ export const settleSheet = sheet(`
   .beside .x, b.x { color: var(--x); }
   .beside .y, b.y { color: var(--y); }
 
-  .notice { flex: none; margin: 0; height: 26px; padding: 4px 14px; border-top: 1px solid var(--line); font-size: 12px; color: var(--accent); overflow: hidden; white-space: nowrap; text-overflow: ellipsis; }
+  .strip { flex: none; display: flex; align-items: center; gap: 8px; height: 27px; padding: 0 14px; border-top: 1px solid var(--line); font-size: 12px; color: var(--accent); }
+  .notice { flex: 1; min-width: 0; margin: 0; overflow: hidden; white-space: nowrap; text-overflow: ellipsis; }
+  .order { padding: 1px 8px; border-color: var(--line); font-size: 11.5px; white-space: nowrap; }
   .desk { flex: none; height: min(56%, 420px); display: flex; flex-direction: column; border-top: 1px solid var(--line); }
   .place { flex: 1; min-height: 0; overflow-y: auto; padding: 8px 14px; scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
   .place h3 { margin: 0 0 4px; font-size: 14px; }
@@ -56,9 +57,9 @@ export const settleSheet = sheet(`
   .now b { font-weight: 600; }
   q { color: var(--ink); overflow-wrap: anywhere; }
   time { color: var(--soft); font-size: 11.5px; white-space: nowrap; }
-  .late { margin: 2px 0 6px; padding: 6px 9px; border-radius: 5px; background: var(--warn-ground); color: var(--warn); font-size: 12.5px; }
-  .late ul, .late p { margin: 3px 0 0; padding: 0; list-style: none; }
-  .late time { color: var(--warn); }
+  .overtaken { margin: 2px 0 6px; padding: 6px 9px; border-radius: 5px; background: var(--warn-ground); color: var(--warn); font-size: 12.5px; }
+  .overtaken ul, .overtaken p { margin: 3px 0 0; padding: 0; list-style: none; }
+  .overtaken time { color: var(--warn); }
   .history { margin-top: 5px; font-size: 12px; color: var(--soft); }
   .history ol { margin: 4px 0 0; padding-left: 18px; }
   summary { cursor: pointer; }
@@ -108,9 +109,9 @@ export const settleSheet = sheet(`
   .pick b { font-weight: 600; }
 
   .summary { flex: 1; min-height: 0; overflow-y: auto; padding: 10px 14px; scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
-  .summary h4, .do h4 { margin: 12px 0 4px; font-size: 11px; letter-spacing: .04em; color: var(--soft); font-weight: 600; }
-  .summary > h4:first-child { margin-top: 0; }
-  .summary h4 span { font-weight: 400; }
+  .summary h3, .do h3 { margin: 12px 0 4px; font-size: 11px; letter-spacing: .04em; color: var(--soft); font-weight: 600; }
+  .summary > h3:first-child { margin-top: 0; }
+  .summary h3 span { font-weight: 400; }
   .record li { display: grid; grid-template-columns: 30px 1fr; padding: 3px 0; border-bottom: 1px solid var(--raised); color: var(--soft); }
   .record li b { color: var(--ink); font-weight: 600; }
   .record button { text-align: left; font-weight: 650; color: var(--accent); }
@@ -126,7 +127,7 @@ export const settleSheet = sheet(`
   .signing { padding: 0 14px 10px; }
   .signing .wrong { min-height: 0; margin: 4px 0 0; }
   [data-tab="sign"] .do { padding-bottom: 6px; }
-  [data-tab="sign"] .do h4 { margin-top: 8px; }
+  [data-tab="sign"] .do h3 { margin-top: 8px; }
   .signing details { margin-top: 8px; font-size: 12.5px; color: var(--soft); }
   .signing form { margin: 0 0 4px; }
   .signing details label { margin-top: 6px; }
