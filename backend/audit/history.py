@@ -74,7 +74,7 @@ def verify(
     faults += [
         Fault(name, 0, "signed_record", sentence)
         for check in registry.signed_records
-        for name, sentence in check()
+        for name, sentence in check(chain)
         if chain is None or name == chain
     ]
     return Verdict(len(by_chain), len(rows), compared, tuple(faults))

@@ -14,7 +14,7 @@ class ReadingConfig(AppConfig):
         from backend.archive import visibility as archive_visibility
         from backend.audit import registry as audit
         from backend.jobs import registry as jobs
-        from backend.reading import services, signatures, visibility
+        from backend.reading import consensus_signatures, services, signatures, visibility
 
         archive.on_series_ready.append(lambda series: services.open_case(series=series))
         archive_visibility.register(visibility.series_seen_by)
@@ -28,3 +28,4 @@ class ReadingConfig(AppConfig):
         jobs.every_second.append(services.offer_comparisons_again)
         jobs.every_second.append(services.settle_what_is_decided)
         audit.signed_records.append(signatures.signature_faults)
+        audit.signed_records.append(consensus_signatures.consensus_faults)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from uuid import UUID
 
 from backend.audit.models import Event
 from backend.reading.models import Change, NodeVersion, Reading, Signature
@@ -17,11 +18,15 @@ from backend.reading.services.submission import hash_of, record_of
 _SAID = ("decision", "reason", "impression", "confidence", "doubt")
 
 
-def signature_faults() -> list[tuple[str, str]]:
-    """(Chain, sentence) for everything stored that is not what was signed, of all signatures."""
+def signature_faults(chain: str | None = None) -> list[tuple[str, str]]:
+    """(Chain, sentence) for everything stored that is not what was signed, of one chain or all."""
     signed = Signature.objects.select_related(
         "reading__case__protocol", "reading__base", "reading__head", "reading__effective"
     ).order_by("at")
+    told = Event.objects.filter(action="reading.submitted", outcome="success")
+    if chain is not None:
+        signed = signed.filter(reading__case__in=cases_of(chain))
+        told = told.filter(chain=chain)
     found = []
     for signature in signed:
         case = signature.reading.case
@@ -29,13 +34,22 @@ def signature_faults() -> list[tuple[str, str]]:
             (case.chain, f"{case.label}, {signature.reading.slot}: {fault}")
             for fault in faults_of(signature)
         ]
-    without = Event.objects.filter(action="reading.submitted", outcome="success").exclude(
+    without = told.exclude(
         subject_id__in=[str(pk) for pk in signed.values_list("reading_id", flat=True)]
     )
     return found + [
         (event.chain, f"Event {event.position} is a signature that is no longer stored.")
         for event in without
     ]
+
+
+def cases_of(chain: str) -> list[UUID]:
+    """The case whose chain it is, if it is a case's."""
+    kind, _, name = chain.partition(":")
+    try:
+        return [UUID(name)] if kind == "case" else []
+    except ValueError:
+        return []
 
 
 def faults_of(signature: Signature) -> list[str]:

@@ -1,0 +1,102 @@
+"""The coordinator's form that reopens a consensus: why, and what is to be settled again."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from backend.errors import BadInput, ConcordError
+from backend.reading import selectors, services
+from backend.reading.comparison_presentation import TRIGGER_NAMES
+from backend.reading.discrepancies import TriggerKind
+from backend.reading.label_selectors import LABELLING, unfinished_version
+from backend.reading.models import Case, Consensus
+from backend.reading.workflow import ConsensusState
+
+_DECIDED = {
+    "X": "as X drew it",
+    "Y": "as Y drew it",
+    "AI": "as the AI drew it",
+    "union": "union",
+    "intersection": "intersection",
+    "redrawn": "redrawn",
+    "absent": "no node",
+    "mean": "by rule: mean of both",
+    "ignore": "by rule: ignored",
+}
+
+
+def reopening_of(case: Case) -> dict[str, Any] | None:
+    """What can be reopened of a case now, for the form; None where nothing can."""
+    consensus = _reopenable(case)
+    if consensus is None:
+        return None
+    return {
+        "id": str(consensus.pk),
+        "version": consensus.version,
+        "following": consensus.version + 1,
+        "published": consensus.state == ConsensusState.PUBLISHED,
+        "client": str(uuid.uuid4()),
+        "discrepancies": [
+            {
+                "id": str(each.pk),
+                "cluster": each.cluster.number,
+                "triggers": ", ".join(
+                    TRIGGER_NAMES[TriggerKind(trigger["kind"])] for trigger in each.triggers
+                )
+                or "within tolerance",
+                "decided": _DECIDED.get(each.resolution, "indeterminate"),
+            }
+            for each in consensus.discrepancies.select_related("cluster").order_by(
+                "cluster__number"
+            )
+        ],
+    }
+
+
+def _reopenable(case: Case) -> Consensus | None:
+    unfinished = unfinished_version(case)
+    if unfinished is not None:
+        return unfinished if unfinished.state in LABELLING else None
+    return case.consensuses.filter(state=ConsensusState.PUBLISHED.value).first()
+
+
+@login_required
+@require_POST
+def reopen(request: HttpRequest, case: UUID) -> HttpResponse:
+    """Reopen the newest version (`consensus`, `client`, `reason`, `discrepancies`)."""
+    user = selectors.person(request.user)
+    found = selectors.case_for(user, case)
+    selectors.require_coordinator(user, found)
+    try:
+        consensus = found.consensuses.filter(pk=_uuid(request.POST.get("consensus", ""))).first()
+        if consensus is None:
+            raise BadInput("NO_SUCH_VERSION", "There is no such version.", "Reload the page.")
+        reason = request.POST.get("reason", "")
+        if "\0" in reason:
+            raise BadInput("BAD_REASON", "This reason cannot be kept.", "Write it again.")
+        following = services.reopen_consensus(
+            consensus=consensus,
+            actor=user,
+            client=_uuid(request.POST.get("client", "")),
+            reason=reason,
+            discrepancies=[_uuid(each) for each in request.POST.getlist("discrepancies")],
+        )
+        messages.success(request, f"Version {following.version} of the consensus is open.")
+    except ConcordError as error:
+        messages.error(request, str(error))
+    return redirect("case", case=found.pk)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise BadInput("BAD_FORM", "This form is not complete.", "Reload the page.") from None
