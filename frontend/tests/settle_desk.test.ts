@@ -337,7 +337,7 @@ describe("what is shown", () => {
     const desk = await opened();
     const html = summaryHtml(desk.session);
     expect(html.match(/signed-decision/g)).toHaveLength(3);
-    expect(html).toContain("PET/CT: PET positive.");
+    expect(html).toContain("PET of 2026-09-30, 2 days before the CT: positive, node 1.");
     expect(html).toContain("not “proven benign”");
     expect(html).toContain("Node 2 has no label.");
   });

@@ -358,7 +358,7 @@ export class Server {
       state: this.state,
       signing: {
         required: this.required.map((one) => ({
-          role: one === "adj" ? "Adjudicator" : "Reader",
+          role: one === "adj" ? "adjudicator" : "reader",
           name: signed(one) ? `Dr. ${one}` : null,
           mine: one === who,
           signed_at: signed(one) ? AT : null,
@@ -390,7 +390,8 @@ export function evidence(
     level: null,
     details: {},
     counts_as_positive: true,
-    text: `${kind} positive.`,
+    why_not: rest.counts_as_positive === false ? "It does not count." : "",
+    text: `${kind} of 2026-09-30, 2 days before the CT: positive, node 1.`,
     withdrawn: null,
     ...rest,
   };

@@ -48,8 +48,9 @@ export class ConsensusApi {
       : post(`${root}/defer`, { client: id, ...body });
   }
 
-  enterEvidence(body: NewEvidence, caseId: string): Promise<Evidence> {
-    return post(`/api/cases/${caseId}/evidence`, body);
+  async enterEvidence(body: NewEvidence, caseId: string): Promise<Evidence> {
+    const { evidence } = await post<{ evidence: Evidence }>(`/api/cases/${caseId}/evidence`, body);
+    return evidence;
   }
 
   sign(body: SignBody): Promise<Signed> {

@@ -126,6 +126,8 @@ export interface Evidence {
   level: string | null;
   details: Record<string, unknown>;
   counts_as_positive: boolean;
+  /** Why it does not count; "" where it does. */
+  why_not?: string;
   text: string;
   withdrawn: string | null;
 }
@@ -140,7 +142,8 @@ export interface Signer {
 
 export interface Signing {
   required: Signer[];
-  record_hash: string | null;
+  /** "" before there is anything to sign. */
+  record_hash: string;
   can_sign: boolean;
   /** Sentences: what keeps it from being signed. */
   missing: string[];

@@ -5,6 +5,7 @@ import type { SettleSession } from "./consensus";
 import type { Resolution } from "./contract";
 import type { ShownDiscrepancy } from "./projection";
 import type { RedrawStart, SettleStage, Shape } from "./stage";
+import { stepsSince } from "./tidings";
 
 /** A verb chosen, whose rationale is being written. */
 export interface Choice {
@@ -241,7 +242,7 @@ export class Settling {
       kind: choice.verb,
       what: choice.resolution,
       rationale: this.drafts.get(found.id) ?? "",
-      since: found.steps.slice(choice.seen),
+      since: stepsSince(found, choice.seen),
       message: "",
     });
     choice.seen = found.version;

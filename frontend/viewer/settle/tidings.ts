@@ -1,6 +1,6 @@
 // What somebody else did since this person looked, and what became of acts that came too late.
 
-import type { Act, ConsensusDetail, Step } from "./contract";
+import type { Act, ConsensusDetail, Discrepancy, Step } from "./contract";
 import { newsWords } from "./words";
 
 /** A discrepancy or an agreed node. */
@@ -21,6 +21,11 @@ export interface Overtaken {
   message: string;
 }
 
+/** The steps taken since a version; a decision carried over stands before them. */
+export function stepsSince({ steps, version }: Discrepancy, seen: number): Step[] {
+  return seen < version ? steps.slice(seen - version) : [];
+}
+
 /** What others changed between two truths, and one sentence for each. */
 export function tidings(
   before: ConsensusDetail,
@@ -30,7 +35,7 @@ export function tidings(
   const words: string[] = [];
   const versions = new Map(before.discrepancies.map((one) => [one.id, one.version]));
   for (const one of now.discrepancies) {
-    const fresh = one.steps.slice(versions.get(one.id) ?? 0);
+    const fresh = stepsSince(one, versions.get(one.id) ?? one.version);
     const last = fresh.filter(({ by }) => by !== "you").at(-1);
     if (!last || one.by_rule) continue;
     subjects.push(`d:${one.id}`);

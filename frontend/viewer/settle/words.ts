@@ -55,6 +55,7 @@ export function byWords(by: By, role: Role): string {
   const words: Record<string, string> = {
     you: "You",
     other: role === "reader" ? "The other reader" : "A reader",
+    reader: "A reader",
     adjudicator: "The adjudicator",
     rule: "The rule",
   };
@@ -187,13 +188,6 @@ export const LABELS: Record<ImpressionValue, { long: string; button: string }> =
   non_metastatic: { long: "non-metastatic", button: "Non-met." },
   indeterminate: { long: "indeterminate", button: "Indeterm." },
   not_assessable: { long: "not assessable", button: "Not assess." },
-};
-
-export const EVIDENCE_KINDS: Record<string, string> = {
-  PET: "PET/CT",
-  HIST: "Histology",
-  CHEMO: "Follow-up under chemotherapy",
-  NECR: "Central necrosis on this CT",
 };
 
 export function saveWords(state: SaveState, waiting: number): string {

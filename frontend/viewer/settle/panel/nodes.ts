@@ -8,15 +8,7 @@ import type { Desk } from "../desk";
 import { keyFor } from "../keys";
 import type { Edit } from "../labelling";
 import type { ShownNode } from "../projection";
-import {
-  byWords,
-  clock,
-  days,
-  EVIDENCE_KINDS,
-  impressionWords,
-  LABELS,
-  resolutionWords,
-} from "../words";
+import { byWords, clock, days, impressionWords, LABELS, resolutionWords } from "../words";
 import type { Line } from "./rows";
 
 export const NOT_BENIGN = "Non-metastatic means “not marked metastatic”, not “proven benign”.";
@@ -151,14 +143,11 @@ function evidenceHtml(items: Evidence[], node: ShownNode): string {
 }
 
 export function sentenceHtml(item: Evidence): string {
-  const weak = item.counts_as_positive
-    ? ""
-    : ' <span class="quiet">does not count as positive</span>';
-  const scope = { node: "this node", side_level: "its side and level", patient: "the patient" }[
-    item.scope
-  ];
-  return `<b>${EVIDENCE_KINDS[item.kind] ?? text(item.kind)}</b> ${text(item.text)}
-    <span class="quiet">${days(item.days_from_study)} · ${scope}</span>${weak}`;
+  const [what = "", ...rest] = item.text.split(": ");
+  const weak = item.counts_as_positive ? "" : ` <span class="quiet">${text(item.why_not)}</span>`;
+  const apart =
+    item.kind === "NECR" ? "" : ` <span class="days">${days(item.days_from_study)}</span>`;
+  return `<b>${text(what)}</b>${rest.length ? `: ${text(rest.join(": "))}` : ""}${apart}${weak}`;
 }
 
 /** The buttons of a label, or the form of the one being set. */

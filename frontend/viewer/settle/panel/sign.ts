@@ -4,7 +4,7 @@ import { text } from "../../html";
 import type { SettleSession } from "../consensus";
 import type { ConsensusDetail, Discrepancy, Role } from "../contract";
 import type { ShownNode } from "../projection";
-import { clock, EVIDENCE_KINDS, LABELS, resolutionWords } from "../words";
+import { clock, LABELS, resolutionWords } from "../words";
 import { NOT_BENIGN } from "./nodes";
 
 export function summaryHtml(session: SettleSession): string {
@@ -93,9 +93,7 @@ function labelsHtml(session: SettleSession): string {
 function evidenceOf(session: SettleSession, ids: string[]): string {
   return ids
     .map((id) => session.evidence(id))
-    .map((item) =>
-      item ? `<br>${EVIDENCE_KINDS[item.kind] ?? text(item.kind)}: ${text(item.text)}` : "",
-    )
+    .map((item) => (item ? `<br>${text(item.text)}` : ""))
     .join("");
 }
 
@@ -143,7 +141,7 @@ function signersHtml({ detail }: SettleSession): string {
   if (!required.length) return "";
   const lines = required.map(({ role, name, mine, signed_at: at }) => {
     const who = name ? text(name) : mine ? "you" : "not yet named";
-    return `<li data-testid="signer" data-signed="${Boolean(at)}" data-ok="${Boolean(at)}"><span>${text(role)}: <b>${who}</b>${at ? `, ${clock(at)}` : mine ? ", your signature is missing" : ", not signed yet"}</span></li>`;
+    return `<li data-testid="signer" data-signed="${Boolean(at)}" data-ok="${Boolean(at)}"><span class="role">${text(role)}: <b>${who}</b>${at ? `, ${clock(at)}` : mine ? ", your signature is missing" : ", not signed yet"}</span></li>`;
   });
   return `<h3>Signatures</h3><ul class="checks signers">${lines.join("")}</ul>`;
 }

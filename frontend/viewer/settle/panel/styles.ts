@@ -123,6 +123,9 @@ export const settleSheet = sheet(`
   [data-tab="sign"] .desk { height: auto; max-height: 62%; overflow-y: auto; }
   [data-tab="sign"] .place, [data-tab="sign"] .say { display: none; }
   .hash { color: var(--soft); }
+  .role { display: block; }
+  .role::first-letter { text-transform: uppercase; }
+  .days { color: var(--soft); white-space: nowrap; }
   .signers { margin: 8px 0; max-height: none; }
   .signing { padding: 0 14px 10px; }
   .signing .wrong { min-height: 0; margin: 4px 0 0; }
