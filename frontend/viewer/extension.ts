@@ -9,6 +9,7 @@ import { PanelElement } from "./panel/panel";
 import { Room } from "./room";
 import { enterSettling, leaveSettling } from "./settle/enter";
 import { settlingProtocol } from "./settle/layout";
+import { SettlePanelElement } from "./settle/panel/panel";
 import { SettleToolbarElement } from "./settle/toolbar";
 import { announceRoom } from "./stage";
 import { ToolbarElement } from "./toolbar";
@@ -46,6 +47,7 @@ export default {
     customElements.define("concord-panel", PanelElement);
     customElements.define("concord-tools", ToolbarElement);
     customElements.define("concord-brand", BrandElement);
+    customElements.define("concord-settle-panel", SettlePanelElement);
     customElements.define("concord-settle-tools", SettleToolbarElement);
     dressHost();
     Object.assign(window, {

@@ -65,6 +65,8 @@ export interface Services {
     EVENTS: Record<string, string>;
     subscribe(event: string, listener: (event: { viewportId?: string }) => void): Subscription;
     getCornerstoneViewport(id: string): Viewport | null;
+    resize(): void;
+    getRenderingEngine(): { resize(immediate: boolean, keepCamera: boolean): void } | null;
   };
   toolGroupService: {
     createToolGroupAndAddTools(id: string, tools: Record<string, object[]>): void;

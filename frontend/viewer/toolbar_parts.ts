@@ -12,6 +12,10 @@ export const toolbarSheet = sheet(`${TOKENS}
   button:hover:enabled { color: var(--ink); background: var(--hover); }
   button[aria-pressed="true"] { color: var(--accent); background: var(--accent-ground); }
   svg { width: 17px; height: 17px; fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linecap: round; stroke-linejoin: round; }
+  @media (max-width: 1400px) {
+    .group { padding: 0 5px; }
+    button { padding: 0 6px; gap: 5px; }
+  }
   output { min-width: 38px; text-align: center; font-size: 12px; color: var(--soft); align-self: center; }
 `);
 

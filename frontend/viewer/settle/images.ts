@@ -151,6 +151,7 @@ export class Stage extends EventTarget implements ToolStage {
       () => this.views.removeEventListener("drawn", drawn),
       () => delete document.documentElement.dataset.settleLayout,
       this.redraw.listen(),
+      this.views.resizeLightly(),
     );
     this.sizes = sizes;
   }
@@ -320,7 +321,7 @@ export class Stage extends EventTarget implements ToolStage {
 
   private arrange(): void {
     document.documentElement.dataset.settleLayout = this.wish.layout;
-    this.views.arrange(this.wish.layout);
+    this.views.arrange(this.wish.layout, this.ready);
     this.schedule();
   }
 

@@ -47,7 +47,8 @@ export const INK_COLOURS: Record<InkKind, string> = {
   ignored: "#fff",
   redraw: "#fff",
 };
-const DASHES: Partial<Record<InkKind, string>> = { y: "7 4", ai: "1.5 4.5", ignored: "2 5" };
+const DASHES: Partial<Record<InkKind, string>> = { y: "7 4", ai: "0.1 4.5", ignored: "0.1 6" };
+const DOTTED = new Set<InkKind>(["ai", "ignored"]);
 const WIDTHS: Record<Ink["strength"], number> = { faint: 1, calm: 1.5, strong: 2.25 };
 const BOLD = new Set<InkKind>(["preview", "ignored"]);
 const BOLD_WIDTH = 3.5;
@@ -131,7 +132,6 @@ export class Overlay {
     if (!d) return "";
     const bold = BOLD.has(kind);
     const width = bold ? BOLD_WIDTH : WIDTHS[strength];
-    const dash = DASHES[kind] ? ` stroke-dasharray="${DASHES[kind]}" stroke-linecap="round"` : "";
     const line = `d="${d}" fill="none" stroke-linejoin="round"`;
     const halo =
       strength === "faint" || kind === "ai"
@@ -139,7 +139,7 @@ export class Overlay {
         : `<path ${line} stroke="#000" stroke-opacity=".6" stroke-width="${width + 2}"/>`;
     const fill = kind === "redraw" ? `<path d="${d}" fill="#57c7b4" fill-opacity=".18"/>` : "";
     return `<g data-ink="${kind}" data-strength="${strength}" ${strength === "faint" ? 'opacity=".55"' : ""}>
-      ${fill}${halo}<path ${line} stroke="${INK_COLOURS[kind]}" stroke-width="${width}"${dash}/>
+      ${fill}${halo}<path ${line} stroke="${INK_COLOURS[kind]}" stroke-width="${width}"${dashHtml(kind)}/>
       ${this.numbersHtml(ink, index, place)}</g>`;
   }
 
@@ -239,6 +239,12 @@ export function repainted(data: Uint8Array): void {
   kept.delete(data);
 }
 
+function dashHtml(kind: InkKind): string {
+  const dash = DASHES[kind];
+  if (!dash) return "";
+  return ` stroke-dasharray="${dash}" stroke-linecap="${DOTTED.has(kind) ? "round" : "butt"}"`;
+}
+
 const fixed = (value: number) => value.toFixed(1);
 const spot = ([x, y]: Point2) => `${fixed(x)} ${fixed(y)}`;
 
@@ -267,8 +273,6 @@ function swatchHtml(swatch: LegendRow["swatch"]): string {
   if (swatch === "absent") {
     return `${box}<path d="M8 1L16 9M8 9L16 1" stroke="#fff" stroke-width="2.5"/></svg>`;
   }
-  const dash = DASHES[swatch];
   const width = BOLD.has(swatch) ? 3.5 : 2.25;
-  return `${box}<path d="M1 5H23" stroke="${INK_COLOURS[swatch]}" stroke-width="${width}"
-    ${dash ? `stroke-dasharray="${dash}" stroke-linecap="round"` : ""}/></svg>`;
+  return `${box}<path d="M1 5H23" stroke="${INK_COLOURS[swatch]}" stroke-width="${width}"${dashHtml(swatch)}/></svg>`;
 }

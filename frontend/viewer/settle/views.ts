@@ -11,10 +11,11 @@ const SAME_MM = 1e-3;
 
 export class StageViews extends Views {
   private following = false;
+  private readonly slimness = new Map<string, number>();
   private readonly resting = new Map<Viewport, Viewport["render"]>();
 
-  constructor(host: Host) {
-    super(host, PLANES);
+  constructor(private readonly ohif: Host) {
+    super(ohif, PLANES);
     this.addEventListener("moved", (event) => {
       this.follow((event as CustomEvent<{ id: string }>).detail.id);
     });
@@ -27,8 +28,42 @@ export class StageViews extends Views {
     });
   }
 
+  private get service() {
+    return this.ohif.servicesManager.services.cornerstoneViewportService;
+  }
+
+  /**
+   * The host resizes every viewport for every other, four times each and a moment too late, when
+   * the images have been stretched already. Here it is once and at once. Returns the end.
+   */
+  resizeLightly(): () => void {
+    const { service } = this;
+    const own = service.resize;
+    service.resize = () => this.resize();
+    return () => {
+      service.resize = own;
+    };
+  }
+
+  /** What was fitted to a plane's shorter side stays fitted. */
+  private resize(): void {
+    this.service.getRenderingEngine()?.resize(true, true);
+    for (const id of this.ids) {
+      const viewport = this.viewport(id);
+      if (!viewport) continue;
+      const slimness = slimnessOf(viewport);
+      const before = this.slimness.get(id) ?? slimness;
+      this.slimness.set(id, slimness);
+      if (before === slimness) continue;
+      const { parallelScale } = viewport.getCamera();
+      viewport.setCamera({ parallelScale: (parallelScale * slimness) / before });
+      viewport.render();
+    }
+  }
+
   /** Hidden planes keep their place and are not drawn until they are shown again. */
-  arrange(layout: StageLayout): void {
+  arrange(layout: StageLayout, atOnce: boolean): void {
+    if (atOnce) this.resize();
     for (const id of this.ids) {
       const viewport = this.viewport(id);
       if (!viewport) continue;
@@ -50,12 +85,11 @@ export class StageViews extends Views {
     const target = this.geometry?.world(voxel);
     if (!viewport || !target) return;
     const { focalPoint: from, position } = viewport.getCamera();
-    const { clientWidth: width, clientHeight: height } = viewport.element;
     const step = (axis: 0 | 1 | 2) => position[axis] + target[axis] - from[axis];
     viewport.setCamera({
       focalPoint: target,
       position: [step(0), step(1), step(2)],
-      parallelScale: halfMm * Math.max(1, height / Math.max(1, width)),
+      parallelScale: halfMm * slimnessOf(viewport),
     });
     viewport.render();
   }
@@ -94,4 +128,9 @@ export class StageViews extends Views {
     follower.render();
     this.following = false;
   }
+}
+
+/** Height over width, of what is higher than wide. */
+function slimnessOf({ element }: Viewport): number {
+  return Math.max(1, element.clientHeight / Math.max(1, element.clientWidth));
 }
