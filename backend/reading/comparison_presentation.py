@@ -41,7 +41,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             "positive_agreement": facts["positive_agreement"],
         },
         "counts": counts_json(clusters),
-        "clusters": [cluster_json(cluster, x_is_first=x_is_first) for cluster in clusters],
+        "clusters": [_with_discrepancy(cluster, x_is_first=x_is_first) for cluster in clusters],
         "pairs": [_pair_json(pair, x_is_first=x_is_first) for pair in _ordered(clusters, facts)],
         "discrepancies": [
             _discrepancy_json(found, cluster, x_is_first=x_is_first)
@@ -92,12 +92,19 @@ def _ordered(clusters: Sequence[Cluster], facts: dict[str, Any]) -> list[dict[st
     return sorted(facts["pairs"], key=lambda pair: place[pair["first"]])
 
 
+def _with_discrepancy(cluster: Cluster, *, x_is_first: bool) -> dict[str, Any]:
+    found = discrepancy_of(cluster)
+    return {
+        **cluster_json(cluster, x_is_first=x_is_first),
+        "discrepancy": str(found.pk) if found else None,
+    }
+
+
 def cluster_json(cluster: Cluster, *, x_is_first: bool) -> dict[str, Any]:
     """A cluster, either reader's part of it, and how far the two are apart."""
     nodes = _xy(cluster.first_nodes, cluster.second_nodes, x_is_first=x_is_first)
     measures = cluster.measures
     parts = _xy(measures["first"], measures["second"], x_is_first=x_is_first)
-    found = discrepancy_of(cluster)
     return {
         "id": str(cluster.pk),
         "number": cluster.number,
@@ -112,7 +119,6 @@ def cluster_json(cluster: Cluster, *, x_is_first: bool) -> dict[str, Any]:
         "asd_mm": measures["asd_mm"],
         "hd95_mm": measures["hd95_mm"],
         "sad_difference_mm": measures["sad_difference_mm"],
-        "discrepancy": str(found.pk) if found else None,
     }
 
 

@@ -16,7 +16,14 @@ from backend.reading.consensus_selectors import (
     versions_of,
 )
 from backend.reading.discrepancies import Outcome
+from backend.reading.label_presentation import (
+    evidence_json,
+    labels_json,
+    nodes_json,
+    signing_json,
+)
 from backend.reading.models import Case, Cluster, Consensus, Discrepancy, Step
+from backend.reading.protocols import settling_of
 from backend.reading.workflow import (
     OF_A_READER_SETTLING,
     OF_AN_ADJUDICATOR,
@@ -202,12 +209,12 @@ def version_json(consensus: Consensus) -> dict[str, Any]:
 
 def shows_ai(case: Case) -> bool:
     """Whether the AI's shapes may be chosen, and seen at all, while settling."""
-    return bool(case.protocol.definition.get("settling", {}).get("show_ai", False))
+    return bool(settling_of(case.protocol.definition)["show_ai"])
 
 
 def resolutions_of(case: Case) -> list[str]:
     """What may be proposed, in the protocol's order."""
-    given = case.protocol.definition.get("settling", {}).get("resolutions", [])
+    given = settling_of(case.protocol.definition)["resolutions"]
     return [name for name in given if name != Resolution.AI or shows_ai(case)]
 
 
@@ -215,12 +222,12 @@ def act_json(found: Discrepancy, asker: Asker) -> dict[str, Any]:
     """What an act led to: the discrepancy and where its consensus stands."""
     consensus = found.consensus
     comparison = consensus.comparison
-    others = list(consensus.discrepancies.only("state", "by_rule"))
+    others = list(consensus.discrepancies.only("consensus", "state", "by_rule"))
     return {
         "discrepancy": discrepancy_json(found, asker, x_is_first=comparison.x_is_first),
         "consensus": {
             "state": consensus.state,
-            "counts": counts_json(others, list(comparison.clusters.only("outcome"))),
+            "counts": counts_json(others, list(comparison.clusters.only("comparison", "outcome"))),
         },
     }
 
@@ -235,10 +242,11 @@ def moved_on(found: Discrepancy, asker: Asker, *, seen: int) -> dict[str, Any]:
 
 
 def _later(consensus: Consensus, asker: Asker) -> dict[str, Any]:
-    """What there is from the label phase on."""
+    """What there is from the label phase on, and the signatures that end it."""
+    agreed = consensus.settled_at is not None
     return {
-        "nodes": [],
-        "evidence": [],
-        "labels": {},
-        "signing": {},
+        "nodes": nodes_json(consensus, asker) if agreed else [],
+        "evidence": evidence_json(consensus, asker) if agreed else [],
+        "labels": labels_json(consensus),
+        "signing": signing_json(consensus, asker),
     }

@@ -13,7 +13,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from backend.accounts.models import User
 from backend.accounts.roles import Role
@@ -181,9 +181,12 @@ def latest_of(case: Case) -> Consensus | None:
 
 
 def adjudicators_of(consensuses: Iterable[Consensus]) -> set[tuple[UUID, UUID]]:
-    """(Consensus, person) for everyone who decided something as its adjudicator."""
+    """(Consensus, person) for everyone whose decision stands in it as an adjudicator's."""
     decisions = Discrepancy.objects.filter(consensus__in=consensuses, decision__role=_ADJUDICATOR)
-    labels = ReferenceLabel.objects.filter(node__consensus__in=consensuses, role=_ADJUDICATOR)
+    newest = ReferenceLabel.objects.filter(node=OuterRef("node")).order_by("-position")
+    labels = ReferenceLabel.objects.filter(
+        node__consensus__in=consensuses, role=_ADJUDICATOR, pk=Subquery(newest.values("pk")[:1])
+    )
     return {
         *decisions.values_list("consensus", "decision__actor"),
         *labels.values_list("node__consensus", "by"),

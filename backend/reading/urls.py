@@ -1,13 +1,15 @@
 """Addresses of the reading room."""
 
-from django.urls import path
+from django.urls import include, path
 
-from backend.reading import api, blobs, comparison_api, comparison_pages, pages
+from backend.reading import api, blobs, comparison_api, comparison_pages, consensus_api, pages
 
 urlpatterns = [
+    path("", include("backend.reading.label_urls")),
     path("", pages.worklist, name="worklist"),
     path("worklist/rows", pages.worklist_rows, name="worklist-rows"),
     path("worklist/rows/", pages.worklist_rows),
+    path("worklist/deferred/", pages.deferred_rows, name="deferred-rows"),
     path("cases/", pages.cases, name="cases"),
     path("cases/rows/", pages.case_rows, name="case-rows"),
     path("cases/<uuid:case>/", pages.case, name="case"),
@@ -26,6 +28,36 @@ urlpatterns = [
         "api/cases/<uuid:case>/comparison",
         comparison_api.ComparisonView.as_view(),
         name="api-comparison",
+    ),
+    path(
+        "api/consensus/<uuid:consensus>",
+        consensus_api.ConsensusView.as_view(),
+        name="api-consensus",
+    ),
+    path(
+        "api/consensus/<uuid:consensus>/volumes/<str:volume>",
+        consensus_api.ConsensusVolumeView.as_view(),
+        name="api-consensus-volume",
+    ),
+    path(
+        "api/discrepancies/<uuid:discrepancy>/propose",
+        consensus_api.ProposeView.as_view(),
+        name="api-propose",
+    ),
+    path(
+        "api/discrepancies/<uuid:discrepancy>/agree",
+        consensus_api.AgreeView.as_view(),
+        name="api-agree",
+    ),
+    path(
+        "api/discrepancies/<uuid:discrepancy>/defer",
+        consensus_api.DeferView.as_view(),
+        name="api-defer",
+    ),
+    path(
+        "api/discrepancies/<uuid:discrepancy>/resolve",
+        consensus_api.ResolveView.as_view(),
+        name="api-resolve",
     ),
     path("api/masks/<str:mask>", blobs.MaskView.as_view(), name="api-mask"),
     path("api/masks/<str:mask>/volume", blobs.MaskVolumeView.as_view(), name="api-mask-volume"),
