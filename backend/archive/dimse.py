@@ -7,7 +7,6 @@ bytes are on the disk and its row is in the database.
 
 from __future__ import annotations
 
-import io
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +14,8 @@ from typing import Any
 import pydicom
 from django.conf import settings
 from django.db import close_old_connections, connections
-from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import AllTransferSyntaxes
-from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import Verification
+from pynetdicom import AE, AllStoragePresentationContexts, VerificationPresentationContexts, evt
 
 from backend.archive.models import Door, Receipt
 from backend.archive.receiving import close_receipt, open_receipt, take
@@ -80,7 +77,7 @@ class Listener:
         self._receipts: dict[int, Receipt] = {}
         self.entity = AE(ae_title=title)
         self.entity.require_called_aet = True
-        self.entity.add_supported_context(Verification)
+        self.entity.supported_contexts = list(VerificationPresentationContexts)
         for context in AllStoragePresentationContexts:
             self.entity.add_supported_context(context.abstract_syntax, AllTransferSyntaxes)
         self.entity.maximum_pdu_size = 0  # Whatever the sender likes.
@@ -107,7 +104,7 @@ class Listener:
     def _requested(self, event: evt.Event) -> None:
         """Turn away who is not on the list, before a byte of theirs is read."""
         requestor = event.assoc.requestor
-        title = requestor.primitive.calling_ae_title.strip()
+        title = requestor.primitive.calling_ae_title.strip() if requestor.primitive else ""
         if not self._known(title, requestor.address):
             logger.warning("DIMSE: %s at %s may not send", title, requestor.address)
             # Rejected permanent, by the service user, calling AE title not recognised (PS3.8).
@@ -123,7 +120,7 @@ class Listener:
             return _status(FAILED, "It could not be stored now. Send it again later.")
 
     def _stored(self, event: evt.Event) -> pydicom.Dataset | int:
-        offer = Offer(str(event.request.AffectedSOPInstanceUID), lambda: part10(event))
+        offer = Offer("an object", event.encoded_dataset)
         (taken,) = take(receipt=self._receipt(event), offers=[offer])
         if taken.kept is None:
             return SUCCESS
@@ -152,15 +149,6 @@ def _status(code: int, comment: str) -> pydicom.Dataset:
     status.Status = code
     status.ErrorComment = comment.encode("ascii", "replace").decode()[:64]
     return status
-
-
-def part10(event: evt.Event) -> bytes:
-    """The object as it was sent, its bytes untouched, with preamble and file meta information."""
-    buffer = io.BytesIO()
-    buffer.write(bytes(128) + b"DICM")
-    write_file_meta_info(buffer, event.file_meta, enforce_standard=True)
-    buffer.write(event.request.DataSet.getvalue())
-    return buffer.getvalue()
 
 
 def listener_from_settings() -> Listener:
