@@ -58,6 +58,13 @@ WORKER_SILENCE_SECONDS = float(os.environ.get("CONCORD_WORKER_SILENCE_SECONDS", 
 # Largest file taken in one upload, and largest sum of a zip's contents.
 MAX_UPLOAD_BYTES = int(os.environ.get("CONCORD_MAX_UPLOAD_BYTES", str(4 << 30)))
 
+# The DICOM listener (`manage.py dimse`): its own AE title, where it listens, and who may send:
+# `TITLE` or `TITLE@address`, separated by commas. Nobody may until they are named.
+DIMSE_TITLE = os.environ.get("CONCORD_DIMSE_TITLE", "CONCORD")
+DIMSE_HOST = os.environ.get("CONCORD_DIMSE_HOST", "127.0.0.1")
+DIMSE_PORT = _number("CONCORD_DIMSE_PORT", 11112)
+DIMSE_SENDERS = os.environ.get("CONCORD_DIMSE_SENDERS", "")
+
 DEBUG = _flag("CONCORD_DEBUG")
 SECRET_KEY = _secret_key(STATE)
 ALLOWED_HOSTS = os.environ.get("CONCORD_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")

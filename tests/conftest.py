@@ -16,6 +16,8 @@ from tests.stack import Stack
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
 DCIODVFY = Path("/usr/bin/dciodvfy")
+STORESCU = Path("/usr/bin/storescu")
+ORTHANC = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 # `make test-long` asks for this one.
 hypothesis_settings.register_profile("long", max_examples=1000, deadline=None)
@@ -58,21 +60,34 @@ def test_data() -> Path:
     return folder
 
 
+def _program(path: Path, package: str) -> str:
+    """A program that `make system` installs; the test is left out where it is not."""
+    if not path.exists():
+        if _required("CONCORD_REQUIRE_BROWSER"):
+            pytest.fail(f"CONCORD_REQUIRE_BROWSER=1, but there is no {path}: make system")
+        pytest.skip(f"no {package}; run `make system`")  # noqa: TID251
+    return str(path)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Debian's Chromium; the test is left out where it is not installed."""
-    if not CHROMIUM.exists():
-        if _required("CONCORD_REQUIRE_BROWSER"):
-            pytest.fail("CONCORD_REQUIRE_BROWSER=1, but there is no /usr/bin/chromium: make system")
-        pytest.skip("no Chromium; run `make system`")  # noqa: TID251
-    return str(CHROMIUM)
+    """Debian's Chromium."""
+    return _program(CHROMIUM, "Chromium")
 
 
 @pytest.fixture(scope="session")
 def dciodvfy() -> str:
-    """Debian's checker of DICOM objects; the test is left out where it is not installed."""
-    if not DCIODVFY.exists():
-        if _required("CONCORD_REQUIRE_BROWSER"):
-            pytest.fail("CONCORD_REQUIRE_BROWSER=1, but there is no /usr/bin/dciodvfy: make system")
-        pytest.skip("no dicom3tools; run `make system`")  # noqa: TID251
-    return str(DCIODVFY)
+    """Debian's checker of DICOM objects."""
+    return _program(DCIODVFY, "dicom3tools")
+
+
+@pytest.fixture(scope="session")
+def dcmtk_installed() -> None:
+    """dcmtk's storescu and echoscu."""
+    _program(STORESCU, "dcmtk")
+
+
+@pytest.fixture(scope="session")
+def orthanc_installed() -> None:
+    """Orthanc with its DICOMweb plugin, a PACS to speak to."""
+    _program(ORTHANC, "Orthanc")

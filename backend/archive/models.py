@@ -136,6 +136,8 @@ class Door(models.TextChoices):
     RECEIVE = "receive"
     UPLOAD = "upload"
     STOW = "stow"
+    DIMSE = "dimse"
+    PULL = "pull"
 
 
 class Receipt(models.Model):

@@ -1,0 +1,146 @@
+"""The DICOM listener, spoken to by dcmtk's own programs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from backend.archive.dimse import BadSenders, Sender, senders_of
+from backend.database import free_port
+from tests.archive.made import ct_series, values, written
+from tests.archive.test_live import web_of
+from tests.stack import Stack, until
+
+
+@pytest.fixture(scope="module")
+def listening() -> Iterator[tuple[Stack, int]]:
+    """Web and work, and a listener for SCANNER from anywhere and PACS from another address."""
+    port = free_port()
+    stack = Stack(
+        CONCORD_DIMSE_PORT=str(port),
+        CONCORD_DIMSE_SENDERS="SCANNER, PACS@192.0.2.7",
+    )
+    stack.start(worker=False)
+    listener = stack._child("dimse", sys.executable, "manage.py", "dimse")
+    listener.start()
+    log = stack.state / "logs" / "dimse.log"
+    try:
+        until(lambda: "listens on" in log.read_text(), "the listener", 60, stack.words)
+        yield stack, port
+    finally:
+        listener.stop()
+        stack.close()
+
+
+def dcmtk(program: str, port: int, title: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """storescu or echoscu, as `title`."""
+    return subprocess.run(
+        [program, "-v", "-aet", title, "-aec", "CONCORD", "127.0.0.1", str(port), *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def last_receipt(stack: Stack) -> tuple[object, ...]:
+    """Source, door, stored, already here, kept aside, and whether it ended; of the last batch."""
+    columns = "source, door, stored, already_here, kept_aside"
+    until(
+        lambda: (
+            stack.query("select count(*) from archive_receipt where closed_at is null") == [(0,)]
+        ),
+        "the batch to end",
+        30,
+        stack.words,
+    )
+    return stack.query(
+        f"select {columns}, closed_at is not null from archive_receipt "  # noqa: S608 - our names
+        "order by started_at desc limit 1"
+    )[0]
+
+
+def test_a_known_sender_is_answered_and_its_images_become_a_volume(
+    listening: tuple[Stack, int], dcmtk_installed: None, tmp_path: Path
+) -> None:
+    stack, port = listening
+    assert dcmtk("echoscu", port, "SCANNER").returncode == 0
+    slices = ct_series(5)
+    folder = written(tmp_path / "neck", slices)
+    done = dcmtk("storescu", port, "SCANNER", "+sd", str(folder))
+    assert done.returncode == 0, done.stderr
+    uid = slices[0].SeriesInstanceUID
+    state = "select volume_state from archive_series where uid = %s"
+    until(lambda: stack.query(state, uid) == [("volume",)], "a volume", 60, stack.words)
+    assert last_receipt(stack) == ("SCANNER at 127.0.0.1", "dimse", 5, 0, 0, True)
+    back = web_of(stack, "coordinator").retrieve_series(slices[0].StudyInstanceUID, uid)
+    for index, ds in enumerate(back):
+        assert ds.PixelData == values(index).tobytes()
+    again = dcmtk("storescu", port, "SCANNER", "+sd", str(folder))
+    assert again.returncode == 0
+    assert last_receipt(stack) == ("SCANNER at 127.0.0.1", "dimse", 0, 5, 0, True)
+
+
+@pytest.mark.parametrize("title", ["STRANGER", "PACS"])
+def test_who_is_not_on_the_list_is_turned_away(
+    listening: tuple[Stack, int], dcmtk_installed: None, tmp_path: Path, title: str
+) -> None:
+    stack, port = listening
+    before = stack.query("select count(*) from archive_receipt")
+    assert dcmtk("echoscu", port, title).returncode != 0
+    folder = written(tmp_path / "neck", ct_series(2))
+    done = dcmtk("storescu", port, title, "+sd", str(folder))
+    assert done.returncode != 0
+    assert "Calling AE Title Not Recognized" in done.stderr + done.stdout
+    assert stack.query("select count(*) from archive_receipt") == before
+
+
+def test_a_bad_object_is_refused_by_name_and_harms_no_other(
+    listening: tuple[Stack, int], dcmtk_installed: None, tmp_path: Path
+) -> None:
+    stack, port = listening
+    slices = ct_series(4)
+    folder = written(tmp_path / "neck", slices)
+    assert dcmtk("storescu", port, "SCANNER", "+sd", str(folder)).returncode == 0
+    changed = pydicom.dcmread(sorted(folder.iterdir())[1])
+    changed.PixelData = bytes(len(changed.PixelData))
+    other = written(tmp_path / "other", [changed, *ct_series(2)])
+    done = dcmtk("storescu", port, "SCANNER", "-nh", "+sd", str(other))
+    assert "Status: 0x111" in done.stderr
+    assert last_receipt(stack)[2:5] == (2, 0, 1)
+    kept = stack.query("select code, message from archive_keptaside order by at desc limit 1")
+    assert kept[0][0] == "SAME_UID_OTHER_PIXELS"
+
+
+def test_two_senders_at_once_make_one_study(
+    listening: tuple[Stack, int], dcmtk_installed: None, tmp_path: Path
+) -> None:
+    stack, port = listening
+    slices = ct_series(8)
+    folder = written(tmp_path / "neck", slices)
+    command = ["storescu", "-aet", "SCANNER", "-aec", "CONCORD", "127.0.0.1", str(port)]
+    both = [subprocess.Popen([*command, "+sd", str(folder)]) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    count = "select count(*) from archive_instance i join archive_series s on s.id = i.series_id"
+    assert stack.query(f"{count} where s.uid = %s", slices[0].SeriesInstanceUID) == [(8,)]
+
+
+def test_senders_are_titles_with_or_without_an_address() -> None:
+    assert senders_of(" A , B@10.0.0.5 ,") == (Sender("A"), Sender("B", "10.0.0.5"))
+    assert senders_of("") == ()
+    for bad in ("@10.0.0.5", "A_TITLE_THAT_IS_TOO_LONG"):
+        with pytest.raises(BadSenders):
+            senders_of(bad)
+
+
+def test_a_listener_without_senders_says_what_to_set(listening: tuple[Stack, int]) -> None:
+    stack, _ = listening
+    stack.environment = {**stack.environment, "CONCORD_DIMSE_SENDERS": ""}
+    done = stack.manage("dimse", check=False)
+    assert done.returncode != 0
+    assert "CONCORD_DIMSE_SENDERS" in done.stderr
