@@ -19,9 +19,11 @@ from backend.reading.comparison_selectors import latest_comparison
 from backend.reading.consensus_lists import deferred_rows as deferred_of
 from backend.reading.consensus_lists import panel_of as settling_panel_of
 from backend.reading.consensus_lists import settle_rows
+from backend.reading.label_selectors import abstracts
 from backend.reading.models import Case, Reading
 from backend.reading.presentation import case_json, model_json, runs_of
 from backend.reading.presentation import worklist_rows as rows_of
+from backend.reading.reopening_pages import reopening_of
 from backend.reading.vocabulary import AiState
 from backend.reading.workflow import ReadingState, possible
 
@@ -35,10 +37,12 @@ MANAGED = ("hold", "release", "withdraw")
 @login_required
 @require_safe
 def worklist(request: HttpRequest) -> HttpResponse:
-    """The user's own readings; who has none but oversees cases is shown those."""
+    """The user's own readings; who has none is shown the cases they oversee or abstract."""
     user = selectors.person(request.user)
     readings = list(selectors.worklist(user)[:SHOWN_READINGS])
     adjudicates = selectors.holds(user, Role.ADJUDICATOR)
+    if not readings and not adjudicates and abstracts(user):
+        return redirect("evidence")
     if not readings and not adjudicates and selectors.may_oversee(user):
         return redirect("cases")
     context = {
@@ -148,6 +152,7 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
             for reader in selectors.readers_of(found)
         ],
         "comparison": panel_of(found, latest_comparison(found)),
+        "reopening": reopening_of(found) if selectors.may_coordinate(user, found) else None,
         "settling": settling_panel_of(found, link=selectors.may_audit(user, found)),
         "series_facts": found.facts,
         "grid": {"shape": found.grid_json["shape"], "spacing_mm": found.grid_json["spacing_mm"]},

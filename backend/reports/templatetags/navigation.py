@@ -21,6 +21,7 @@ _ADMIN = "admin"
 _PLACES: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("Worklist", "/", frozenset({Role.READER, Role.ADJUDICATOR})),
     ("Cases", "/cases/", frozenset({Role.COORDINATOR, Role.AUDITOR, _ADMIN})),
+    ("Evidence", "/evidence/", frozenset({Role.ABSTRACTOR})),
     ("Archive", "/archive/", frozenset({Role.COORDINATOR, _ADMIN})),
     ("Runs", "/runs/", frozenset({Role.COORDINATOR, Role.SCIENTIST, Role.AUDITOR, _ADMIN})),
 )
