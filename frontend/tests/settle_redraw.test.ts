@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Voxel } from "../viewer/contract";
+import { Clay, widened } from "../viewer/settle/clay";
 import type { Solid } from "../viewer/settle/layers";
-import { Clay, RedrawDesk, widened } from "../viewer/settle/redraw";
+import { RedrawDesk } from "../viewer/settle/redraw";
 
 const GRID = {
   shape: [20, 64, 64] as Voxel,

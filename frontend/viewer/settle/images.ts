@@ -1,12 +1,11 @@
 // The stage: the images of one consensus, the readers' outlines over them, and the brush.
 
-import { request } from "../api";
-import type { Plane, Voxel } from "../contract";
+import type { Voxel } from "../contract";
 import { Geometry } from "../geometry";
 import type { DisplaySet, Host } from "../ohif";
 import { Tools } from "../tools";
 import { WINDOWS, type WindowName } from "../views";
-import { type Box3, boxAround, combine, largestCuts, type Solid, solidsOf } from "./layers";
+import { type Box3, boxAround, type Solid } from "./layers";
 import { PLANES, placesCss } from "./layout";
 import { Overlay } from "./overlay";
 import { RedrawDesk } from "./redraw";
@@ -20,23 +19,14 @@ import type {
   ToolStage,
 } from "./stage";
 import { StageViews } from "./views";
-
-/** At least this much is seen around the middle of a cluster. */
-const LEAST_HALF_MM = 32;
-/** A large cluster fills about half of its plane. */
-const ROOM_AROUND = 0.95;
-
-type Kind = "x" | "y" | "ai" | "agreed";
+import { type Kind, Volumes } from "./volumes";
 
 export class Stage extends EventTarget implements ToolStage {
   readonly views: StageViews;
   readonly redraw: RedrawDesk;
-  /** From the last `show` until every plane was drawn, in milliseconds. */
-  shownMs: number | null = null;
+  volumes: Volumes | null = null;
   private readonly tools: Tools;
   private readonly overlays = new Map<string, Overlay>();
-  private readonly solids: Record<Kind, readonly Solid[]> = { x: [], y: [], ai: [], agreed: [] };
-  private readonly redrawn = new Map<string, Promise<readonly Solid[]>>();
   private readonly filled = new Set<string>();
   private readonly ends: (() => void)[] = [];
   private readonly wish: Wish = {
@@ -46,6 +36,7 @@ export class Stage extends EventTarget implements ToolStage {
     cluster: null,
     preview: null,
     step: null,
+    redrawn: null,
     difference: true,
     ai: true,
   };
@@ -54,8 +45,6 @@ export class Stage extends EventTarget implements ToolStage {
   private ready = false;
   private closed = false;
   private scheduled = false;
-  private began = 0;
-  private waiting = new Set<string>();
 
   constructor(private readonly host: Host) {
     super();
@@ -63,8 +52,8 @@ export class Stage extends EventTarget implements ToolStage {
     this.tools = new Tools(host);
     this.redraw = new RedrawDesk({
       grid: () => this.consensus?.grid ?? null,
-      solids: (side, cluster) => this.solidsOf(side, cluster),
-      under: (event) => this.under(event),
+      solids: (side, cluster) => this.volumes?.of(side, cluster) ?? [],
+      under: (event) => this.views.under(event),
       point: (event) => this.point(event),
       painted: () => this.schedule(),
     });
@@ -115,13 +104,10 @@ export class Stage extends EventTarget implements ToolStage {
     return this.wish.selected;
   }
 
-  solidsOf(kind: Kind, cluster: number): readonly Solid[] {
-    return this.solids[kind].filter((solid) => solid.cluster === cluster);
-  }
-
   /** Images and outlines of a consensus; called once, when it is known. */
   start(consensus: StageConsensus): void {
     this.consensus = consensus;
+    this.volumes = new Volumes(consensus.id);
     this.prepare();
   }
 
@@ -139,7 +125,7 @@ export class Stage extends EventTarget implements ToolStage {
       this.prepare();
     });
     const sizes = new ResizeObserver(() => this.schedule());
-    const drawn = (event: Event) => this.drawn((event as CustomEvent<string>).detail);
+    const drawn = (event: Event) => this.draw((event as CustomEvent<string>).detail);
     this.views.addEventListener("drawn", drawn);
     const retell = () => this.dispatchEvent(new Event("tool"));
     this.tools.addEventListener("change", retell);
@@ -163,8 +149,7 @@ export class Stage extends EventTarget implements ToolStage {
     this.closed = true;
     for (const end of this.ends.splice(0)) end();
     for (const overlay of this.overlays.values()) overlay.remove();
-    for (const kind of ["x", "y", "ai", "agreed"] as const) this.solids[kind] = [];
-    this.redrawn.clear();
+    this.volumes?.close();
     this.ready = false;
   }
 
@@ -173,14 +158,17 @@ export class Stage extends EventTarget implements ToolStage {
     this.wish.selected = cluster.number;
     this.wish.preview = null;
     this.schedule();
-    const solids = (["x", "y"] as const).flatMap((side) => this.solidsOf(side, cluster.number));
+    const solids = (["x", "y"] as const).flatMap(
+      (side) => this.volumes?.of(side, cluster.number) ?? [],
+    );
     this.fit(solids, cluster.box as unknown as Box3);
   }
 
   showNode(number: number): void {
     this.wish.selected = number;
     this.schedule();
-    const solids = this.solids.agreed.filter(({ label }) => label === number);
+    const agreed = this.volumes?.solids.agreed ?? [];
+    const solids = agreed.filter(({ label }) => label === number);
     const box = boxAround(solids.map((solid) => solid.box));
     if (box) this.fit(solids, box);
   }
@@ -224,7 +212,7 @@ export class Stage extends EventTarget implements ToolStage {
     this.wish.preview = null;
     this.wish.phase = "agreed";
     this.layout("overlay");
-    if (this.ready) this.solids.agreed = await this.volume("agreed");
+    if (this.ready) await this.volumes?.load("agreed", "ignored");
     this.schedule();
   }
 
@@ -287,12 +275,9 @@ export class Stage extends EventTarget implements ToolStage {
     this.views.geometry = new Geometry(consensus.grid, images);
     this.views.show(this.views.window);
     const kinds: Kind[] = consensus.show_ai ? ["x", "y", "ai"] : ["x", "y"];
-    if (this.wish.phase === "agreed") kinds.push("agreed");
-    const volumes = await Promise.all(kinds.map((kind) => this.volume(kind)));
+    if (this.wish.phase === "agreed") kinds.push("agreed", "ignored");
+    await this.volumes?.load(...kinds);
     if (this.closed) return;
-    kinds.forEach((kind, place) => {
-      this.solids[kind] = volumes[place] ?? [];
-    });
     this.ready = true;
     this.arrange();
     const { phase, selected, cluster } = this.wish;
@@ -301,21 +286,11 @@ export class Stage extends EventTarget implements ToolStage {
     this.dispatchEvent(new Event("ready"));
   }
 
-  private async volume(name: string): Promise<Solid[]> {
-    const response = await request(`/api/consensus/${this.consensus?.id}/volumes/${name}`);
-    return solidsOf(await response.arrayBuffer());
-  }
-
   private async fetchRedrawn(step: string): Promise<void> {
-    let fetched = this.redrawn.get(step);
-    if (!fetched) {
-      fetched = this.volume(`redrawn?step=${encodeURIComponent(step)}`);
-      this.redrawn.set(step, fetched);
-      fetched.catch(() => this.redrawn.delete(step));
-    }
-    const solids = await fetched;
+    this.wish.redrawn = null;
+    const solids = await this.volumes?.ofStep(step);
     if (this.wish.step !== step) return;
-    this.wish.redrawn = solids;
+    this.wish.redrawn = solids ?? null;
     this.schedule();
   }
 
@@ -327,28 +302,7 @@ export class Stage extends EventTarget implements ToolStage {
 
   private fit(solids: readonly Solid[], box: Box3): void {
     const spacing = this.consensus?.grid.spacing_mm;
-    if (!this.ready || !spacing) return;
-    this.began = performance.now();
-    this.shownMs = null;
-    this.waiting = new Set(this.views.shownIds);
-    const whole = combine(solids, [], (inside) => inside);
-    const [z0, r0, c0, z1, r1, c1] = box;
-    const middle: Voxel = [(z0 + z1 - 1) / 2, (r0 + r1 - 1) / 2, (c0 + c1 - 1) / 2];
-    const best: Voxel = whole ? largestCuts(whole) : (middle.map(Math.round) as Voxel);
-    const extents = [(z1 - z0) * spacing[0], (r1 - r0) * spacing[1], (c1 - c0) * spacing[2]];
-    const halfMm = Math.max(LEAST_HALF_MM, ROOM_AROUND * Math.max(...extents));
-    for (const [id, plane] of Object.entries(PLANES)) {
-      const target: Voxel = [...middle];
-      const axis = { axial: 0, coronal: 1, sagittal: 2 }[plane] as 0 | 1 | 2;
-      target[axis] = best[axis];
-      this.views.look(id, target, halfMm);
-    }
-  }
-
-  private drawn(id: string): void {
-    this.draw(id);
-    if (!this.waiting.delete(id) || this.waiting.size) return;
-    this.shownMs = performance.now() - this.began;
+    if (this.ready && spacing) this.views.fit(solids, box, spacing);
   }
 
   /** All outlines again before the next frame. */
@@ -362,31 +316,16 @@ export class Stage extends EventTarget implements ToolStage {
   }
 
   private draw(id: string): void {
-    if (!this.ready || this.closed) return;
-    const scene = compose(id, this.wish, this.solids, {
+    if (!this.ready || this.closed || !this.volumes) return;
+    const scene = compose(id, this.wish, this.volumes.solids, {
       showAi: this.consensus?.show_ai ?? false,
       drawing: this.redraw.solid,
     });
     this.overlays.get(id)?.draw(scene);
   }
 
-  private under(event: MouseEvent): { id: string; plane: Plane; voxel: Voxel } | null {
-    const path = event.composedPath();
-    for (const id of this.views.shownIds) {
-      const element = this.views.viewport(id)?.element;
-      if (!element || (event.type !== "pointermove" && !path.includes(element))) continue;
-      const { left, top, width, height } = element.getBoundingClientRect();
-      const [x, y] = [event.clientX - left, event.clientY - top];
-      if (x < 0 || y < 0 || x > width || y > height) continue;
-      const voxel = this.views.voxelAt(id, [x, y]);
-      const plane = this.views.planes[id];
-      if (voxel && plane) return { id, plane, voxel };
-    }
-    return null;
-  }
-
   private point(event: PointerEvent | null): void {
-    const at = event && this.under(event);
+    const at = event && this.views.under(event);
     for (const [id, overlay] of this.overlays) {
       if (!event || at?.id !== id) {
         overlay.brush(null);

@@ -130,7 +130,7 @@ export class Overlay {
     const { kind, solids, strength } = ink;
     const d = solids.map((solid) => this.path(solid, index, place)).join("");
     if (!d) return "";
-    const bold = BOLD.has(kind);
+    const bold = BOLD.has(kind) && strength === "strong";
     const width = bold ? BOLD_WIDTH : WIDTHS[strength];
     const line = `d="${d}" fill="none" stroke-linejoin="round"`;
     const halo =

@@ -4,6 +4,7 @@ import { combine, type Solid } from "./layers";
 import { AXIAL_X, sidesOf } from "./layout";
 import type { Ink, LegendRow, Scene } from "./overlay";
 import type { StageCluster, StageLayout, StageResolution } from "./stage";
+import type { Solids } from "./volumes";
 
 /** What is asked for; the images follow as soon as they can. */
 export interface Wish {
@@ -14,12 +15,10 @@ export interface Wish {
   preview: StageResolution | null;
   /** The step whose redrawn shape is previewed, and that shape once it is there. */
   step: string | null;
-  redrawn?: readonly Solid[];
+  redrawn: readonly Solid[] | null;
   difference: boolean;
   ai: boolean;
 }
-
-type Solids = Record<"x" | "y" | "ai" | "agreed", readonly Solid[]>;
 
 interface Beside {
   showAi: boolean;
@@ -44,15 +43,18 @@ export function compose(id: string, wish: Wish, solids: Solids, beside: Beside):
     : settleScene(id, wish, solids, beside);
 }
 
-function agreedScene(id: string, wish: Wish, { agreed }: Solids): Scene {
+function agreedScene(id: string, wish: Wish, { agreed, ignored }: Solids): Scene {
   const own = (solid: Solid) => solid.label === wish.selected;
   const numberOf = ({ label }: Solid) => label;
   const inks: Ink[] = [
+    { kind: "ignored", solids: ignored, strength: "faint" },
     { kind: "agreed", solids: agreed.filter((solid) => !own(solid)), strength: "faint", numberOf },
     { kind: "agreed", solids: agreed.filter(own), strength: "strong", numberOf },
   ];
-  const legend: LegendRow[] = id === AXIAL_X ? [{ swatch: "agreed", words: "agreed" }] : [];
-  return { inks, only: { x: null, y: null }, crossed: null, limit: null, legend };
+  const legend: LegendRow[] = [{ swatch: "agreed", words: "agreed" }];
+  if (ignored.length) legend.push({ swatch: "ignored", words: "ignored" });
+  const words = id === AXIAL_X ? legend : [];
+  return { inks, only: { x: null, y: null }, crossed: null, limit: null, legend: words };
 }
 
 function settleScene(id: string, wish: Wish, solids: Solids, beside: Beside): Scene {

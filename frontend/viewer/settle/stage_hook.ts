@@ -2,6 +2,7 @@
 
 import type { Plane, Voxel } from "../contract";
 import type { Stage } from "./images";
+import type { Kind } from "./volumes";
 
 export function exposeStage(stage: Stage): void {
   const { views } = stage;
@@ -31,7 +32,7 @@ export function exposeStage(stage: Stage): void {
       return views.shownIds;
     },
     get shownMs() {
-      return stage.shownMs;
+      return views.shownMs;
     },
     get shape() {
       return stage.redraw.shape();
@@ -48,8 +49,8 @@ export function exposeStage(stage: Stage): void {
     legend: (id: string) =>
       views.viewport(id)?.element.querySelector<HTMLElement>('[data-testid="legend"]')
         ?.textContent ?? "",
-    has: (kind: "x" | "y" | "ai" | "agreed", cluster: number, [slice, row, column]: Voxel) =>
-      stage.solidsOf(kind, cluster).some(({ box: [z0, r0, c0, z1, r1, c1], data }) => {
+    has: (kind: Kind, cluster: number, [slice, row, column]: Voxel) =>
+      (stage.volumes?.of(kind, cluster) ?? []).some(({ box: [z0, r0, c0, z1, r1, c1], data }) => {
         if (slice < z0 || slice >= z1 || row < r0 || row >= r1 || column < c0 || column >= c1) {
           return false;
         }

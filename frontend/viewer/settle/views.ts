@@ -1,15 +1,24 @@
 // The planes of the settling screen: X's and Y's move as one, and those a layout hides rest.
 
-import type { Voxel } from "../contract";
-import type { Host, Point2, Viewport } from "../ohif";
-import { Views } from "../views";
+import type { Plane, Voxel } from "../contract";
+import type { Host, Viewport } from "../ohif";
+import { AXIS, Views } from "../views";
+import { type Box3, combine, largestCuts, type Solid } from "./layers";
 import { isShown, LINKED, PLANES } from "./layout";
 import type { StageLayout } from "./stage";
 
 /** Camera values closer than this, in millimetres, are the same. */
 const SAME_MM = 1e-3;
+/** At least this much is seen around the middle of a cluster. */
+const LEAST_HALF_MM = 32;
+/** A large cluster fills about half of its plane. */
+const ROOM_AROUND = 0.95;
 
 export class StageViews extends Views {
+  /** From the last fit until every plane was drawn, in milliseconds; null meanwhile. */
+  shownMs: number | null = null;
+  private began = 0;
+  private waiting = new Set<string>();
   private following = false;
   private readonly slimness = new Map<string, number>();
   private readonly resting = new Map<Viewport, Viewport["render"]>();
@@ -18,6 +27,10 @@ export class StageViews extends Views {
     super(ohif, PLANES);
     this.addEventListener("moved", (event) => {
       this.follow((event as CustomEvent<{ id: string }>).detail.id);
+    });
+    this.addEventListener("drawn", (event) => {
+      const last = this.waiting.delete((event as CustomEvent<string>).detail);
+      if (last && !this.waiting.size) this.shownMs = performance.now() - this.began;
     });
   }
 
@@ -79,8 +92,27 @@ export class StageViews extends Views {
     }
   }
 
+  /** Centres a box in every plane, each where the solids' area is largest. */
+  fit(solids: readonly Solid[], box: Box3, spacing: Voxel): void {
+    this.began = performance.now();
+    this.shownMs = null;
+    this.waiting = new Set(this.shownIds);
+    const whole = combine(solids, [], (inside) => inside);
+    const [z0, r0, c0, z1, r1, c1] = box;
+    const middle: Voxel = [(z0 + z1 - 1) / 2, (r0 + r1 - 1) / 2, (c0 + c1 - 1) / 2];
+    const best = whole ? largestCuts(whole) : (middle.map(Math.round) as Voxel);
+    const extents = [(z1 - z0) * spacing[0], (r1 - r0) * spacing[1], (c1 - c0) * spacing[2]];
+    const halfMm = Math.max(LEAST_HALF_MM, ROOM_AROUND * Math.max(...extents));
+    for (const id of this.ids) {
+      const axis = AXIS[this.planes[id] ?? "axial"];
+      const target: Voxel = [...middle];
+      target[axis] = best[axis];
+      this.look(id, target, halfMm);
+    }
+  }
+
   /** Looks at a voxel; half the viewport's shorter side is `halfMm` wide. */
-  look(id: string, voxel: Voxel, halfMm: number): void {
+  private look(id: string, voxel: Voxel, halfMm: number): void {
     const viewport = this.viewport(id);
     const target = this.geometry?.world(voxel);
     if (!viewport || !target) return;
@@ -101,14 +133,21 @@ export class StageViews extends Views {
     return viewport.element.clientHeight / (2 * viewport.getCamera().parallelScale);
   }
 
-  /** The fractional voxel under a point of a viewport's canvas. */
-  voxelAt(id: string, point: Point2): Voxel | null {
-    const world = this.viewport(id)?.canvasToWorld(point);
-    return world && this.geometry ? this.geometry.voxel(world) : null;
-  }
-
-  idOf(element: HTMLElement): string | null {
-    return this.ids.find((id) => this.viewport(id)?.element === element) ?? null;
+  /** The shown plane under the pointer, and the fractional voxel there. */
+  under(event: MouseEvent): { id: string; plane: Plane; voxel: Voxel } | null {
+    const path = event.composedPath();
+    for (const id of this.shownIds) {
+      const viewport = this.viewport(id);
+      const plane = this.planes[id];
+      if (!viewport || !plane || !this.geometry) continue;
+      // Moves merged into one event have no path of their own.
+      if (event.type !== "pointermove" && !path.includes(viewport.element)) continue;
+      const { left, top, width, height } = viewport.element.getBoundingClientRect();
+      const [x, y] = [event.clientX - left, event.clientY - top];
+      if (x < 0 || y < 0 || x > width || y > height) continue;
+      return { id, plane, voxel: this.geometry.voxel(viewport.canvasToWorld([x, y])) };
+    }
+    return null;
   }
 
   private follow(id: string): void {
