@@ -289,6 +289,30 @@ describe("labelling by keys", () => {
     expect(server.acts.at(-1)).toMatchObject({ value: "not_assessable", reason: "streaks" });
   });
 
+  it("leaves a node to the adjudicator, who alone labels it then", async () => {
+    settled();
+    const desk = await opened();
+    press(desk, "f");
+    desk.labelling.save();
+    expect(desk.session.notice).toMatch(/^Say why/);
+    if (desk.labelling.edit) desk.labelling.edit.rationale = "too hard";
+    desk.labelling.save();
+    await desk.session.outbox.idle();
+    expect(server.acts.at(-1)).toMatchObject({
+      kind: "defer_label",
+      node: 1,
+      rationale: "too hard",
+    });
+    expect(desk.session.node).toBe(2);
+    press(desk, "w", "2");
+    expect(desk.session.notice).toMatch(/can no longer be changed/);
+    const adjudicator = await opened("adj");
+    expect(adjudicator.session.node).toBe(1);
+    press(adjudicator, "3");
+    await adjudicator.session.outbox.idle();
+    expect(server.nodes[0]?.label?.value).toBe("indeterminate");
+  });
+
   it("leads to the signature once every node is labelled", async () => {
     settled();
     const desk = await opened();

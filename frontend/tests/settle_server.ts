@@ -300,8 +300,11 @@ export class Server {
   private node({ who: by, ...node }: Server["nodes"][number], who: Who): AgreedNode {
     const open = this.state === "labelling" || this.state === "ready";
     const label = node.label && { ...node.label, by: this.by(by, who) };
-    const needs = node.label ? [] : [`Node ${node.number} has no label.`];
-    return { ...node, label, possible: open && who !== "aud" ? ["label", "defer"] : [], needs };
+    const needs = node.label?.value ? [] : [`Node ${node.number} has no label.`];
+    const left = node.label?.deferred ?? false;
+    const may =
+      who === "aud" ? [] : who === "adj" ? left && ["label"] : !left && ["label", "defer"];
+    return { ...node, label, possible: (open && may) || [], needs };
   }
 
   private label(who: Who, act: Extract<Act, { node: number }>): ActAnswer {

@@ -148,7 +148,7 @@ describe("the other reader, at the same time", () => {
     });
     expect(clusters(session)).toEqual([1, 2, 4, 3, 5]);
     expect(session.disordered).toBe(true);
-    expect(session.notice).toBe("1: the other reader proposed Y's shape.");
+    expect(session.notice).toBe("1: the other reader proposed Y’s shape.");
     expect(session.unseen.has("d:d1")).toBe(true);
     session.arrange();
     expect(clusters(session)).toEqual([2, 4, 1, 3, 5]);

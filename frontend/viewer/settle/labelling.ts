@@ -41,6 +41,7 @@ export class Labelling {
       suggestion: () => this.suggested() && this.begun("metastatic", "evidence"),
       evidence: () => this.begun(this.value(), "evidence"),
       necrosis: () => this.begun(this.edit?.value ?? this.value(), "necrosis"),
+      defer: () => this.begun("indeterminate", "defer"),
       pick: () => this.pick(Number(stroke)),
       picked: () => this.save(),
     };
@@ -117,10 +118,6 @@ export class Labelling {
       ? "This label can no longer be changed here."
       : "Select a node first.";
     return null;
-  }
-
-  defer(): void {
-    this.begun("indeterminate", "defer");
   }
 
   private set(value: ImpressionValue): void {

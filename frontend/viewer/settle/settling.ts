@@ -116,10 +116,14 @@ export class Settling {
     const { proposal } = found;
     if (choice && choice.verb !== "agree" && choice.resolution) stage.preview(choice.resolution);
     else if (this.redrawing) stage.preview("redrawn");
-    else if (proposal) stage.preview(proposal.resolution, { step: proposal.step });
-    else {
+    else if (proposal) {
+      // A redrawn shape is the server's to show, once it has it.
+      const coming = proposal.resolution === "redrawn" && found.saving;
+      stage.preview(coming ? null : proposal.resolution, { step: proposal.step });
+    } else {
       const decided = found.resolution as Resolution | null;
-      stage.preview(decided && session.detail?.resolutions.includes(decided) ? decided : null);
+      const known = session.detail?.resolutions.includes(decided ?? "redrawn");
+      stage.preview(known && decided !== "redrawn" ? decided : null);
     }
   }
 
@@ -128,7 +132,7 @@ export class Settling {
     const { choice, session } = this;
     const found = choice && session.discrepancy(choice.discrepancy);
     const looked = session.discrepancy();
-    const now = looked ? `${looked.id} ${looked.version}` : "";
+    const now = looked ? `${looked.id} ${looked.version} ${looked.saving}` : "";
     if (found && !found.possible.includes(choice.verb)) this.lookAgain(found);
     else if (now !== this.followed) this.preview();
     this.followed = now;

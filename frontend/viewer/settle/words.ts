@@ -14,15 +14,15 @@ import type {
 } from "./contract";
 import type { Group } from "./projection";
 
-export const RESOLUTIONS: Record<Resolution, { button: string; long: string }> = {
-  X: { button: "X", long: "X's shape" },
-  Y: { button: "Y", long: "Y's shape" },
-  AI: { button: "AI", long: "the AI's shape" },
-  union: { button: "Union", long: "the union of X and Y" },
-  intersection: { button: "Shared", long: "only what X and Y share" },
-  redrawn: { button: "Redraw", long: "a redrawn shape" },
-  absent: { button: "Absent", long: "no node here" },
-  indeterminate: { button: "Can’t tell", long: "indeterminate" },
+export const RESOLUTIONS: Record<Resolution, { button: string; short: string; long: string }> = {
+  X: { button: "X", short: "X", long: "X’s shape" },
+  Y: { button: "Y", short: "Y", long: "Y’s shape" },
+  AI: { button: "AI", short: "AI", long: "the AI’s shape" },
+  union: { button: "Union", short: "union", long: "the union of X and Y" },
+  intersection: { button: "Shared", short: "shared part", long: "only what X and Y share" },
+  redrawn: { button: "Redraw", short: "redrawn", long: "a redrawn shape" },
+  absent: { button: "Absent", short: "absent", long: "no node here" },
+  indeterminate: { button: "Can’t tell", short: "indeterminate", long: "indeterminate" },
 };
 
 /** What a decision came to, also one by rule. */
@@ -88,11 +88,11 @@ export function stateWords(found: Discrepancy, role: Role): string {
       return "open";
     case "proposed": {
       const { by, resolution } = found.proposal ?? { by: "", resolution: "" };
-      const what = RESOLUTIONS[resolution as Resolution]?.button ?? resolution;
+      const what = RESOLUTIONS[resolution as Resolution]?.short ?? resolution;
       return by === "you" ? `you: ${what}` : role === "reader" ? `other: ${what}` : what;
     }
     case "resolved":
-      return RESOLUTIONS[(found.resolution ?? "") as Resolution]?.button ?? found.resolution ?? "";
+      return RESOLUTIONS[(found.resolution ?? "") as Resolution]?.short ?? found.resolution ?? "";
     default:
       return found.state;
   }
@@ -128,7 +128,7 @@ function triggerWords(trigger: Trigger, cluster?: Cluster): string {
     case "size_class":
       return `size class ${sizeClass(x)} / ${sizeClass(y)}`;
     case "impression":
-      return `impression ${list(x, impressionWords)} / ${list(y, impressionWords)}`;
+      return `impression ${list(x, markedWords)} / ${list(y, markedWords)}`;
     case "level":
       return `placed in ${list(x, placeWords)} / ${list(y, placeWords)}`;
     case "doubt":
@@ -173,14 +173,19 @@ export function beside(value: number, limit: number | null): string {
 
 const IMPRESSION_WORDS: Record<ImpressionValue, string> = {
   metastatic: "metastatic",
-  non_metastatic: "not marked",
+  non_metastatic: "non-metastatic",
   indeterminate: "indeterminate",
   not_assessable: "not assessable",
 };
 
-/** What a reader said of a node alone; unmarked means not marked metastatic. */
+/** What a reader said of a node alone; "" where nothing. */
 export function impressionWords(value: string | null | undefined): string {
-  return IMPRESSION_WORDS[(value || "non_metastatic") as ImpressionValue] ?? String(value);
+  return value ? (IMPRESSION_WORDS[value as ImpressionValue] ?? value) : "not marked";
+}
+
+/** The same where unmarked and non-metastatic are one: not marked metastatic. */
+function markedWords(value: string): string {
+  return value === "non_metastatic" ? "not marked" : impressionWords(value);
 }
 
 export const LABELS: Record<ImpressionValue, { long: string; button: string }> = {

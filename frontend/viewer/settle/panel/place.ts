@@ -15,7 +15,7 @@ export function placeHtml(session: SettleSession): string {
   if (!found) return `<p class="hint">${emptyWords(session)}</p>`;
   const cluster = session.cluster(found.cluster);
   const reasons = why(found, cluster);
-  return `<h3 data-testid="place" data-cluster="${found.cluster}">Node ${found.cluster} <small>${kindWords(cluster)}</small></h3>
+  return `<h3 data-testid="place" data-cluster="${found.cluster}">Cluster ${found.cluster} <small>${kindWords(cluster)}</small></h3>
     ${overtakenHtml(session.overtaken.get(`d:${found.id}`), found, detail.role)}
     ${nowHtml(found, detail.role)}
     ${reasons.length ? `<p class="reasons-why" data-testid="why">${reasons.map(text).join(" · ")}</p>` : ""}
