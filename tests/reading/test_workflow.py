@@ -1,4 +1,4 @@
-"""The tables of a reading's and a discrepancy's life, and the stage of a case."""
+"""The tables of a reading's, a discrepancy's and a consensus's life, and the stage of a case."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.reading.workflow import (
+    CONSENSUS_TRANSITIONS,
     CURRENT,
+    DECIDED,
     DISCREPANCY_TRANSITIONS,
     RULE_STEPS,
     SIGNED,
     TRANSITIONS,
+    UNFINISHED,
     CaseStage,
+    ConsensusAction,
+    ConsensusState,
+    ConsensusStepRefused,
     DiscrepancyAction,
     DiscrepancyState,
     DiscrepancyStepRefused,
@@ -21,14 +27,17 @@ from backend.reading.workflow import (
     ReadingState,
     StepRefused,
     case_stage,
+    consensus_after,
     discrepancy_after,
     next_state,
     possible,
+    possible_of_consensus,
     possible_on,
 )
 
 S, A = ReadingState, ReadingAction
 D, Do = DiscrepancyState, DiscrepancyAction
+C, To = ConsensusState, ConsensusAction
 
 
 @given(st.lists(st.sampled_from(list(A)), max_size=30))
@@ -117,17 +126,18 @@ def test_no_walk_of_a_discrepancy_leaves_what_is_decided(walk: list[Do]) -> None
                 discrepancy_after(state, action)
             continue
         after = discrepancy_after(state, action)
-        assert state not in (D.RESOLVED, D.INDETERMINATE)
+        assert state not in DECIDED
         assert (after == D.RESOLVED) == (
             (state, action) in {(D.PROPOSED, Do.AGREE), (D.DEFERRED, Do.RESOLVE)}
         )
+        assert (after == D.INDETERMINATE) == (action == Do.LEAVE)
         state = after
 
 
 def test_every_state_of_a_discrepancy_is_reachable_and_decided_ones_are_final() -> None:
     reached = {D.OPEN} | set(DISCREPANCY_TRANSITIONS.values())
     assert reached == set(D)
-    assert {state for state in D if not possible_on(state)} == {D.RESOLVED, D.INDETERMINATE}
+    assert {state for state in D if not possible_on(state)} == DECIDED
 
 
 def test_a_rule_proposes_and_agrees_at_once_and_only_on_what_is_open() -> None:
@@ -141,3 +151,47 @@ def test_what_was_deferred_only_the_adjudicators_word_ends() -> None:
     assert possible_on(D.DEFERRED) == ["resolve", "leave"]
     with pytest.raises(DiscrepancyStepRefused, match="Possible now: propose, defer"):
         discrepancy_after(D.OPEN, Do.RESOLVE)
+
+
+@given(st.lists(st.sampled_from(list(To)), max_size=40))
+def test_no_walk_of_a_consensus_publishes_what_was_not_settled_labelled_and_signed(
+    walk: list[To],
+) -> None:
+    state, path = C.DRAFT, [C.DRAFT]
+    for action in walk:
+        if (state, action) not in CONSENSUS_TRANSITIONS:
+            with pytest.raises(ConsensusStepRefused) as refused:
+                consensus_after(state, action)
+            assert refused.value.possible == possible_of_consensus(state)
+            continue
+        state = consensus_after(state, action)
+        path.append(state)
+    if C.PUBLISHED in path:
+        before = path[: path.index(C.PUBLISHED)]
+        needed = [C.DRAFT, C.LABELLING, C.READY, C.SIGNING]
+        assert [at for at in needed if at in before] == needed
+        assert path[path.index(C.PUBLISHED) + 1 :] in ([], [C.SUPERSEDED])
+    assert path.count(C.DRAFT) == 1
+    if C.SUPERSEDED in path:
+        assert path[-1] == C.SUPERSEDED
+
+
+def test_every_state_of_a_consensus_is_reachable_and_only_the_superseded_is_the_end() -> None:
+    assert {C.DRAFT} | set(CONSENSUS_TRANSITIONS.values()) == set(C)
+    left = {before for before, _ in CONSENSUS_TRANSITIONS}
+    assert set(C) - left == {C.SUPERSEDED}
+    assert set(C) - UNFINISHED == {C.PUBLISHED, C.SUPERSEDED}
+
+
+def test_an_objection_sends_a_consensus_back_to_its_labels() -> None:
+    assert consensus_after(C.SIGNING, To.OBJECT) == C.LABELLING
+    for state in (C.DRAFT, C.LABELLING, C.READY, C.PUBLISHED):
+        with pytest.raises(ConsensusStepRefused, match="Cannot object a consensus that is"):
+            consensus_after(state, To.OBJECT)
+
+
+def test_a_refused_step_of_a_consensus_names_only_what_people_do() -> None:
+    offered = {action for state in C for action in possible_of_consensus(state)}
+    assert offered == {"label", "sign", "object"}
+    with pytest.raises(ConsensusStepRefused, match="Possible now: nothing"):
+        consensus_after(C.DRAFT, To.SIGN)
