@@ -85,8 +85,16 @@ class Room:
 
     def post(self, name: str, path: str, body: dict[str, Any]) -> Any:
         """POST JSON as someone."""
+        return self._send("POST", name, path, body)
+
+    def put(self, name: str, path: str, body: dict[str, Any]) -> Any:
+        """PUT JSON as someone."""
+        return self._send("PUT", name, path, body)
+
+    def _send(self, method: str, name: str, path: str, body: dict[str, Any]) -> Any:
         client = self.client(name)
-        return client.post(
+        return client.generic(
+            method,
             path,
             json.dumps(body),
             content_type="application/json",

@@ -19,7 +19,7 @@ from backend.reading.models import Consensus, Step
 from backend.reading.protocols import SETTLING
 from backend.reading.services import projects
 from tests.reading.consensus_room import LONG, Room
-from tests.reading.site import SHAPE, Site, Twin, build_site, default_model
+from tests.reading.site import PASSWORD, SHAPE, Site, Twin, build_site, default_model
 from tests.reading.test_comparing import compare, finish
 
 
@@ -462,6 +462,38 @@ def test_the_cases_page_says_how_settling_goes_and_who_still_has_to_act(room: Ro
     assert "<dt>Adjudicator</dt><dd data-waits>1 to decide</dd>" in text
     assert LONG not in text
     assert f"consensus={room.consensus.pk}" in panel(room, "auditor").replace("&amp;", "&")
+
+
+def test_the_lists_follow_labels_and_signatures_to_the_end(
+    room: Room, django_assert_max_num_queries: Any
+) -> None:
+    def text(name: str) -> str:
+        (row,) = rows(room, name)["results"]
+        return str(row["settle"]["text"])
+
+    def sign(name: str) -> None:
+        shown = room.detail(name)["signing"]["record_hash"]
+        body = {"client": str(uuid.uuid4()), "record_hash": shown, "password": PASSWORD}
+        assert room.post(name, f"/api/consensus/{room.consensus.pk}/sign", body).status_code == 200
+
+    room.settle()
+    for node in room.detail("reader1")["nodes"]:
+        path = f"/api/consensus/{room.consensus.pk}/nodes/{node['number']}/label"
+        body = {"client": str(uuid.uuid4()), "seen": 0, "value": "non_metastatic", "evidence": []}
+        labelled = room.put("reader1", path, body)
+        assert labelled.status_code == 200, labelled.content
+    assert (text("reader1"), text("reader2")) == ("waits for your signature",) * 2
+    assert "<dt>R1</dt><dd data-waits>to sign</dd>" in panel(room, "coordinator")
+    with django_assert_max_num_queries(30):
+        room.detail("reader1")
+    sign("reader1")
+    assert text("reader1") == "signed by you, waits for another signature"
+    assert text("reader2") == "waits for your signature"
+    assert "<dt>R1</dt>" not in panel(room, "coordinator")
+    sign("reader2")
+    assert (text("reader1"), text("reader2")) == ("version 1 published",) * 2
+    assert "published" in panel(room, "coordinator")
+    assert room.detail("reader1")["versions"][0]["published_at"]
 
 
 def test_it_is_read_in_few_queries_however_much_is_to_settle(
