@@ -14,7 +14,7 @@ from backend.reading.evidence import LabelKind
 from backend.reading.models import Consensus, ConsensusNode, Mask
 from backend.reading.models.labels import ConsensusSignature, Evidence, ReferenceLabel
 from backend.reports import tables
-from backend.reports.documents import NOT_BENIGN
+from backend.reports.consensus_sections import NOT_BENIGN
 from backend.reports.formats import Content
 from backend.reports.history import stamp
 from backend.reports.models import ExportFormat

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -13,59 +14,87 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from backend.archive.streaming import streamed
+from backend.errors import WrongState
 from backend.reading.selectors import person
 from backend.reading.serializers import ErrorAnswer
-from backend.reports import render, selectors, services
+from backend.reports import recording, render, reporting, selectors, services
 from backend.reports.formats import FORMATS
-from backend.reports.models import Report
+from backend.reports.models import ExportState, Report
 from backend.reports.presentation import export_json, report_json
 from backend.reports.serializers import (
     ExportAnswer,
     ExportRequest,
     ReportAnswer,
 )
+from backend.reports.timeline_selectors import audited_case
 from backend.store import store
 
 ERRORS: dict[Any, Any] = {404: ErrorAnswer, 409: ErrorAnswer}
 
 
 class MakeReportView(APIView):
-    """`POST /api/readings/{id}/report`."""
+    """`POST /api/cases/{id}/report`."""
 
     @extend_schema(
-        operation_id="make_report", request=None, responses={201: ReportAnswer, **ERRORS}
+        operation_id="make_report",
+        request=None,
+        responses={202: ReportAnswer, 403: ErrorAnswer, **ERRORS},
     )
-    def post(self, request: Request, reading: UUID) -> Response:
-        """Make a case report of a signed reading."""
-        found = selectors.signed_reading_for(person(request.user), reading)
-        report = services.build_case_report(reading=found, actor=person(request.user))
-        return Response(report_json(report), status=status.HTTP_201_CREATED)
+    def post(self, request: Request, case: UUID) -> Response:
+        """Ask for a report of a case as it stands; follow its state until it is ready."""
+        user = person(request.user)
+        found = selectors.reportable_case_for(user, case)
+        report = reporting.request_report(case=found, actor=user)
+        return Response(report_json(report), status=status.HTTP_202_ACCEPTED)
 
 
-class ReportHtmlView(APIView):
-    """`GET /api/reports/{id}.html`."""
+class ReportView(APIView):
+    """`GET` and `POST /api/reports/{id}`."""
+
+    @extend_schema(operation_id="report", responses={200: ReportAnswer, 404: ErrorAnswer})
+    def get(self, request: Request, report: UUID) -> Response:
+        """How far a report is."""
+        return Response(report_json(selectors.report_for(person(request.user), report)))
 
     @extend_schema(
-        operation_id="report_html",
-        responses={(200, "text/html"): OpenApiTypes.BINARY, 404: ErrorAnswer},
+        operation_id="retry_report", request=None, responses={202: ReportAnswer, **ERRORS}
     )
-    def get(self, request: Request, report: UUID) -> HttpResponse:
-        """The report as one self-contained page, the stored bytes."""
-        return html_answer(selectors.report_for(person(request.user), report))
+    def post(self, request: Request, report: UUID) -> Response:
+        """Have a report that failed made once more."""
+        user = person(request.user)
+        found = reporting.retry_report(report=selectors.report_for(user, report), actor=user)
+        return Response(report_json(found), status=status.HTTP_202_ACCEPTED)
 
 
-class ReportJsonView(APIView):
-    """`GET /api/reports/{id}.json`."""
+class ReportFileView(APIView):
+    """`GET /api/reports/{id}.html`, `.pdf`, `.json`, `.csv` and `-steps.csv`."""
 
     @extend_schema(
-        operation_id="report_json",
-        responses={(200, "application/json"): OpenApiTypes.OBJECT, 404: ErrorAnswer},
+        operation_id="report_file",
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **ERRORS},
     )
-    def get(self, request: Request, report: UUID) -> HttpResponse:
-        """The report's document, every number unrounded."""
-        found = selectors.report_for(person(request.user), report)
-        answer = HttpResponse(store().read(found.document_blob), content_type="application/json")
-        return _immutable(answer, found.document_blob)
+    def get(self, request: Request, report: UUID, ending: str) -> HttpResponse:
+        """One file of a finished report, the stored bytes."""
+        return file_answer(selectors.report_for(person(request.user), report), ending)
+
+
+class RecordFileView(APIView):
+    """`GET /api/cases/{id}/record.zip`."""
+
+    @extend_schema(
+        operation_id="case_record",
+        responses={(200, "application/zip"): OpenApiTypes.BINARY, **ERRORS},
+    )
+    def get(self, request: Request, case: UUID) -> HttpResponseBase:
+        """Every event of a case and every file they name, for whoever audits; recorded."""
+        user = person(request.user)
+        found = audited_case(user, case)
+        parts = recording.hand_out_record(case=found, actor=user)
+        answer = streamed(request._request, parts, "application/zip")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{found.label}_record.zip"'
+        answer.headers["Cache-Control"] = "private, no-store"
+        return answer
 
 
 class ExportsView(APIView):
@@ -140,15 +169,35 @@ class ExportSidecarView(APIView):
         return answer
 
 
-def html_answer(report: Report) -> HttpResponse:
-    """The stored page, under a policy that lets it load nothing and be framed by us alone."""
-    answer = HttpResponse(store().read(report.html_blob), content_type="text/html; charset=utf-8")
-    answer.headers["Content-Security-Policy"] = render.policy()
-    answer.headers["X-Frame-Options"] = "SAMEORIGIN"
-    return _immutable(answer, report.html_blob)
+# What follows a report's address → the name of the file, and what it is.
+ENDINGS = {
+    ".html": ("html", "text/html; charset=utf-8"),
+    ".pdf": ("pdf", "application/pdf"),
+    ".json": ("document", "application/json"),
+    ".csv": ("csv", "text/csv; charset=utf-8"),
+    "-steps.csv": ("steps", "text/csv; charset=utf-8"),
+}
 
 
-def _immutable(answer: HttpResponse, blob: str) -> HttpResponse:
+def file_answer(report: Report, ending: str) -> HttpResponse:
+    """A stored file; the page under a policy that lets it load nothing, framed by us alone."""
+    name, content_type = ENDINGS[ending]
+    if report.state != ExportState.READY or name not in report.files:
+        failed = report.state == ExportState.FAILED
+        raise WrongState(
+            "REPORT_NOT_READY",
+            report.message or f"This report is {report.state}.",
+            "Ask for it again." if failed else "Wait until it is ready.",
+            possible=["retry"] if failed else ["wait"],
+        )
+    blob = report.files[name]
+    answer = HttpResponse(store().read(blob), content_type=content_type)
     answer.headers["ETag"] = f'"{blob}"'
     answer.headers["Cache-Control"] = "private, no-cache"
+    if name == "html":
+        answer.headers["Content-Security-Policy"] = render.policy()
+        answer.headers["X-Frame-Options"] = "SAMEORIGIN"
+    elif name != "document":
+        filename = f"{report.case.label}_report{ending}"
+        answer.headers["Content-Disposition"] = f'inline; filename="{filename}"'
     return answer

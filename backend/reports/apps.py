@@ -13,7 +13,8 @@ class ReportsConfig(AppConfig):
         from backend.jobs import registry as jobs
         from backend.reading import registry as reading
         from backend.reports.exporting import offer_again
+        from backend.reports.reporting import offer_reports_again
         from backend.reports.selectors import report_links
 
         reading.report_links.append(report_links)
-        jobs.every_second.append(offer_again)
+        jobs.every_second += [offer_again, offer_reports_again]

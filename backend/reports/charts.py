@@ -6,15 +6,26 @@ palette for paper; the page's style sheet may override them by class.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-Kind = Literal["kept", "added", "rejected"]
+Kind = Literal["kept", "added", "rejected", "untouched"]
 
-_FILL: dict[Kind, str] = {"kept": "#2b8a7c", "added": "#3d6fb4", "rejected": "none"}
-_STROKE: dict[Kind, str] = {"kept": "#2b8a7c", "added": "#3d6fb4", "rejected": "#b3541e"}
+_FILL: dict[Kind, str] = {
+    "kept": "#2b8a7c",
+    "added": "#3d6fb4",
+    "rejected": "none",
+    "untouched": "none",
+}
+_STROKE: dict[Kind, str] = {
+    "kept": "#2b8a7c",
+    "added": "#3d6fb4",
+    "rejected": "#b3541e",
+    "untouched": "#8b979c",
+}
 
 
 @dataclass(frozen=True)
@@ -37,14 +48,15 @@ def _n(value: float) -> str:
 def _text(x: float, y: float, words: str, kind: str = "tick", anchor: str = "start") -> str:
     return (
         f'<text class="{kind}" x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" '
-        f'font-size="11" fill="#5c686d">{escape(words)}</text>'
+        f'font-size="12" fill="#5c686d">{escape(words)}</text>'
     )
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    how = 'stroke="#5c686d" stroke-dasharray="4 3"' if kind == "threshold" else 'stroke="#dde2e4"'
     return (
         f'<line class="{kind}" x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" '
-        f'stroke="#c8d0d3" stroke-width="1"/>'
+        f'{how} stroke-width="1"/>'
     )
 
 
@@ -63,7 +75,7 @@ def _ticks(low: float, high: float, step: float) -> list[float]:
 
 
 def _mark(kind: Kind, x: float, y: float, radius: float) -> str:
-    """A disc for kept nodes, a square for added ones, a cross in a ring for rejected ones."""
+    """Kept: a disc; added: a square; rejected: a cross in a ring; untouched: a ring."""
     style = f'class="{kind}" fill="{_FILL[kind]}" stroke="{_STROKE[kind]}" stroke-width="1.4"'
     if kind == "added":
         side = 1.8 * radius
@@ -72,7 +84,7 @@ def _mark(kind: Kind, x: float, y: float, radius: float) -> str:
             f'height="{_n(side)}" fill-opacity="0.55"/>'
         )
     ring = f'<circle {style} cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}" fill-opacity="0.55"/>'
-    if kind == "kept":
+    if kind != "rejected":
         return ring
     d = radius * 0.7
     return ring + (
@@ -167,3 +179,52 @@ def sensitivity_chart(points: Sequence[tuple[str, float, float]]) -> str:
         if share < 0.4:
             parts.append(_text(x + 7, y - 5, number, "name"))
     return _svg(left + width + 24, top + height + 42, "Sensitivity by short axis", parts)
+
+
+def bland_altman_chart(
+    points: Sequence[tuple[str, str, float, float]], limits: tuple[float, float, float] | None
+) -> str:
+    """Differences of two readers' short axes (y) against their mean (x), both in mm.
+
+    Args:
+        points: ``(name, kind, mean_mm, difference_mm)`` of every pair; the kind is that of
+            `agreement.Pair`.
+        limits: lower limit, bias, upper limit of the pairs that somebody edited; None for too few.
+    """
+    left, top, width, height = 46.0, 16.0, 430.0, 260.0
+    widest = max([20.0, *(mean for *_, mean, _ in points)])
+    wide = -(-widest // 5) * 5
+    apart = [abs(d) for *_, d in points] + [abs(value) for value in limits or ()]
+    reach = max(1.0, math.ceil(max(apart, default=0) * 1.1))
+
+    def x_of(mean: float) -> float:
+        return left + mean / wide * width
+
+    def y_of(difference: float) -> float:
+        return top + (reach - difference) / (2 * reach) * height
+
+    parts = [
+        f'<rect class="ground" x="{_n(left)}" y="{_n(top)}" width="{_n(width)}" '
+        f'height="{_n(height)}" fill="none" stroke="#c8d0d3"/>'
+    ]
+    for value in _ticks(-reach, reach, 1.0 if reach <= 4 else 2.0 if reach <= 8 else 5.0):
+        parts += [
+            _line(left, y_of(value), left + width, y_of(value), "rule"),
+            _text(left - 6, y_of(value) + 4, _n(value).replace("-", "−"), anchor="end"),
+        ]
+    for mean in _ticks(0, wide, 5):
+        parts.append(_text(x_of(mean), top + height + 16, _n(mean), anchor="middle"))
+    for name, value in zip(("lower limit", "bias", "upper limit"), limits or (), strict=False):
+        y = y_of(value)
+        parts += [
+            _line(left, y, left + width, y, "threshold"),
+            _text(left + width - 6, y - 4, name, anchor="end"),
+        ]
+    parts.append(
+        _text(left + width / 2, top + height + 34, "mean short axis in mm", anchor="middle")
+    )
+    for _, kind, mean, difference in sorted(points):
+        mark: Kind = {"edited": "kept", "added": "added"}.get(kind, "untouched")  # type: ignore[assignment]
+        parts.append(_mark(mark, x_of(mean), y_of(difference), 4.0))
+    title = "Differences of short axes between the readers"
+    return _svg(left + width + 24, top + height + 42, title, parts)

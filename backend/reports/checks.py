@@ -1,55 +1,74 @@
-"""What is checked while a report is made, and what the report says of it."""
+"""What is checked while a report is made, and what the report says of it. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from backend.reading.models import Signature
-from backend.reading.signatures import faults_of
+from backend.reports.truths import Measured
 
 NOT_AS_SIGNED = "What is stored is not what was signed."
 AS_SIGNED = (
-    "What is stored is what was signed: the record kept with the signature, the hash in the log "
-    "and the reading as it is now agree."
+    "What is stored is what was signed: the records kept with the signatures, the hashes in the "
+    "log and the changes it tells of agree."
 )
-UNSIGNED = "The reading carries no signature."
 TOLERANCE_MM = 1e-6
 
 
-def signed_faults(signature: Signature) -> list[str]:
-    """A sentence for everything stored that is not what this signature was put under."""
-    return faults_of(signature)
+def checks_of(
+    manifest: dict[str, Any],
+    facts: dict[str, Any],
+    measured: Measured,
+    rows: dict[str, list[dict[str, Any]]],
+) -> list[dict[str, Any]]:
+    """The checks in the order they are printed: the signatures first."""
+    return [_signatures(manifest, facts), _chain(facts), _axes(measured, rows)]
 
 
-def checks_of(facts: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The checks in the order they are printed: the signature first."""
-    return [_signature(facts["signature"]), _axes(facts, rows)]
-
-
-def alarm_of(facts: dict[str, Any]) -> str | None:
+def alarm_of(checks: list[dict[str, Any]]) -> str | None:
     """What the head of the report must say before anything else, or None."""
-    check = _signature(facts["signature"])
-    return None if check["ok"] else str(check["text"])
+    failed = [check["text"] for check in checks if not check["ok"]]
+    return " ".join(failed) or None
 
 
-def _signature(signature: dict[str, Any] | None) -> dict[str, Any]:
-    if signature is None:
-        return {"ok": False, "text": UNSIGNED}
-    if signature["faults"]:
-        return {"ok": False, "text": " ".join([NOT_AS_SIGNED, *signature["faults"]])}
+def _signatures(manifest: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """The log against the signed records, and (as it was when made) the tables against both."""
+    faults = [
+        f"{reading['slot']}: {fault}"
+        for reading in facts["readings"]
+        if reading["signed"]
+        for fault in reading["signature"]["faults"]
+    ]
+    faults += [
+        f"Consensus {version['version']}: {fault}"
+        for version in facts["consensus"]
+        for fault in version["faults"]
+    ]
+    faults += manifest["stored_faults"]
+    if faults:
+        return {"ok": False, "text": " ".join([NOT_AS_SIGNED, *faults])}
     return {"ok": True, "text": AS_SIGNED}
 
 
-def _axes(facts: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    stored = {node["uuid"]: node.get("stored_sad_mm") for node in facts["nodes"]}
-    compared = [
-        (row["sad_mm"], stored[row["uuid"]])
-        for row in rows
-        if row["sad_mm"] is not None and stored.get(row["uuid"]) is not None
-    ]
+def _chain(facts: dict[str, Any]) -> dict[str, Any]:
+    chain = facts["chain"]
+    if chain["holds"]:
+        return {"ok": True, "text": "The audit chain of the case, recomputed event by event."}
+    return {"ok": False, "text": " ".join(["The audit chain does not hold.", *chain["faults"]])}
+
+
+def _axes(measured: Measured, rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Short axes as measured now against those the log tells of."""
+    compared = []
+    for truth in measured.all:
+        for row in rows[truth.name]:
+            told = row.get("stored_sad_mm")
+            for step in row["history"] if truth.name != "consensus" else ():
+                told = step["sad_after"]
+            if row["sad_mm"] is not None and told is not None:
+                compared.append((row["sad_mm"], told))
     wrong = sum(abs(a - b) > TOLERANCE_MM for a, b in compared)
     return {
         "ok": wrong == 0,
         "text": f"Short axes measured again from the stored masks: {len(compared)} compared, "
-        f"{wrong} differ from what the reader saw.",
+        f"{wrong} differ from what the log tells of.",
     }

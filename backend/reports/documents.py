@@ -1,107 +1,225 @@
-"""From facts and numbers to a document: plain data, JSON-able, in the order it is printed.
+"""From facts and numbers to a document: plain data, in the order it is read. Pure.
 
-Every number stands twice: as measured (`value`, unrounded, null with a `reason`) and as written
-(`shown`). What draws the document, as a page or on paper, takes the written form and adds nothing.
+What draws the document, as a page or on paper, takes the words as they stand here and adds none.
+Every number stands unrounded under `numbers` too, null with a reason where it is undefined.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any
 
 from backend.jobs.protocol import STAGES
-from backend.reports import node_rows, shown
+from backend.reports import blocks, consensus_rows, node_rows, shown
+from backend.reports.agreement import Pair, pairs_of
 from backend.reports.checks import alarm_of, checks_of
-from backend.reports.evaluation import Evaluation
+from backend.reports.consensus_sections import (
+    NOT_BENIGN,
+    consensus_section,
+    discrepancy_section,
+    signature_section,
+)
+from backend.reports.log_sections import chain_section, made_section
 from backend.reports.metric_rows import metrics_of
+from backend.reports.reading_sections import (
+    account_json,
+    agreement_section,
+    mark_of,
+    reading_section,
+)
+from backend.reports.truths import Measured, Truth
 from backend.version import RESEARCH_NOTICE
 
-SCHEMA = 1
-CHANGED = "reading.changed"
-CHAIN_CAVEAT = (
-    "This finds events altered, removed or put in between. A chain rebuilt as a whole shows only "
-    "against heads that were exported earlier and kept elsewhere."
+SCHEMA = 2
+HEADLINE = ("recall", "precision", "f1", "fp", "dice", "assd_mm")
+UNMARKED = (
+    ("not marked metastatic", frozenset({"unmarked", "non_metastatic"})),
+    ("marked metastatic", frozenset({"metastatic"})),
+    ("indeterminate", frozenset({"indeterminate", "not_assessable"})),
+    ("all", frozenset[str]()),
 )
-NOT_BENIGN = "“Not marked metastatic” does not mean proven benign."
+CARDS = (
+    "Solid: the outline of the truth. Dotted: the AI’s. Axial, 40 mm wide, W350 L60, bar 10 mm, "
+    "thin line: short axis. Times are UTC."
+)
 
 
 def case_document(
-    *, manifest: dict[str, Any], facts: dict[str, Any], evaluation: Evaluation
+    *, manifest: dict[str, Any], facts: dict[str, Any], measured: Measured
 ) -> dict[str, Any]:
     """The whole case report as data.
 
     Args:
-        manifest: what the report was made of: `id`, `created`, `made_by`, `version`, `chain`,
-            `verdict`, `inputs`.
-        facts: what `facts.gather` returned.
-        evaluation: the AI's proposal against the signed reading.
+        manifest: what the report is made of: `id`, `created`, `made_by`, `version`, `chain`,
+            `stored_faults`.
+        facts: what `record.facts.facts_of` returned.
+        measured: what `truths.measure` returned.
     """
-    rows = node_rows.rows_of(facts, evaluation)
-    has_ai = facts["model"] is not None or bool(facts["ai_nodes"])
+    rows = {
+        reading["id"]: node_rows.rows_of(
+            reading["nodes"], measured.readings[reading["id"]].evaluation
+        )
+        for reading in facts["readings"]
+        if reading["signed"]
+    }
+    if measured.consensus and measured.version:
+        agreed = consensus_rows.rows_of(measured.version, measured.consensus.evaluation, facts)
+        rows["consensus"] = agreed
+    version = measured.version or next(iter(reversed(facts["consensus"])), None)
+    pairs, names = _pairs(facts, measured)
+    shown_first, has_ai = measured.last, facts["model"] is not None
+    metrics = {t.name: metrics_of(t.evaluation, has_ai=has_ai) for t in measured.all}
+    main = metrics[shown_first.name]
+    checks = checks_of(manifest, facts, measured, rows)
+    sections = [
+        _notices(facts),
+        _case(facts),
+        *(_reading(reading, measured, rows) for reading in facts["readings"]),
+        agreement_section(facts["comparison"], pairs, names),
+        discrepancy_section(version, facts["comparison"]),
+        consensus_section(version, facts["consensus"], rows.get("consensus", [])),
+        _metrics(measured, metrics, shown_first),
+        _sizes(shown_first, rows[shown_first.name]),
+        _where(shown_first),
+        _cards(measured, rows),
+        signature_section(facts["readings"], facts["consensus"]),
+        chain_section(manifest, facts),
+        made_section(manifest, facts, checks),
+    ]
     return {
         "schema": SCHEMA,
         "kind": "case_report",
         "id": manifest["id"],
         "title": f"Case report {facts['case']['label']}",
-        "subtitle": "The AI's proposal against the signed reading of "
-        f"{facts['reading']['reader']} ({facts['reading']['slot_name'].lower()})",
-        "made": {
-            "at": shown.when(manifest["created"]),
-            "by": manifest["made_by"],
-            "version": manifest["version"],
+        "subtitle": stage_words(facts, measured),
+        "research": RESEARCH_NOTICE,
+        "alarm": alarm_of(checks),
+        "headline": {
+            "title": f"The AI against {shown_first.title}",
+            "items": [row for name in HEADLINE for row in main if row["id"] == name],
         },
-        "case": facts["case"],
-        "images": _images(facts["images"]),
-        "extent_mm": facts["images"]["extent_mm"],
-        "model": _model(facts["model"]),
-        "reading": _reading(facts),
-        "signature": _signature(facts["signature"]),
-        "metrics": metrics_of(evaluation, has_ai=has_ai),
-        "parameters": _parameters(evaluation),
-        "size_groups": node_rows.size_groups(rows, evaluation),
-        "correction": _correction(evaluation, rows),
-        "nodes": rows,
-        "timeline": _timeline(facts["timeline"]),
-        "chain": _chain(manifest, facts["timeline"]),
-        "inputs": _inputs(manifest),
-        "checks": checks_of(facts, rows),
-        "alarm": alarm_of(facts),
-        "notices": _notices(facts),
+        "sections": sections,
+        "charts": _charts(shown_first, rows[shown_first.name], pairs, facts),
+        "footer": f"Report {manifest['id']}, made {shown.when(manifest['created'])} by "
+        f"{manifest['made_by']} with Concord {manifest['version']}. It can be made again from "
+        "the events of its case and the files they name, byte for byte.",
+        "metrics": main,
+        "numbers": {
+            "case": facts["case"],
+            "truth": shown_first.name,
+            "metrics": metrics,
+            "accounts": {
+                name: account_json(truth.evaluation, rows[name])
+                for name, truth in measured.readings.items()
+            },
+            "nodes": rows,
+            "pairs": [vars(pair) | {"difference_mm": pair.difference_mm} for pair in pairs],
+            "discrepancies": version["discrepancies"] if version else [],
+            "consensus": facts["consensus"],
+            "evidence": facts["evidence"],
+            "checks": checks,
+            "chain": facts["chain"],
+        },
     }
 
 
-def _parameters(evaluation: Evaluation) -> dict[str, Any]:
-    found = evaluation.detection
-    return {
-        "connectivity": 26,
-        "localised_from": found.threshold,
-        "prediction_min_sad_mm": found.prediction_min_sad_mm,
-        "truth_min_sad_mm": found.truth_min_sad_mm,
-        "fp_rule": found.fp_rule,
-        "truth": "the nodes of the signed reading, by their labels",
-        "surface_distance": "assd: mean over the border voxels of both masks, pooled",
-    }
+def stage_words(facts: dict[str, Any], measured: Measured) -> str:
+    """How far the case has come, in a line."""
+    version = measured.version
+    if version and version["published"]:
+        names = [s["name"] for s in version["signatures"] if s["void"] is None]
+        return f"Consensus version {version['version']}, published, signed by {_and(names)}"
+    if version:
+        return f"Consensus version {version['version']}, agreed and not published yet"
+    signed = [r["reader"] for r in facts["readings"] if r["signed"]]
+    if facts["comparison"]:
+        return f"The signed readings of {_and(signed)}, compared and not settled yet"
+    return f"The AI’s proposal against the signed reading of {_and(signed)}"
 
 
-def _images(images: dict[str, Any]) -> dict[str, Any]:
-    sz, sy, sx = images["spacing_mm"]
-    text = f"{images['slices']} × {images['rows']} × {images['columns']}"
-    return images | {
-        "shown": f"{images['modality'] or 'series'}, {images['plane']}, {text} voxels",
-        "spacing_shown": f"{sz:.4g} × {sy:.4g} × {sx:.4g} mm",
-    }
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _model(model: dict[str, Any] | None) -> dict[str, Any] | None:
+def _notices(facts: dict[str, Any]) -> dict[str, Any]:
+    exclusions = facts["case"]["exclusions"]
+    return blocks.section(
+        "notices",
+        "",
+        blocks.notice("Read these numbers with care.", _bias(facts), "warn"),
+        blocks.notice(
+            "Excluded from cohorts.",
+            "The case is read like any other and left out of cohort results: "
+            + " ".join(exclusions),
+            "plain",
+        )
+        if exclusions
+        else None,
+    )
+
+
+def _bias(facts: dict[str, Any]) -> str:
+    """METHODS.md §1.12, in this case's words."""
+    model = facts["model"]
+    signed = [reading for reading in facts["readings"] if reading["signed"]]
+    if model is None or not any(reading["masks"]["ai"] for reading in signed):
+        first = "No AI proposal was shown to who read, so the truth is not anchored to one."
+    else:
+        first = (
+            f"The truth was made by correcting the proposal of {model['name']} "
+            f"{model['version']}, which is also the model evaluated. Readers who start from a "
+            "proposal stay near it: recall, Dice and surface distance are optimistic."
+        )
+    if len(signed) < 2:
+        second = "One reader corrected it; no second opinion is in these numbers."
+    else:
+        second = "Two readers read independently; what they differed in was settled afterwards."
+    return (
+        f"{first} {second} Labels rest on imaging and clinical evidence, not on node-by-node "
+        f"histology; impressions rest on the images alone. {NOT_BENIGN}"
+    )
+
+
+def _case(facts: dict[str, Any]) -> dict[str, Any]:
+    case, images, protocol = facts["case"], facts["images"], facts["case"]["protocol"]
+    sz, sy, sx = images["grid"]["spacing_mm"]
+    slices, rows, columns = images["grid"]["shape"]
+    design = protocol["design"].replace("_", " ")
+    return blocks.section(
+        "case",
+        "Case, images and model",
+        blocks.columns(
+            blocks.facts(
+                ("Case", f"{case['label']}, subject {case['subject']}, {case['project']}"),
+                ("Study date", case["study_date"] or "not given"),
+                ("Protocol", f"{protocol['code']} version {protocol['version']}, {design}"),
+                (
+                    "Images",
+                    f"{images['modality'] or 'series'}, {images['grid']['plane']}, "
+                    f"{slices} × {rows} × {columns} voxels",
+                ),
+                ("Spacing", f"{sz:.4g} × {sy:.4g} × {sx:.4g} mm (slices, rows, columns)"),
+                ("Cohorts", "excluded, see above" if case["exclusions"] else "included"),
+            ),
+            _model(facts["model"]),
+        ),
+    )
+
+
+def _model(model: dict[str, Any] | None) -> blocks.Block:
     if model is None:
-        return None
-    timings = [
-        {"stage": stage, "shown": shown.seconds(value)}
-        for stage, value in sorted(model["timings"].items(), key=lambda item: _stage_place(item[0]))
-        if isinstance(value, int | float)
-    ]
-    return model | {"finished_shown": shown.when(model["finished"]), "stages": timings}
+        return blocks.facts(("Model", "no proposal was made"))
+    timings = sorted(model["timings"].items(), key=lambda item: _stage_place(item[0]))
+    stages = [f"{name} {shown.seconds(v)}" for name, v in timings if isinstance(v, int | float)]
+    attempt = f"attempt {model['attempt']}, " if model["attempt"] else ""
+    worker = f", {model['worker']}" if model["worker"] else ""
+    return blocks.facts(
+        ("Model", f"{model['name']} {model['version']}"),
+        ("Its notice", model["notice"]) if model["notice"] else None,
+        ("Weights", model["sha256"]),
+        ("Run", f"{attempt}ended {shown.when(model['finished'])}{worker}"),
+        ("Stages", ", ".join(stages)) if stages else None,
+    )
 
 
 def _stage_place(stage: str) -> tuple[int, str]:
@@ -109,155 +227,202 @@ def _stage_place(stage: str) -> tuple[int, str]:
     return (STAGES.index(stage) if stage in STAGES else -1, stage)
 
 
-def _reading(facts: dict[str, Any]) -> dict[str, Any]:
-    reading: dict[str, Any] = facts["reading"]
-    changes: dict[str, Any] = facts["changes"]
-    kinds = ", ".join(f"{count} {kind}" for kind, count in changes["kinds"].items())
-    return reading | {
-        "opened_shown": shown.when(reading["opened"]),
-        "submitted_shown": shown.when(reading["submitted"]),
-        "active_shown": shown.seconds(reading["active_seconds"]),
-        "changes_shown": f"{changes['total']} ({kinds})" if kinds else "none",
-    }
-
-
-def _signature(signature: dict[str, Any] | None) -> dict[str, Any] | None:
-    return signature and signature | {"at_shown": shown.when(signature["at"])}
-
-
-def _correction(evaluation: Evaluation, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The reader's account, with its identity written out in this case's numbers."""
-    books = evaluation.correction
-    identity = (
-        f"{len(books.final)} = {len(books.offered)} − {len(books.rejected)} + {len(books.added)} "
-        f"+ {books.split_gain} − {books.merge_loss}"
+def _reading(
+    reading: dict[str, Any], measured: Measured, rows: dict[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
+    truth = measured.readings.get(reading["id"])
+    return reading_section(
+        reading, truth.evaluation if truth else None, rows.get(reading["id"], [])
     )
-    shares = [
-        ("Reshaped, of kept", books.reshaped_fraction, f"{len(books.reshaped)} of {books.kept}"),
-        ("Retention, kept of offered", books.retention, f"{books.kept} of {len(books.offered)}"),
-        ("Coverage, kept of signed", books.coverage, f"{books.kept} of {len(books.final)}"),
-        ("Found by the proposal at 0.4", books.localisation_recall, "all sizes"),
-        (
-            "Initial sensitivity, AI-origin nodes",
-            books.median_initial_sensitivity(),
-            "median",
+
+
+def _pairs(facts: dict[str, Any], measured: Measured) -> tuple[list[Pair], tuple[str, str]]:
+    comparison = facts["comparison"]
+    if comparison is None:
+        return [], ("", "")
+    by_id = {reading["id"]: reading for reading in facts["readings"]}
+    one, two = by_id[comparison["first"]], by_id[comparison["second"]]
+    truths = measured.readings[one["id"]], measured.readings[two["id"]]
+    pairs = pairs_of(
+        comparison,
+        (one["nodes"], two["nodes"]),
+        (truths[0].evaluation, truths[1].evaluation),
+    )
+    return pairs, (one["reader"], two["reader"])
+
+
+def _metrics(
+    measured: Measured, metrics: dict[str, list[dict[str, Any]]], main: Truth
+) -> dict[str, Any]:
+    found = main.evaluation.detection
+    return blocks.section(
+        "metrics",
+        "The AI against each truth",
+        blocks.table(
+            ("Measure", *(f"#{truth.title}" for truth in measured.all), "How it was counted"),
+            (
+                blocks.row(
+                    row["label"],
+                    *(metrics[truth.name][place]["shown"] for truth in measured.all),
+                    f"{row['reason']}: {row['why']}" if row["reason"] else row["detail"],
+                    name=row["id"],
+                )
+                for place, row in enumerate(metrics[main.name])
+            ),
+            caption=f"Counts in the last column are those against {main.title}."
+            if len(metrics) > 1
+            else "",
+            widths=(2.2, *(1.3 for _ in metrics), 3.4),
         ),
-        (
-            "Initial sensitivity, all nodes",
-            books.median_initial_sensitivity(ai_origin_only=False),
-            "median",
+        blocks.text(
+            f"Project definition: a node is found when {found.threshold} or more of its voxels "
+            f"lie under proposals of {found.prediction_min_sad_mm} mm short axis or more; rule "
+            f"for false positives: {found.fp_rule}; components by 26 neighbours. Dice and "
+            "distances are those of found nodes and the proposals that found them; the surface "
+            "distance is assd, over the border voxels of both masks, pooled. What a consensus "
+            "ignores counts neither as found nor as missed."
         ),
-        ("Dice, offered and signed", books.dice, "all voxels"),
+    )
+
+
+def _sizes(truth: Truth, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    agreed = truth.name == "consensus"
+    populations = consensus_rows.POPULATIONS if agreed else UNMARKED
+    words = "The label is that of the consensus." if agreed else "The impression is the reader’s."
+    parts = [_size_table(rows, populations, f"{truth.title}. {words} {NOT_BENIGN}")]
+    without = [row for row in rows if not row.get("rests_on_necrosis_alone")]
+    if len(without) < len(rows):
+        left = f"Without the {len(rows) - len(without)} whose label rests on the index CT’s own "
+        parts.append(_size_table(without, populations, f"{left}central necrosis alone."))
+    return blocks.section("sizes", "Nodes by size and status", *parts)
+
+
+def _size_table(rows: Sequence[dict[str, Any]], populations: Any, caption: str) -> blocks.Block:
+    found = node_rows.size_groups(rows, populations)
+    return blocks.table(
+        ("Short axis", *(["#nodes", "#found", "#recall", "#sens."] * len(populations))),
+        (
+            blocks.row(
+                group["label"],
+                *(
+                    text
+                    for cell in group["cells"]
+                    for text in (
+                        str(cell["n"]),
+                        str(cell["localised"]),
+                        cell["recall_shown"],
+                        cell["sensitivity_shown"],
+                    )
+                ),
+                name=group["id"],
+                strong=group["id"] == "total",
+            )
+            for group in found["rows"]
+        ),
+        caption=f"{caption} Sensitivity is the mean over found nodes.",
+        groups=[("", 1), *((name, 4) for name, _ in populations)],
+        widths=(1.5, *([1, 1, 1, 1] * len(populations))),
+    )
+
+
+def _where(truth: Truth) -> dict[str, Any]:
+    return blocks.section(
+        "where",
+        "Where the nodes are",
+        blocks.figures(
+            (
+                "map",
+                f"{truth.title}. Disc: proposed and kept. Square: not from the AI. Crossed ring: "
+                "proposed and rejected. Marks are to scale (short axis).",
+            ),
+            (
+                "sensitivity",
+                "Each node: share of its voxels the AI had proposed, by short axis. Square: no "
+                "counted proposal there.",
+            ),
+        ),
+    )
+
+
+def _charts(
+    truth: Truth, rows: Sequence[dict[str, Any]], pairs: Sequence[Pair], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """The data of the charts."""
+    grid = truth.evaluation.grid
+    far = [size - 1 for size in grid.shape]
+    corners = [
+        grid.to_patient(z, y, x) for z in (0, far[0]) for y in (0, far[1]) for x in (0, far[2])
     ]
-    facts = [
-        {"name": name, "text": f"{shown.share(metric.value)} ({detail})"}
-        for name, metric, detail in shares
-    ]
-    voxels = f"{books.voxels_added} added, {books.voxels_removed} removed"
-    facts.append({"name": "Voxels", "text": voxels})
-    counts = [
-        {"name": name, "text": str(count)}
-        for name, count in (
-            ("Offered by the AI", len(books.offered)),
-            ("Rejected", len(books.rejected)),
-            ("Kept", books.kept),
-            ("of these reshaped", len(books.reshaped)),
-            ("Added", len(books.added)),
-            ("Gained by splitting", books.split_gain),
-            ("Lost by merging", books.merge_loss),
-            ("Signed", len(books.final)),
-        )
-    ]
-    written = {"identity": identity, "counts": counts, "facts": facts}
-    return books.to_json() | {"reasons": node_rows.reject_reasons(rows), "shown": written}
-
-
-def _timeline(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Events in order; a run of changes, or of the same action, by one person is one line."""
-    lines = []
-    for (who, _, outcome), group in groupby(events, key=_kind_of):
-        run = list(group)
-        first, last = run[0], run[-1]
-        alone = len(run) == 1
-        positions = [str(event["position"]) for event in (first, last)]
-        lines.append(
-            {
-                "positions": positions[0] if alone else "–".join(positions),
-                "at": shown.moment(first["at"]),
-                "until": "" if alone else shown.moment(last["at"]),
-                "who": who,
-                "action": first["action"] if alone else _kind_of(first)[1],
-                "times": "" if alone else _counted(run),
-                "outcome": outcome,
-                "reason": first["reason"] if alone else "",
-            }
-        )
-    return lines
-
-
-def _kind_of(event: dict[str, Any]) -> tuple[str, str, str]:
-    action = CHANGED if event["action"].startswith(f"{CHANGED}.") else event["action"]
-    return event["who"], action, event["outcome"]
-
-
-def _counted(run: list[dict[str, Any]]) -> str:
-    """ "24 times", or of changes "14 decision, 4 impression, 6 voxels"."""
-    if _kind_of(run[0])[1] != CHANGED:
-        return f"{len(run)} times"
-    kinds = Counter(event["action"].removeprefix(f"{CHANGED}.") for event in run)
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-
-
-def _chain(manifest: dict[str, Any], timeline: list[dict[str, Any]]) -> dict[str, Any]:
-    verdict: dict[str, Any] = manifest["verdict"]
-    chain: dict[str, Any] = manifest["chain"]
-    others = chain["position"] - len(timeline)
-    return chain | {
-        "holds": verdict["holds"],
-        "faults": verdict["faults"],
-        "sentence": f"The chain holds: {chain['position']} events, each following from the last."
-        if verdict["holds"]
-        else "The chain does not hold.",
-        "caveat": CHAIN_CAVEAT,
-        "others": others,
-        "others_sentence": f"{others} event{'s' if others > 1 else ''} of other readings "
-        f"{'are' if others > 1 else 'is'} not listed; the chain covers "
-        f"{'them' if others > 1 else 'it'} too."
-        if others
-        else "",
+    xs, zs = [corner[0] for corner in corners], [corner[2] for corner in corners]
+    return {
+        "map": {
+            "x_range_mm": [min(xs), max(xs)],
+            "z_range_mm": [min(zs), max(zs)],
+            "spots": [
+                [str(row["number"]), mark_of(row), row["x_mm"], row["z_mm"], row["sad_mm"]]
+                for row in rows
+                if row["sad_mm"] is not None
+            ],
+        },
+        "sensitivity": [
+            [str(row["number"]), row["sad_mm"], row["sensitivity"]]
+            for row in rows
+            if row["sensitivity"] is not None
+        ],
+        "bland_altman": [
+            [f"{pair.first}/{pair.second}", pair.kind, pair.mean_mm, pair.difference_mm]
+            for pair in pairs
+        ],
     }
 
 
-def _inputs(manifest: dict[str, Any]) -> list[dict[str, str]]:
-    names = {
-        "ai_mask": "AI mask",
-        "base_mask": "Mask the reading began with",
-        "head_mask": "Last version of the reading",
-        "effective_mask": "Signed mask without rejected nodes",
-        "geometry": "Geometry of the images",
-        "instances": "Images (SOP Instance UIDs with their bytes' SHA-256)",
-        "facts": "Facts from the database",
-    }
-    return [
-        {"name": names.get(key, key), "hash": value}
-        for key, value in sorted(manifest["inputs"].items())
-        if value
+def _cards(measured: Measured, rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """A card for every node of the consensus; before there is one, of every signed reading."""
+    truths = [measured.consensus] if measured.consensus else list(measured.readings.values())
+    many = len(truths) > 1
+    items = [
+        _card(row, truth, f"{truth.title}: " if many else "")
+        for truth in truths
+        for row in rows[truth.name]
     ]
+    return blocks.section("nodes", "Each node’s picture and history", blocks.cards(items, CARDS))
 
 
-def _notices(facts: dict[str, Any]) -> dict[str, str]:
-    model = facts["model"]
-    if model is None:
-        bias = (
-            "No AI proposal was shown, so this reading is not anchored to one. One person "
-            "segmented it."
+def _card(row: dict[str, Any], truth: Truth, before: str) -> dict[str, Any]:
+    met = ", ".join(f"{m['number']} ({m['shown']})" for m in row["met"])
+    found = shown.DASH
+    if row["localised"] is not None:
+        found = f"{'yes' if row['localised'] else 'no'}, {row['sensitivity_shown']}"
+    agreed = truth.name == "consensus"
+    flags = ", ".join(row.get("flags", []))
+    own = (
+        (
+            ("Label", row["label_shown"]),
+            ("Basis", row["basis_shown"]),
+            ("Shape", row["origin_shown"]),
+            ("Site", row["site_shown"]),
         )
-    else:
-        name = f"{model['name']} {model['version']}"
-        bias = (
-            f"The truth of this report was made by correcting the proposal of {name}, which is "
-            "also the model evaluated. Readers who start from a proposal stay near it: recall, "
-            "Dice and surface distance are optimistic. One reader corrected it; no second opinion "
-            "is in these numbers. Impressions rest on the images, not on histology."
-        )
-    return {"research": RESEARCH_NOTICE, "bias": bias, "not_benign": NOT_BENIGN}
+        if agreed
+        else (("Impression", row["impression_shown"]),)
+    )
+    return {
+        "key": f"{truth.name}/{row['uuid']}",
+        "truth": truth.name,
+        "uuid": row["uuid"],
+        "number": row["number"],
+        "mark": mark_of(row),
+        "title": f"{before}Node {row['number']}",
+        "words": row["label_shown"] if agreed else row["decision_shown"],
+        "doubt": bool(row.get("doubt")),
+        "facts": blocks.facts(
+            ("Long × short axis", f"{row['lad_shown']} × {row['sad_shown']} mm"),
+            ("AI → truth", f"{row['sad_change_shown']} mm"),
+            ("Volume", f"{row.get('volume_shown', shown.DASH)} mm³"),
+            ("Slice", row.get("slice_shown", shown.DASH)),
+            ("Found", found),
+            ("Proposals", met or (row["ai_kind_shown"] if row["group"] == "rejected" else "none")),
+            *own,
+            ("Flags", flags) if flags else None,
+        )["items"],
+        "history": row["history"],
+    }

@@ -1,61 +1,62 @@
-"""One picture per row of a report's node table: the slice that gave the short axis. Pure."""
+"""One picture per card of a report: the slice that gave the node's short axis. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.imaging.grid import Grid
-from backend.reports.evaluation import Evaluation, Labels
 from backend.reports.pictures import node_picture
+from backend.reports.truths import Measured, Truth
+
+Frame = Callable[[int], NDArray[np.int16]]
 
 
-def pictures_of(
-    document: dict[str, Any],
-    image_hu: NDArray[np.int16],
-    grid: Grid,
-    *,
-    ai: Labels,
-    signed: Labels,
-    evaluation: Evaluation,
-) -> dict[str, bytes]:
-    """Node UUID → PNG, for every row that has a measured node.
+def pictures_of(document: dict[str, Any], measured: Measured, frame: Frame) -> dict[str, bytes]:
+    """Card key → PNG, for every card whose node was measured.
 
-    A signed node is shown with every proposal that meets it; a rejected one with its own outline.
+    Args:
+        document: what `documents.case_document` returned.
+        measured: the masks and what was measured of them.
+        frame: slice index → its pixels in HU, ``(rows, columns)``.
     """
+    truths = {truth.name: truth for truth in measured.all}
+    rows = {
+        f"{name}/{row['uuid']}": row
+        for name, found in document["numbers"]["nodes"].items()
+        for row in found
+    }
+    frames = lru_cache(maxsize=8)(frame)
+    cards = [
+        card
+        for part in document["sections"]
+        for block in part["blocks"]
+        if block["kind"] == "cards"
+        for card in block["cards"]
+    ]
     return {
-        row["uuid"]: _picture(row, image_hu, grid, ai, signed, evaluation)
-        for row in document["nodes"]
-        if row["sad_mm"] is not None
+        card["key"]: _picture(rows[card["key"]], truths[card["truth"]], measured, frames)
+        for card in cards
+        if rows[card["key"]]["sad_mm"] is not None
     }
 
 
-def _picture(
-    row: dict[str, Any],
-    image_hu: NDArray[np.int16],
-    grid: Grid,
-    ai: Labels,
-    signed: Labels,
-    evaluation: Evaluation,
-) -> bytes:
-    label = row["number"]
-    is_signed = row["group"] == "signed"
-    measures = (evaluation.signed_measures if is_signed else evaluation.ai_measures)[label]
+def _picture(row: dict[str, Any], truth: Truth, measured: Measured, frame: Frame) -> bytes:
+    """A node of the truth with every proposal that meets it; a rejected one alone."""
+    label, rejected = row["number"], row["group"] == "rejected"
+    found = truth.evaluation.ai_measures if rejected else truth.evaluation.truth_measures
+    measures = found[label]
     index = measures.slice_index
-    proposed = np.isin(ai[index], [label, *(met["number"] for met in row["met"])])
+    shown = [row["ai_number"] or 0, *(met["number"] for met in row["met"])]
+    (row_a, column_a), (row_b, column_b) = measures.lad_points
     return node_picture(
-        image_hu,
-        grid,
-        slice_index=index,
-        centre=_centre(measures.lad_points),
-        signed=signed[index] == label if is_signed else None,
-        proposed=proposed,
+        frame(index),
+        measured.grid,
+        centre=((row_a + row_b) / 2, (column_a + column_b) / 2),
+        signed=None if rejected else truth.labels[index] == label,
+        proposed=np.isin(measured.ai[index], [number for number in shown if number]),
         short_axis=measures.sad_points,
     )
-
-
-def _centre(ends: tuple[tuple[float, float], tuple[float, float]]) -> tuple[float, float]:
-    (row_a, column_a), (row_b, column_b) = ends
-    return (row_a + row_b) / 2, (column_a + column_b) / 2

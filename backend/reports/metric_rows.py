@@ -1,4 +1,4 @@
-"""Every metric of the AI against a signed reading, as measured and as written."""
+"""Every metric of the AI against a truth, as measured and as written."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from backend.reports.evaluation import Evaluation
 
 
 def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
-    """Every metric of the AI against the signed reading, with its variant and its counts."""
+    """Every metric of the AI against a truth, with its variant and its counts."""
     found, surfaces = evaluation.detection, evaluation.surfaces
-    localised, signed = len(found.localised), len(found.counted)
+    localised, nodes = len(found.localised), len(found.counted)
     hits = len(found.of_kind("TP"))
     strict, lenient = found.false_positives("strict"), found.false_positives("lenient")
     rows = [
-        _row("recall", "Recall", found.recall, "share", f"{localised} of {signed} nodes found"),
+        _row("recall", "Recall", found.recall, "share", f"{localised} of {nodes} nodes found"),
         _row(
             "precision",
             "Precision",
@@ -33,7 +33,7 @@ def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
         ),
         _row(
             "precision_truth",
-            "Precision, by signed nodes",
+            "Precision, by nodes",
             found.precision_truth("strict"),
             "share",
             f"{localised} found against {strict} false",
@@ -55,7 +55,7 @@ def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
             "Dice, unfiltered",
             found.dice_unfiltered,
             "share",
-            "all signed nodes against all proposals ≥ 4.5 mm",
+            "all nodes against all proposals ≥ 4.5 mm",
         ),
         _row(
             "assd_mm", "Surface distance", surfaces.assd, "distance", "mm, average (assd, pooled)"
@@ -77,7 +77,7 @@ def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
             "Mean sensitivity, all nodes",
             found.mean_sensitivity("all"),
             "share",
-            f"n = {signed}",
+            f"n = {nodes}",
         ),
     ]
     if not has_ai:

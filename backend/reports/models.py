@@ -9,40 +9,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from backend.audit.models import WriteOnce
 from backend.reading.models import Case, Consensus, Reading
-
-
-class Report(models.Model):
-    """One case report: its manifest, and the blobs of its document and its page.
-
-    `manifest` names all that went in: masks, images and facts by hash, the chain's head, the
-    code's version, and the time that is printed. The same manifest gives the same bytes.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="reports")
-    reading = models.ForeignKey(Reading, on_delete=models.PROTECT, related_name="reports")
-    manifest = models.JSONField()
-    document_blob = models.CharField(max_length=64)
-    html_blob = models.CharField(max_length=64)
-    made_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
-    )
-    created = models.DateTimeField()
-
-    class Meta:
-        ordering = ("-created",)
-
-    def __str__(self) -> str:
-        return f"report {self.pk}"
-
-
-class ExportFormat(models.TextChoices):
-    """What can be written of something signed; a table only of a consensus."""
-
-    SEG = "seg", "DICOM Segmentation"
-    NIFTI = "nifti", "NIfTI"
-    CSV = "csv", "Table (CSV)"
 
 
 class ExportState(models.TextChoices):
@@ -52,6 +20,100 @@ class ExportState(models.TextChoices):
     RUNNING = "running"
     READY = "ready"
     FAILED = "failed"
+
+
+class Report(models.Model):
+    """One case report: made once by the work process, then never changed.
+
+    `manifest` says what it is made of: the head of the case's chain, the time that is printed, who
+    asked, the code's version. `files` maps the names of `case_report.FILES` to the hashes of their
+    bytes. A `sealed` one tells of a comparison or of evidence, and is for those who audit.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="reports")
+    state = models.CharField(
+        max_length=8, choices=ExportState.choices, default=ExportState.QUEUED.value
+    )
+    progress = models.FloatField(default=0.0)
+    message = models.TextField(blank=True)
+    sealed = models.BooleanField(default=True)
+    manifest = models.JSONField(default=dict, blank=True)
+    files = models.JSONField(default=dict, blank=True)
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    touched = models.DateTimeField(auto_now_add=True)
+    finished = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(state__in=ExportState.values), name="report_state_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ExportState.READY.value) | ~Q(files={}),
+                name="a_ready_report_has_files",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ExportState.FAILED.value) | ~Q(message=""),
+                name="a_failed_report_says_why",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"report {self.pk}"
+
+
+class Record(models.Model):
+    """The record of a case that came from elsewhere: its events as they were stored there."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    chain = models.CharField(max_length=64, unique=True)
+    label = models.CharField(max_length=64)
+    position = models.BigIntegerField()
+    head = models.CharField(max_length=64)
+    sha256 = models.CharField(max_length=64)
+    imported = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("imported",)
+
+    def __str__(self) -> str:
+        return f"record of {self.label}"
+
+
+class RecordEvent(models.Model):
+    """One event of an imported record: `line` is `record.events.to_line`. Write-once."""
+
+    record = models.ForeignKey(Record, on_delete=models.PROTECT, related_name="events")
+    position = models.BigIntegerField()
+    action = models.CharField(max_length=64)
+    subject_id = models.CharField(max_length=64, db_index=True)
+    line = models.TextField()
+
+    objects = WriteOnce.as_manager()
+
+    class Meta:
+        ordering = ("position",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["record", "position"], name="one_imported_event_per_position"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.position} {self.action}"
+
+
+class ExportFormat(models.TextChoices):
+    """What can be written of something signed; a table only of a consensus."""
+
+    SEG = "seg", "DICOM Segmentation"
+    NIFTI = "nifti", "NIfTI"
+    CSV = "csv", "Table (CSV)"
 
 
 class Export(models.Model):

@@ -1,9 +1,8 @@
-"""The node table of a report: one row per signed node and per rejected proposal; and its sums."""
+"""The node tables of a report: a row per signed node and per rejected proposal; and their sums."""
 
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from backend.imaging.nodes import NodeMeasures
 from backend.imaging.overlap import TruthNode
 from backend.reports import shown
 from backend.reports.evaluation import Evaluation
+from backend.reports.record.readings import words_of
 
 _CLASS_WORDS = {
     "TP": "true",
@@ -30,34 +30,34 @@ _GROUPS: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
 )
 
 
-def rows_of(facts: dict[str, Any], evaluation: Evaluation) -> list[dict[str, Any]]:
+def rows_of(nodes: Sequence[dict[str, Any]], evaluation: Evaluation) -> list[dict[str, Any]]:
     """Signed nodes first, then rejected and otherwise vanished proposals, both by number."""
     signed = {node.label: node for node in evaluation.detection.truth}
     rows = []
-    for node in facts["nodes"]:
+    for node in nodes:
         label = node["label"]
-        measures = evaluation.signed_measures.get(label)
+        measures = evaluation.truth_measures.get(label)
         if measures is None and node["decision"] != "rejected":
             continue  # Erased and undone: no voxel is left, nothing was rejected.
         ours = measures or evaluation.ai_measures.get(label)
         rows.append(
             _words(node)
-            | _sizes(ours, evaluation.grid)
+            | sizes(ours, evaluation.grid)
             | {"group": "signed" if measures else "rejected"}
-            | _found(signed.get(label), label, evaluation)
-            | _proposal(label, measures, evaluation)
-            | {"history": [_step(step) for step in node["history"]]}
+            | found(signed.get(label), label, evaluation)
+            | proposal(label, measures, evaluation)
+            | {"history": [step_shown(step) for step in node["history"]]}
         )
     return sorted(rows, key=lambda row: (row["group"] != "signed", row["number"]))
 
 
 def _words(node: dict[str, Any]) -> dict[str, Any]:
     decision = node["decision"]
-    if node["reason_name"]:
-        decision = f"{decision}: {node['reason_name'].lower()}"
-    impression = node["impression_name"]
+    if node["reason"]:
+        decision = f"{decision}: {words_of(node['reason'])}"
+    impression = words_of(node["impression"])
     if impression and node["confidence"] is not None:
-        impression = f"{impression}, {node['confidence']} %"
+        impression = f"{impression}, {node['confidence']} %"
     return {
         "uuid": node["uuid"],
         "number": node["label"],
@@ -65,17 +65,24 @@ def _words(node: dict[str, Any]) -> dict[str, Any]:
         "decision": node["decision"],
         "decision_shown": decision,
         "reason": node["reason"],
-        "reason_group": node["reason_group"],
+        "reason_group": reason_group(node["reason"]),
         "impression": node["impression"],
         "impression_shown": impression or shown.DASH,
+        "status": node["impression"] or "unmarked",
         "confidence": node["confidence"],
         "doubt": node["doubt"],
-        "side": node["side"],
-        "level": node["level"],
     }
 
 
-def _sizes(measures: NodeMeasures | None, grid: Grid) -> dict[str, Any]:
+def reason_group(reason: str) -> str:
+    """The group of a reject reason (METHODS.md §1.11); "" for no reason."""
+    if not reason:
+        return ""
+    return reason if reason in ("too_small", "other") else "false_positive"
+
+
+def sizes(measures: NodeMeasures | None, grid: Grid) -> dict[str, Any]:
+    """How large a node is and where it lies, as measured and as written."""
     if measures is None:
         return {"sad_mm": None, "sad_shown": shown.DASH, "lad_shown": shown.DASH}
     return _slice(measures, grid) | {
@@ -112,8 +119,8 @@ def _slice(measures: NodeMeasures, grid: Grid) -> dict[str, Any]:
     }
 
 
-def _found(node: TruthNode | None, label: int, evaluation: Evaluation) -> dict[str, Any]:
-    """How much of a signed node the retained proposals cover, and which they are."""
+def found(node: TruthNode | None, label: int, evaluation: Evaluation) -> dict[str, Any]:
+    """How much of a node the retained proposals cover, and which they are."""
     if node is None:
         return {
             "sensitivity": None,
@@ -133,11 +140,14 @@ def _found(node: TruthNode | None, label: int, evaluation: Evaluation) -> dict[s
     }
 
 
-def _proposal(label: int, measures: NodeMeasures | None, evaluation: Evaluation) -> dict[str, Any]:
+def proposal(label: int, measures: NodeMeasures | None, evaluation: Evaluation) -> dict[str, Any]:
     """The AI's node of the same identity: its short axis, and what detection made of it."""
-    ai = evaluation.ai_measures.get(label)
-    kind = evaluation.prediction_kinds.get(label)
+    # A rejected proposal is in no truth, and keeps its own number.
+    number = evaluation.same_node.get(label, label if measures is None else -1)
+    ai = evaluation.ai_measures.get(number)
+    kind = evaluation.prediction_kinds.get(number)
     return {
+        "ai_number": number if ai else None,
         "ai_sad_mm": ai.sad_mm if ai else None,
         "ai_volume_mm3": ai.volume_mm3 if ai else None,
         "ai_kind": kind,
@@ -148,29 +158,40 @@ def _proposal(label: int, measures: NodeMeasures | None, evaluation: Evaluation)
     }
 
 
-def _step(step: dict[str, Any]) -> dict[str, Any]:
+def step_shown(step: dict[str, Any]) -> dict[str, Any]:
+    """A step of a node's history with its time and size as written."""
     return step | {
         "at_shown": shown.moment(step["at"]),
-        "sad_shown": shown.length(step["sad_after"])
+        "sad_shown": ""
+        if step["sad_after"] is None
+        else shown.length(step["sad_after"])
         if step["sad_before"] is None
         else shown.change(step["sad_before"], step["sad_after"]),
     }
 
 
-def size_groups(rows: Sequence[dict[str, Any]], evaluation: Evaluation) -> dict[str, Any]:
-    """Table 1 of METHODS.md §1.13 for one case: three populations by groups of short axis."""
-    signed = [row for row in rows if row["group"] == "signed"]
-    marked = [row for row in signed if row["impression"] == "metastatic"]
-    others = [row for row in signed if row["impression"] != "metastatic"]
+def size_groups(
+    rows: Sequence[dict[str, Any]], populations: Sequence[tuple[str, frozenset[str]]]
+) -> dict[str, Any]:
+    """Table 1 of METHODS.md §1.13 for one case: populations by groups of short axis.
+
+    Args:
+        rows: node rows, of which the signed or agreed ones count.
+        populations: names, each with the `status` of the rows it takes; an empty set takes all.
+    """
+    signed = [row for row in rows if row["group"] != "rejected"]
+    taken = [
+        [row for row in signed if not statuses or row["status"] in statuses]
+        for _, statuses in populations
+    ]
     return {
-        "populations": ["not marked metastatic", "marked metastatic", "all"],
+        "populations": [name for name, _ in populations],
         "rows": [
             {
                 "id": name,
                 "label": label,
                 "cells": [
-                    _cell([r for r in population if inside(r["sad_mm"])])
-                    for population in (others, marked, signed)
+                    _cell([r for r in population if inside(r["sad_mm"])]) for population in taken
                 ],
             }
             for name, label, inside in _GROUPS
@@ -190,12 +211,3 @@ def _cell(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "recall_shown": shown.share(recall),
         "sensitivity_shown": shown.share(sensitivity),
     }
-
-
-def reject_reasons(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Why proposals were rejected, most frequent first."""
-    counted = Counter(row["decision_shown"] for row in rows if row["decision"] == "rejected")
-    return [
-        {"reason": words.partition(": ")[2] or "no reason", "count": count}
-        for words, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    ]

@@ -12,30 +12,48 @@ from django.views.decorators.http import require_POST, require_safe
 
 from backend.errors import ConcordError
 from backend.reading.selectors import person
-from backend.reports import selectors, services
-from backend.reports.models import ExportFormat
+from backend.reports import reporting, selectors, services
+from backend.reports.models import ExportFormat, ExportState
 from backend.reports.presentation import report_json
+from backend.reports.timeline_selectors import may_audit
 
 
 @login_required
 @require_safe
 def report_page(request: HttpRequest, report: UUID) -> HttpResponse:
-    """A report, shown in a frame that can run and load nothing; the look is recorded."""
+    """A report in a frame that can run and load nothing; before it is made, how far it is."""
     user = person(request.user)
     found = selectors.report_for(user, report)
-    services.note_look(report=found, actor=user)
-    context = {"report": found, "links": report_json(found), "case": found.case}
+    if not request.headers.get("HX-Request"):
+        reporting.note_look(report=found, actor=user)
+    context = {
+        "report": found,
+        "links": report_json(found),
+        "case": found.case,
+        "ready": found.state == ExportState.READY,
+        "failed": found.state == ExportState.FAILED,
+        "audits": may_audit(user, found.case_id),
+    }
     return render(request, "reports/report.html", context)
 
 
 @login_required
 @require_POST
-def make_report(request: HttpRequest, reading: UUID) -> HttpResponse:
-    """Make a report and show it."""
+def make_report(request: HttpRequest, case: UUID) -> HttpResponse:
+    """Have a report made and show how far it is."""
     user = person(request.user)
-    found = selectors.signed_reading_for(user, reading)
-    report = services.build_case_report(reading=found, actor=user)
+    found = selectors.reportable_case_for(user, case)
+    report = reporting.request_report(case=found, actor=user)
     return redirect("report", report=report.pk)
+
+
+@login_required
+@require_POST
+def retry_report(request: HttpRequest, report: UUID) -> HttpResponse:
+    """Have a report that failed made once more."""
+    user = person(request.user)
+    found = reporting.retry_report(report=selectors.report_for(user, report), actor=user)
+    return redirect("report", report=found.pk)
 
 
 @login_required

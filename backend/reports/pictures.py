@@ -46,10 +46,9 @@ class Window:
 
 
 def node_picture(
-    image_hu: NDArray[np.int16],
+    frame_hu: NDArray[np.int16],
     grid: Grid,
     *,
-    slice_index: int,
     centre: tuple[float, float],
     signed: Plane | None = None,
     proposed: Plane | None = None,
@@ -58,9 +57,8 @@ def node_picture(
     """PNG of the crop around `centre` on one slice.
 
     Args:
-        image_hu: the CT ``(slices, rows, columns)``.
-        grid: its grid.
-        slice_index: the slice to show.
+        frame_hu: the slice of the CT to show, ``(rows, columns)``.
+        grid: the grid of the CT.
         centre: ``(row, column)`` voxel index of the middle of the crop.
         signed: the signed node on that slice ``(rows, columns)``, or None.
         proposed: the AI's node or nodes on that slice, or None.
@@ -71,7 +69,7 @@ def node_picture(
     window = Window(
         centre[0] + 0.5 - rows / 2, centre[1] + 0.5 - columns / 2, SIDE_PX / rows, SIDE_PX / columns
     )
-    picture = _grey(image_hu[slice_index], window, rows, columns)
+    picture = _grey(frame_hu, window, rows, columns)
     draw = ImageDraw.Draw(picture)
     if signed is not None:
         for start, end in _edges(signed):

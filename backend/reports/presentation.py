@@ -8,13 +8,23 @@ from backend.reports.models import Export, ExportState, Report
 
 
 def report_json(report: Report) -> dict[str, Any]:
-    """Where a report lies, and the hash of its page."""
+    """How far a report is, where its files lie, and their hashes."""
+    ready = report.state == ExportState.READY
+    endings = {"html": ".html", "pdf": ".pdf", "document": ".json", "csv": ".csv"}
     return {
         "report": str(report.pk),
+        "state": report.state,
+        "progress": report.progress,
+        "message": report.message,
         "url": f"/reports/{report.pk}/",
-        "html": f"/api/reports/{report.pk}.html",
-        "json": f"/api/reports/{report.pk}.json",
-        "sha256": report.html_blob,
+        "files": {
+            name: {
+                "url": f"/api/reports/{report.pk}{ending}",
+                "sha256": report.files[name],
+            }
+            for name, ending in {**endings, "steps": "-steps.csv"}.items()
+            if ready and name in report.files
+        },
     }
 
 

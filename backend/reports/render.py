@@ -17,7 +17,6 @@ from typing import Any
 from django.template.loader import get_template
 from django.utils.safestring import SafeString
 
-from backend.reports.charts import Spot, node_map, sensitivity_chart
 from backend.reports.pictures import data_uri
 
 TEMPLATE = "reports/case_report.html"
@@ -29,61 +28,24 @@ def canonical_json(document: dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False).encode()
 
 
-def html_of(document: dict[str, Any], pictures: Mapping[str, bytes]) -> bytes:
+def html_of(
+    document: dict[str, Any], charts: Mapping[str, str], pictures: Mapping[str, bytes]
+) -> bytes:
     """The report as a page.
 
     Args:
         document: what `documents.case_document` returned.
-        pictures: node UUID → PNG.
+        charts: chart name → SVG.
+        pictures: card key → PNG.
     """
     # Styles and charts are our own markup; the texts in the charts were escaped there.
     context = {
         "document": document,
         "styles": SafeString(_styles()),
-        "headline": _pick(
-            document["metrics"], "recall", "precision", "f1", "fp", "dice", "assd_mm"
-        ),
-        "rows": [
-            row | {"picture": data_uri(pictures[row["uuid"]]) if row["uuid"] in pictures else ""}
-            for row in document["nodes"]
-        ],
-        "map": SafeString(map_of(document)),
-        "scatter": SafeString(scatter_of(document)),
+        "charts": {name: SafeString(svg) for name, svg in charts.items()},
+        "pictures": {key: data_uri(png) for key, png in pictures.items()},
     }
     return get_template(TEMPLATE).render(context).encode()
-
-
-def map_of(document: dict[str, Any]) -> str:
-    """The chart of all nodes along z."""
-    spots = [
-        Spot(str(row["number"]), _kind(row), row["x_mm"], row["z_mm"], row["sad_mm"])
-        for row in document["nodes"]
-        if row["sad_mm"] is not None
-    ]
-    extent = document["extent_mm"]
-    return node_map(spots, x_range_mm=tuple(extent["x"]), z_range_mm=tuple(extent["z"]))
-
-
-def scatter_of(document: dict[str, Any]) -> str:
-    """The chart of sensitivity by short axis."""
-    return sensitivity_chart(
-        [
-            (str(row["number"]), row["sad_mm"], row["sensitivity"])
-            for row in document["nodes"]
-            if row["sensitivity"] is not None
-        ]
-    )
-
-
-def _kind(row: dict[str, Any]) -> Any:
-    if row["group"] == "rejected":
-        return "rejected"
-    return "added" if row["ai_sad_mm"] is None else "kept"
-
-
-def _pick(metrics: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
-    by_name = {row["id"]: row for row in metrics}
-    return [by_name[name] for name in names]
 
 
 @lru_cache

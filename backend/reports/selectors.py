@@ -16,8 +16,9 @@ from backend.accounts.models import User
 from backend.accounts.roles import Role
 from backend.errors import Missing, NotAllowed, WrongState
 from backend.reading.models import Case, Consensus, Membership, Reading
+from backend.reading.vocabulary import ComparisonState
 from backend.reading.workflow import SIGNED, ReadingState
-from backend.reports.models import Export, ExportFormat, Report
+from backend.reports.models import Export, ExportFormat, ExportState, Report
 from backend.reports.timeline_selectors import may_audit
 
 _ROLES = (Role.COORDINATOR.value, Role.AUDITOR.value)
@@ -72,15 +73,40 @@ def signed_reading_for(user: User, reading: UUID) -> Reading:
     return found
 
 
+def reports_of(user: User) -> QuerySet[Report]:
+    """The reports this user may open: sealed ones only where they audit."""
+    if not user.is_authenticated or not user.is_active:
+        return Report.objects.none()
+    found = Report.objects.filter(_allowed(user, "case__project"))
+    if user.is_superuser:
+        return found
+    audits = Membership.objects.filter(user=user, role=Role.AUDITOR.value).values("project")
+    return found.filter(Q(sealed=False) | Q(case__project__in=audits))
+
+
 def report_for(user: User, report: UUID) -> Report:
     """A report this user may open; raises `Missing`."""
-    found = (
-        Report.objects.filter(_allowed(user, "case__project"), pk=report)
-        .select_related("case", "reading")
-        .first()
-    )
+    found = reports_of(user).filter(pk=report).select_related("case", "made_by").first()
     if found is None:
         raise Missing("report")
+    return found
+
+
+def reportable_case_for(user: User, case: UUID) -> Case:
+    """A case this user may have reported; raises `Missing`, or `NotAllowed`.
+
+    A report of a comparison names the readers and what evidence says: that is for auditors and
+    administrators.
+    """
+    found = case_for(user, case)
+    compared = found.comparisons.filter(state=ComparisonState.MADE.value).exists()
+    if (compared or found.evidence.exists()) and not may_audit(user, found.pk):
+        raise NotAllowed(
+            "ROLE_NEEDED",
+            "The report tells how the readers disagreed and which evidence there is; only an "
+            "auditor may have it.",
+            "Ask an auditor of this project.",
+        )
     return found
 
 
@@ -121,9 +147,15 @@ def consensus_to_export(user: User, consensus: UUID, file_format: str) -> Consen
 
 
 def report_links(user: User, readings: Sequence[Reading]) -> dict[UUID, str]:
-    """The newest report of each reading, where this user may open it."""
-    found = Report.objects.filter(_allowed(user, "case__project"), reading__in=readings)
+    """The newest finished report of the case of each signed reading, if this user may open it."""
+    cases = {reading.case_id for reading in readings}
+    found = reports_of(user).filter(case__in=cases, state=ExportState.READY.value)
+    newest = {
+        report.case_id: f"/reports/{report.pk}/"
+        for report in found.order_by("created").only("pk", "case_id", "created")
+    }
     return {
-        report.reading_id: f"/reports/{report.pk}/"
-        for report in found.order_by("created").only("pk", "reading_id", "created")
+        reading.pk: newest[reading.case_id]
+        for reading in readings
+        if reading.case_id in newest and ReadingState(reading.state) in SIGNED
     }

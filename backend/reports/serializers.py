@@ -10,13 +10,14 @@ from backend.reports.models import ExportFormat, ExportState
 
 
 class ReportAnswer(serializers.Serializer[None]):
-    """Where a report lies."""
+    """How far a report is; `files` by name once it is ready."""
 
     report = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=ExportState.values)
+    progress = serializers.FloatField()
+    message = serializers.CharField(allow_blank=True)
     url = serializers.CharField()
-    html = serializers.CharField()
-    json = serializers.CharField()
-    sha256 = serializers.CharField()
+    files = serializers.DictField()
 
 
 class ExportRequest(serializers.Serializer[None]):

@@ -10,9 +10,9 @@ from backend.imaging.nodes import show_mm
 
 DASH = "–"
 REASONS = {
-    "NO_TRUTH": "the signed reading holds no node",
+    "NO_TRUTH": "the truth holds no node",
     "NO_PREDICTION": "the AI proposed no node of 4.5 mm or more",
-    "NO_LOCALISED": "no signed node was localised",
+    "NO_LOCALISED": "no node was localised",
     "TOO_FEW": "too few values",
     "CONSTANT": "all values are equal",
     "NO_AI": "there was no AI proposal",
@@ -49,6 +49,12 @@ def share(value: float | None, threshold: float | None = None) -> str:
 def volume(value_mm3: float | None) -> str:
     """A volume in mm³."""
     return DASH if value_mm3 is None else f"{value_mm3:,.0f}".replace(",", "\u2009")
+
+
+def signed(value_mm: float) -> str:
+    """A difference in mm with its sign: "+0.42", "−0.10"."""
+    text = f"{value_mm:+.2f}".replace("-", "−")
+    return "0.00" if text in {"+0.00", "−0.00"} else text
 
 
 def change(before_mm: float | None, after_mm: float | None) -> str:

@@ -8,7 +8,8 @@ urlpatterns = [
     path("reports/<uuid:report>/", pages.report_page, name="report"),
     path("cases/<uuid:case>/files", pages.case_files, name="case-files"),
     path("cases/<uuid:case>/timeline/", timeline_pages.case_timeline, name="case-timeline"),
-    path("readings/<uuid:reading>/report", pages.make_report, name="make-report"),
+    path("reports/<uuid:report>/retry", pages.retry_report, name="retry-report"),
+    path("cases/<uuid:case>/report", pages.make_report, name="make-report"),
     path(
         "readings/<uuid:reading>/exports/<str:file_format>",
         pages.request_export,
@@ -19,9 +20,18 @@ urlpatterns = [
         pages.request_consensus_export,
         name="request-consensus-export",
     ),
-    path("api/readings/<uuid:reading>/report", api.MakeReportView.as_view(), name="api-report"),
-    path("api/reports/<uuid:report>.html", api.ReportHtmlView.as_view(), name="api-report-html"),
-    path("api/reports/<uuid:report>.json", api.ReportJsonView.as_view(), name="api-report-json"),
+    path("api/cases/<uuid:case>/report", api.MakeReportView.as_view(), name="api-make-report"),
+    path("api/cases/<uuid:case>/record.zip", api.RecordFileView.as_view(), name="api-record"),
+    path("api/reports/<uuid:report>", api.ReportView.as_view(), name="api-report"),
+    *(
+        path(
+            f"api/reports/<uuid:report>{ending}",
+            api.ReportFileView.as_view(),
+            {"ending": ending},
+            name=f"api-report-{name}",
+        )
+        for ending, (name, _) in api.ENDINGS.items()
+    ),
     path("api/exports", api.ExportsView.as_view(), name="api-exports"),
     path("api/exports/<uuid:export>", api.ExportView.as_view(), name="api-export"),
     path("api/exports/<uuid:export>/file", api.ExportFileView.as_view(), name="api-export-file"),

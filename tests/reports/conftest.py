@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,9 @@ from django.db import transaction
 from django.test.utils import override_settings
 
 from backend.reading import maskstore
-from backend.reports import services
+from backend.reports import reporting
 from backend.reports.models import Report
+from backend.store import store
 from tests.reports.room import Room, build_room
 
 HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -40,11 +42,33 @@ def made_room(
         transaction.set_rollback(True)
 
 
+def report_now(room: Room) -> Report:
+    """A report of the room's case as it stands, made at once."""
+    asked = reporting.request_report(case=room.case, actor=room.users["coordinator"])
+    made = reporting.make_report(asked.pk)
+    assert made.state == "ready", made.message
+    return made
+
+
+def file_of(report: Report, name: str) -> bytes:
+    """A file of a report, by its name in `case_report.FILES`."""
+    return store().read(report.files[name])
+
+
+def document_of(report: Report) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file_of(report, "document"))
+    return found
+
+
+def rows_of(report: Report, room: Room) -> list[dict[str, Any]]:
+    """The node rows of the room's signed reading."""
+    found: list[dict[str, Any]] = document_of(report)["numbers"]["nodes"][str(room.reading.pk)]
+    return found
+
+
 @pytest.fixture(scope="module")
 def made_report(made_room: Room) -> Report:
-    return services.build_case_report(
-        reading=made_room.reading, actor=made_room.users["coordinator"]
-    )
+    return report_now(made_room)
 
 
 @pytest.fixture
@@ -54,4 +78,4 @@ def room(made_room: Room, db: None) -> Room:
 
 @pytest.fixture
 def report(made_report: Report, db: None) -> Report:
-    return Report.objects.select_related("reading__case", "case").get(pk=made_report.pk)
+    return Report.objects.select_related("case").get(pk=made_report.pk)

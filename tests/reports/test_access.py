@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import re
 import uuid
+import zipfile
 from typing import Any
 
 import pytest
 
 from backend.audit.models import Event
 from backend.reading.models import Reading
-from backend.reports import exporting, services
+from backend.reports import exporting, reporting, services
 from backend.reports.models import Export, Report
+from tests.reports.conftest import report_now
 from tests.reports.room import Room
+from tests.reports.settled import compared
 
 ALLOWED = ("coordinator", "auditor", "admin")
 REFUSED = ("reader1", "reader2", "adjudicator", "abstractor", "scientist", "outsider")
@@ -29,7 +35,11 @@ def requests(room: Room, report: Report, export: Export) -> dict[str, tuple[str,
     reading, case = room.reading.pk, room.case.pk
     body = {"reading": str(reading), "format": "nifti"}
     return {
-        "make": ("post", f"/api/readings/{reading}/report", {}, 201),
+        "make": ("post", f"/api/cases/{case}/report", {}, 202),
+        "report": ("get", f"/api/reports/{report.pk}", None, 200),
+        "pdf": ("get", f"/api/reports/{report.pk}.pdf", None, 200),
+        "csv": ("get", f"/api/reports/{report.pk}.csv", None, 200),
+        "steps": ("get", f"/api/reports/{report.pk}-steps.csv", None, 200),
         "page": ("get", f"/reports/{report.pk}/", None, 200),
         "html": ("get", f"/api/reports/{report.pk}.html", None, 200),
         "json": ("get", f"/api/reports/{report.pk}.json", None, 200),
@@ -37,7 +47,7 @@ def requests(room: Room, report: Report, export: Export) -> dict[str, tuple[str,
         "state": ("get", f"/api/exports/{export.pk}", None, 200),
         "file": ("get", f"/api/exports/{export.pk}/file", None, 200),
         "files": ("get", f"/cases/{case}/files", None, 200),
-        "make page": ("post", f"/readings/{reading}/report", None, 302),
+        "make page": ("post", f"/cases/{case}/report", None, 302),
         "ask page": ("post", f"/readings/{reading}/exports/seg", None, 302),
     }
 
@@ -91,24 +101,57 @@ def test_a_reader_s_worklist_shows_no_report(room: Room, report: Report):
     assert [row["report"] for row in rows] == [None]
 
 
-def test_an_unsigned_reading_has_no_report_and_no_export(room: Room):
+def test_an_unsigned_reading_has_no_export(room: Room):
     other = Reading.objects.get(case=room.case, slot="R2")
     client = room.client("coordinator")
-    answer = client.post(f"/api/readings/{other.pk}/report")
-    assert (answer.status_code, answer.json()["error"]) == (409, "NOT_SIGNED")
     body = {"reading": str(other.pk), "format": "seg"}
     answer = client.post("/api/exports", body, content_type="application/json")
     assert (answer.status_code, answer.json()["error"]) == (409, "NOT_SIGNED")
 
 
-def test_an_api_report_says_where_it_lies(room: Room):
+def test_an_api_report_says_how_far_it_is_and_where_it_lies(room: Room):
     client = room.client("coordinator")
-    told = client.post(f"/api/readings/{room.reading.pk}/report").json()
-    page = client.get(told["html"])
-    assert page.status_code == 200
-    assert page.headers["ETag"] == f'"{told["sha256"]}"'
-    assert client.get(told["json"]).json()["id"] == told["report"]
+    told = client.post(f"/api/cases/{room.case.pk}/report").json()
+    assert (told["state"], told["files"]) == ("queued", {})
+    reporting.make_report(uuid.UUID(told["report"]))
+    told = client.get(f"/api/reports/{told['report']}").json()
+    assert set(told["files"]) == {"html", "pdf", "document", "csv", "steps"}
+    for file in told["files"].values():
+        answer = client.get(file["url"])
+        assert answer.status_code == 200
+        assert answer.headers["ETag"] == f'"{file["sha256"]}"'
+        assert hashlib.sha256(answer.content).hexdigest() == file["sha256"]
     assert client.get(told["url"]).status_code == 200
+
+
+def test_the_record_of_a_case_is_for_who_audits_it(room: Room):
+    address = f"/api/cases/{room.case.pk}/record.zip"
+    for who in (*REFUSED, "coordinator"):
+        assert room.client(who).get(address).status_code == 404, who
+    answer = room.client("auditor").get(address)
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer))) as record:
+        assert {"record.json", "events.jsonl"} <= set(record.namelist())
+        last = record.read("events.jsonl").decode().splitlines()[-1]
+    assert json.loads(last)["action"] == "record.exported"
+    assert Event.objects.get(action="record.exported").actor == room.users["auditor"]
+
+
+def test_what_tells_of_a_comparison_is_for_who_audits(room: Room, report: Report):
+    compared(room)
+    client = room.client("coordinator")
+    assert client.get(f"/reports/{report.pk}/").status_code == 200
+    answer = client.post(f"/api/cases/{room.case.pk}/report")
+    assert (answer.status_code, answer.json()["error"]) == (403, "ROLE_NEEDED")
+    sealed = report_now(room)
+    assert sealed.sealed
+    for path in (f"/reports/{sealed.pk}/", f"/api/reports/{sealed.pk}.pdf"):
+        assert client.get(path).status_code == 404
+        assert room.client("auditor").get(path).status_code == 200
+    files = client.get(f"/cases/{room.case.pk}/files").content.decode()
+    assert f"/reports/{report.pk}/" in files
+    assert f"/reports/{sealed.pk}/" not in files
+    assert "Make report" not in files
 
 
 def test_the_page_is_framed_under_a_policy_that_lets_it_do_nothing(room: Room, report: Report):

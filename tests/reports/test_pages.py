@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from backend.audit.history import Fault, Verdict
-from backend.reports import case_report, documents, services
-from backend.store import store
+from backend.reports.log_sections import timeline
+from backend.reports.record import facts as record_facts
 from backend.version import RESEARCH_NOTICE
+from tests.reports.conftest import file_of, report_now
 from tests.reports.room import Room
 
 
@@ -83,18 +83,11 @@ def test_the_pages_of_a_case_hold_together(room: Room):
 
 
 def test_a_broken_chain_is_printed(room: Room, monkeypatch: pytest.MonkeyPatch):
-    chain = room.case.chain
-    faults = (
-        Fault(chain, 2, "altered", "Event 2 was altered."),
-        Fault(chain, 10**6, "altered", "A later event was altered."),
-    )
-    verdict = Verdict(1, 9, 0, faults)
-    monkeypatch.setattr(case_report.history, "verify", lambda **options: verdict)
-    report = services.build_case_report(reading=room.reading, actor=None)
-    html = store().read(report.html_blob).decode()
-    assert 'data-verdict="broken"' in html
-    assert "Event 2 was altered." in html
-    assert "A later event" not in html
+    monkeypatch.setattr(record_facts, "faults_of", lambda events: ["Event 2 was altered."])
+    html = file_of(report_now(room), "html").decode()
+    assert "<strong>The chain does not hold.</strong> Event 2 was altered." in html
+    header = html[html.index("<header>") : html.index("</header>")]
+    assert "The audit chain does not hold. Event 2 was altered." in header
 
 
 def test_a_run_of_changes_is_one_line_of_the_timeline():
@@ -115,9 +108,14 @@ def test_a_run_of_changes_is_one_line_of_the_timeline():
         *(event(i, f"reading.changed.{kind}") for i, kind in enumerate(kinds, 2)),
         event(5, "reading.submitted"),
     ]
-    lines = documents._timeline(events)
-    assert [(line["positions"], line["action"], line["times"]) for line in lines] == [
-        ("1", "reading.opened", ""),
-        ("2–4", "reading.changed", "1 decision, 2 voxels"),
-        ("5", "reading.submitted", ""),
+    assert [row["cells"] for row in timeline(events)] == [
+        ["1", "2026-03-04 05:06:01", "Rita", "reading.opened", ""],
+        [
+            "2–4",
+            "2026-03-04 05:06:02 to 05:06:04",
+            "Rita",
+            "reading.changed, 1 decision, 2 voxels",
+            "",
+        ],
+        ["5", "2026-03-04 05:06:05", "Rita", "reading.submitted", ""],
     ]

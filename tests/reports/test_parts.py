@@ -11,7 +11,8 @@ from PIL import Image
 
 from backend.imaging.grid import Grid
 from backend.reports import pictures, shown
-from backend.reports.charts import Spot, node_map, sensitivity_chart
+from backend.reports.agreement import bland_altman
+from backend.reports.charts import Spot, bland_altman_chart, node_map, sensitivity_chart
 from backend.reports.differences import MOST, differences
 from backend.reports.templatetags.navigation import places_for
 
@@ -43,16 +44,14 @@ def test_durations_times_and_changes():
 def picture_of(mask: np.ndarray, spacing: tuple[float, float, float]) -> Image.Image:
     grid = Grid.axial((1, *mask.shape), spacing)
     png = pictures.node_picture(
-        np.full((1, *mask.shape), 60, np.int16),
+        np.full(mask.shape, 60, np.int16),
         grid,
-        slice_index=0,
         centre=(20.0, 20.0),
         signed=mask,
     )
     assert png == pictures.node_picture(
-        np.full((1, *mask.shape), 60, np.int16),
+        np.full(mask.shape, 60, np.int16),
         grid,
-        slice_index=0,
         centre=(20.0, 20.0),
         signed=mask,
     )
@@ -102,6 +101,18 @@ def test_charts_are_the_same_svg_again_and_keep_to_their_frame():
     assert right < left  # The patient's right is on the reader's left.
     ET.fromstring(sensitivity_chart([("1", 8.0, 0.9), ("2", 4.0, 0.0)]))  # noqa: S314
     ET.fromstring(sensitivity_chart([]))  # noqa: S314
+
+
+def test_limits_of_agreement_are_those_of_the_published_example():
+    a, b = [10.2, 11.5, 8.9, 15.3, 22.1, 7.4], [10.0, 12.1, 9.2, 14.6, 21.0, 7.9]
+    found = bland_altman([x - y for x, y in zip(a, b, strict=True)])
+    assert found
+    assert (found.bias, found.sd) == pytest.approx((0.1, 0.6899275), rel=1e-6)
+    assert (found.low, found.high) == pytest.approx((-1.2522580, 1.4522580), rel=1e-6)
+    assert bland_altman([0.3]) is None
+    points = [("1/1", "edited", 10.0, 0.5), ("2/2", "untouched", 8.0, 0.0)]
+    ET.fromstring(bland_altman_chart(points, (found.low, found.bias, found.high)))  # noqa: S314
+    ET.fromstring(bland_altman_chart([], None))  # noqa: S314
 
 
 def test_text_in_charts_is_escaped():

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from backend.reports import services
-from backend.store import store
+from backend.reports.reporting import rebuild_report
+from tests.reports.conftest import document_of, file_of, report_now
 from tests.reports.room import build_room
 
 
@@ -14,12 +13,12 @@ def test_without_an_ai_every_comparison_is_null_and_says_why(
     db: None, content: None, tmp_path: Path
 ):
     room = build_room(tmp_path / "images", with_ai=False)
-    report = services.build_case_report(reading=room.reading, actor=None)
-    rows = json.loads(store().read(report.document_blob))["metrics"]
+    report = report_now(room)
+    rows = document_of(report)["metrics"]
     assert {row["reason"] for row in rows} == {"NO_AI"}
     assert {row["value"] for row in rows} == {None}
-    page = store().read(report.html_blob).decode()
+    page = file_of(report, "html").decode()
     assert "NO_AI: there was no AI proposal" in page
-    assert "no proposal was offered" in page
+    assert "no proposal was made" in page
     assert "not anchored" in page
-    assert services.rebuild_report(report=report).same
+    assert rebuild_report(str(report.pk)).same

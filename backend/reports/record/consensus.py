@@ -52,15 +52,14 @@ def _opened(events: Sequence[Event], comparison: str) -> Event | None:
 def consensus_of(events: Sequence[Event], blobs: Blobs) -> list[dict[str, Any]]:
     """Every version of the consensus, in order."""
     versions: dict[str, dict[str, Any]] = {}
-    for event in events:
-        if event.action == "consensus.opened":
-            before = versions.get(event.facts.get("supersedes") or "")
-            versions[event.subject_id] = _version(event, events, before)
-    for version in versions.values():
-        mine = [e for e in events if version["id"] in (e.subject_id, e.facts.get("consensus"))]
+    for opened in [event for event in events if event.action == "consensus.opened"]:
+        name = opened.subject_id
+        mine = [e for e in events if name in (e.subject_id, e.facts.get("consensus"))]
+        version = _version(opened, events, versions.get(opened.facts.get("supersedes") or ""))
         _settle(version, mine)
         _label(version, mine)
         _sign(version, mine, blobs)
+        versions[name] = version
     return list(versions.values())
 
 
@@ -212,7 +211,7 @@ def _label(version: dict[str, Any], events: Sequence[Event]) -> None:
 def _sign(version: dict[str, Any], events: Sequence[Event], blobs: Blobs) -> None:
     """Signatures, those that an objection voided included, and publication."""
     signatures: list[dict[str, Any]] = []
-    version |= {"published": None, "signatures": signatures, "superseded": None, "record": None}
+    version |= {"published": None, "signatures": signatures, "superseded": None, "faults": []}
     for event in events:
         facts = event.facts
         if not event.succeeded:
@@ -241,10 +240,38 @@ def _sign(version: dict[str, Any], events: Sequence[Event], blobs: Blobs) -> Non
         elif event.action == "consensus.published":
             version["state"] = "published"
             version["published"] = {"at": event.stamp, "record_hash": facts["record_hash"]}
-            blobs.bytes_of(facts["record_hash"], "The signed record")
+            record = blobs.json_of(facts["record_hash"], "The signed record")
+            version["faults"] = list(_faults(version, record))
         elif event.action == "consensus.superseded":
             version["state"] = "superseded"
             version["superseded"] = event.stamp
+
+
+def _faults(version: dict[str, Any], record: dict[str, Any]) -> Iterable[str]:
+    """A sentence wherever the signed record is not what the logged steps and labels lead to."""
+    settled = version["settled"] or {"mask": None, "ignored": None}
+    if (record["mask"], record["ignored"]) != (settled["mask"], settled["ignored"]):
+        yield "The signed record names other masks than the log."
+    decided = {d["cluster"]: (d["state"], d["resolution"]) for d in version["discrepancies"]}
+    for told in record["discrepancies"]:
+        resolution = told["resolution"] or (
+            "" if told["state"] != "indeterminate" else told["state"]
+        )
+        if decided.get(told["cluster"]) != (told["state"], resolution):
+            yield f"Place {told['cluster']} was signed as settled otherwise than the log tells."
+    names = ("value", "reason", "rationale", "rests_on_necrosis_alone")
+    nodes = {node["number"]: node for node in version["nodes"]}
+    for told in record["nodes"]:
+        label = (nodes.get(told["number"]) or {"label": None})["label"]
+        signed = told["label"] or {}
+        evidence = [item["id"] for item in signed.get("evidence", [])]
+        if (
+            label is None
+            or nodes[told["number"]]["node"] != told["node"]
+            or any(label[name] != signed.get(name) for name in names)
+            or sorted(label["evidence"]) != sorted(evidence)
+        ):
+            yield f"Node {told['number']} was signed with another label than the log tells of."
 
 
 def evidence_of(events: Sequence[Event]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Parts of the pages about reports: marks in a report, the files of a case."""
+"""Parts of the pages about reports: the files of a case."""
 
 from __future__ import annotations
 
@@ -9,20 +9,15 @@ from django import template
 from django.db.models import Q
 from django.template.defaultfilters import filesizeformat
 
+from backend.errors import ConcordError
 from backend.reading.models import Consensus
+from backend.reading.workflow import SIGNED
 from backend.reports.agreed import WAITING
 from backend.reports.models import Export, ExportFormat, ExportState, Report
+from backend.reports.selectors import reportable_case_for, reports_of
 from backend.reports.timeline_selectors import may_audit
 
 register = template.Library()
-
-
-@register.filter
-def node_kind(row: dict[str, Any]) -> str:
-    """How a row is marked: `kept`, `added` or `rejected`."""
-    if row["group"] == "rejected":
-        return "rejected"
-    return "added" if row["ai_sad_mm"] is None else "kept"
 
 
 @register.simple_tag(takes_context=True)
@@ -34,7 +29,7 @@ def files_of(context: dict[str, Any], case: UUID | str) -> dict[str, Any]:
     """
     user = context["request"].user
     audits = may_audit(user, case)
-    reports = Report.objects.filter(case_id=case).select_related("reading")
+    reports = reports_of(user).filter(case_id=case).select_related("made_by")
     exports = Export.objects.filter(
         Q(reading__case_id=case) | Q(consensus__case_id=case)
     ).select_related("reading", "consensus")
@@ -47,6 +42,7 @@ def files_of(context: dict[str, Any], case: UUID | str) -> dict[str, Any]:
         "rows": rows,
         "waiting": waiting,
         "agreed": _agreed(case, audits=audits),
+        "may_report": _may_report(user, case),
         "timeline": audits,
     }
 
@@ -70,13 +66,31 @@ def _agreed(case: UUID | str, *, audits: bool) -> dict[str, Any] | None:
     }
 
 
+def _may_report(user: Any, case: UUID | str) -> bool:
+    """Whether this person may have a report made now, and there is a reading to report."""
+    try:
+        found = reportable_case_for(user, UUID(str(case)))
+    except ConcordError:
+        return False
+    return found.readings.filter(state__in=[state.value for state in SIGNED]).exists()
+
+
 def _report_row(report: Report) -> dict[str, Any]:
+    words = {
+        ExportState.QUEUED.value: "waiting to be made",
+        ExportState.RUNNING.value: "being made",
+        ExportState.READY.value: f"made by {report.made_by.shown_name}"
+        if report.made_by
+        else "made",
+        ExportState.FAILED.value: report.message,
+    }
     return {
         "name": "Case report",
-        "slot": report.reading.slot,
+        "slot": "",
         "created": report.created,
-        "state": ExportState.READY.value,
-        "words": f"made by {report.made_by.shown_name}" if report.made_by else "made",
+        "state": report.state,
+        "words": words[report.state],
+        "progress": report.progress,
         "url": f"/reports/{report.pk}/",
         "verb": "Open",
         "download": False,

@@ -1,0 +1,137 @@
+"""What a report says of the log: timeline, verdict, head, and what the report was made of. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from backend.reports import blocks, shown
+
+CHANGED = "reading.changed"
+CHAIN_CAVEAT = (
+    "This finds events altered, removed or put in between. A chain rebuilt as a whole shows only "
+    "against heads that were exported earlier and kept elsewhere."
+)
+
+
+def chain_section(manifest: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """The timeline, and whether the chain holds."""
+    chain = facts["chain"]
+    listed = _listed(facts)
+    others = chain["position"] - len(listed)
+    sealed = (
+        f" {others} event{'s' if others > 1 else ''} of readings that are not signed "
+        f"{'are' if others > 1 else 'is'} not listed; the chain covers "
+        f"{'them' if others > 1 else 'it'} too."
+        if others
+        else ""
+    )
+    sentence = (
+        f"The chain holds: {chain['position']} events, each following from the last."
+        if chain["holds"]
+        else "The chain does not hold."
+    )
+    return blocks.section(
+        "chain",
+        "Timeline and audit chain",
+        blocks.notice(
+            sentence,
+            " ".join([*chain["faults"], CHAIN_CAVEAT]),
+            "good" if chain["holds"] else "bad",
+        ),
+        blocks.facts((f"Head at event {chain['position']}", chain["hash"])),
+        blocks.table(
+            ("Event", "Time (UTC)", "Who", "What", "Reason"),
+            timeline(listed),
+            caption=f"All events of the case up to that head.{sealed}",
+            widths=(0.8, 2.6, 1.5, 2.6, 2.4),
+        ),
+    )
+
+
+def _listed(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """The events, without what a reading that is not signed holds."""
+    sealed = {reading["id"] for reading in facts["readings"] if not reading["signed"]}
+    return [
+        event
+        for event in facts["timeline"]
+        if event["subject"] not in sealed or event["action"] == "reading.assigned"
+    ]
+
+
+def timeline(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events in order; a run of changes, or of the same action, by one person is one row."""
+    rows = []
+    for (who, _, outcome), group in groupby(events, key=_kind_of):
+        run = list(group)
+        first, last = run[0], run[-1]
+        alone = len(run) == 1
+        places = [str(event["position"]) for event in (first, last)]
+        times = [shown.moment(event["at"]) for event in (first, last)]
+        action = first["action"] if alone else f"{_kind_of(first)[1]}, {_counted(run)}"
+        rows.append(
+            blocks.row(
+                places[0] if alone else "–".join(places),
+                times[0] if times[0] == times[1] else f"{times[0]} to {_until(*times)}",
+                who,
+                action if outcome == "success" else f"{action} ({outcome})",
+                first["reason"] if alone else "",
+            )
+        )
+    return rows
+
+
+def _until(start: str, end: str) -> str:
+    """The end of a span, without the day it shares with the start."""
+    return end[11:] if start[:10] == end[:10] else end
+
+
+def _kind_of(event: dict[str, Any]) -> tuple[str, str, str]:
+    action = CHANGED if event["action"].startswith(f"{CHANGED}.") else event["action"]
+    return event["who"], action, event["outcome"]
+
+
+def _counted(run: Sequence[dict[str, Any]]) -> str:
+    """ "24 times", or of changes "14 decision, 4 impression, 6 voxels"."""
+    if _kind_of(run[0])[1] != CHANGED:
+        return f"{len(run)} times"
+    kinds = Counter(event["action"].removeprefix(f"{CHANGED}.") for event in run)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+
+
+def made_section(
+    manifest: dict[str, Any], facts: dict[str, Any], checks: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """What went in, what was checked, and how to make the report again."""
+    images, model = facts["images"], facts["model"]
+    masks = [
+        (f"Signed mask {reading['slot']}", reading["masks"]["effective"])
+        for reading in facts["readings"]
+        if reading["signed"]
+    ]
+    agreed = [
+        (f"Consensus {version['version']}", version["settled"]["mask"])
+        for version in facts["consensus"]
+        if version["settled"]
+    ]
+    return blocks.section(
+        "made",
+        "Made from",
+        blocks.facts(
+            ("AI mask", model["mask"]) if model else None,
+            *masks,
+            *agreed,
+            ("Geometry of the images", images["geometry_hash"]),
+            ("Images (UIDs and files)", images["instances_hash"]),
+            ("Study", images["study_uid"]),
+            ("Series", images["series_uid"]),
+            ("Chain", facts["chain"]["chain"]),
+            ("Software", f"Concord {manifest['version']}"),
+        ),
+        blocks.facts(
+            *(("holds" if check["ok"] else "FAILS", check["text"]) for check in checks),
+            title="Checked while making it",
+        ),
+    )

@@ -1,0 +1,104 @@
+"""What the AI is held against: every signed reading, and the consensus. Pure.
+
+The consensus is the published version; before there is one, the newest whose nodes are agreed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from backend.imaging.grid import Grid
+from backend.reports.evaluation import Evaluation, Labels, evaluate_truth
+from backend.reports.record.blobs import Blobs
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One label map the AI is compared with.
+
+    Attributes:
+        name: the reading's id, or `consensus`.
+        title: as a column is headed.
+        labels: its label map ``(slices, rows, columns)``, without rejected nodes.
+        evaluation: the AI against it.
+    """
+
+    name: str
+    title: str
+    labels: Labels
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything a report needs that is measured from masks.
+
+    Attributes:
+        grid: of the images.
+        ai: the model's label map.
+        readings: reading id → the AI against it, for every signed reading.
+        consensus: the AI against the consensus; None before its nodes are agreed.
+        version: the version of the consensus that is reported, as the record tells it.
+    """
+
+    grid: Grid
+    ai: Labels
+    readings: dict[str, Truth]
+    consensus: Truth | None
+    version: dict[str, Any] | None
+
+    @property
+    def last(self) -> Truth:
+        """The furthest the case has come: its consensus, else its first signed reading."""
+        return self.consensus or next(iter(self.readings.values()))
+
+    @property
+    def all(self) -> list[Truth]:
+        """Every truth, the readings first."""
+        return [*self.readings.values(), *([self.consensus] if self.consensus else [])]
+
+
+def measure(facts: dict[str, Any], blobs: Blobs, tell: Progress = lambda share: None) -> Measured:
+    """Measure a case from its masks; `tell` hears how far it is, 0 to 1."""
+    grid = Grid.from_json(facts["images"]["grid"])
+    model = facts["model"]
+    mask = model["mask"] if model else None
+    ai = blobs.labels(mask, grid)
+    numbers = blobs.manifest(mask).numbers if mask else {}
+    signed = [reading for reading in facts["readings"] if reading["signed"]]
+    version = reported_version(facts["consensus"])
+    steps = len(signed) + (version is not None)
+    readings = {}
+    for done, reading in enumerate(signed):
+        labels = blobs.labels(reading["masks"]["effective"], grid)
+        same = {n["label"]: numbers[n["uuid"]] for n in reading["nodes"] if n["uuid"] in numbers}
+        evaluation = evaluate_truth(ai, labels, grid, same_node=same)
+        title = f"{reading['slot']}, {reading['reader']}"
+        readings[reading["id"]] = Truth(reading["id"], title, labels, evaluation)
+        tell((done + 1) / steps)
+    consensus = _consensus(version, blobs, grid, ai, numbers) if version else None
+    return Measured(grid, ai, readings, consensus, version)
+
+
+def reported_version(versions: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The published version, else the newest whose nodes are agreed."""
+    settled = [version for version in versions if version["settled"]]
+    standing = [version for version in settled if version["state"] != "superseded"]
+    published = [version for version in standing if version["published"]]
+    found = published or standing or settled
+    return found[-1] if found else None
+
+
+def _consensus(
+    version: dict[str, Any], blobs: Blobs, grid: Grid, ai: Labels, numbers: dict[str, int]
+) -> Truth:
+    settled = version["settled"]
+    labels = blobs.labels(settled["mask"], grid)
+    ignored = blobs.labels(settled["ignored"], grid) if settled["ignored"] else None
+    same = {n["number"]: numbers[n["node"]] for n in version["nodes"] if n["node"] in numbers}
+    evaluation = evaluate_truth(ai, labels, grid, same_node=same, ignored=ignored)
+    return Truth("consensus", f"Consensus {version['version']}", labels, evaluation)
