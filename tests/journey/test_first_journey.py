@@ -303,6 +303,7 @@ def _is_reported(
     auditor.page.get_by_role("link", name=label).first.click()
     auditor.page.get_by_role("button", name="Make report").first.click()
     auditor.page.wait_for_url("**/reports/**")
+    auditor.page.wait_for_selector("iframe", timeout=120_000)  # The page follows the making.
     auditor.picture(f"{prefix}-10-report")
     report = auditor.page.url.rstrip("/").rsplit("/", 1)[-1]
     detail = reader.detail()
