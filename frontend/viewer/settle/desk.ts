@@ -7,7 +7,7 @@ import type { Phase } from "./keys";
 import { Labelling } from "./labelling";
 import { waitsForMe } from "./projection";
 import { Settling } from "./settling";
-import type { SettleStage } from "./stage";
+import type { ToolStage } from "./stage";
 
 export type Tab = "settle" | "label" | "sign";
 export const TABS: readonly Tab[] = ["settle", "label", "sign"];
@@ -41,7 +41,7 @@ export class Desk extends EventTarget {
 
   constructor(
     readonly session: SettleSession,
-    readonly stage: SettleStage,
+    readonly stage: ToolStage,
   ) {
     super();
     const focus = (target: string) => this.focus(target);
@@ -86,6 +86,9 @@ export class Desk extends EventTarget {
     undo: () => this.stage.redraw.undo(),
     overlay: () =>
       this.stage.layout(this.stage.layoutNow === "overlay" ? "side_by_side" : "overlay"),
+    difference: () => this.stage.difference(!this.stage.differenceNow),
+    ai: () => this.stage.ai(!this.stage.aiNow),
+    reset: () => this.stage.reset(),
     soft: () => this.stage.window("soft"),
     narrow: () => this.window("narrow"),
     bone: () => this.window("bone"),
@@ -131,6 +134,13 @@ export class Desk extends EventTarget {
       if (this.session.node === null) this.labelling.begin();
     }
     this.changed();
+  }
+
+  /** The images are there: agreed nodes asked for while they came are asked for again. */
+  shown(): void {
+    if (!this.shownAgreed) return;
+    this.shownAgreed = false;
+    this.showAgreed();
   }
 
   private showAgreed(): void {

@@ -166,6 +166,15 @@ export const KEYS: readonly SettleKey[] = [
     in: ["redraw"],
     group: "Image",
   },
+  {
+    keys: ["e"],
+    action: "difference",
+    label: "Where only one of the two has a voxel",
+    in: ["settle"],
+    group: "Image",
+  },
+  { keys: ["shift+e"], action: "ai", label: "The AI's outline", in: ["settle"], group: "Image" },
+  { keys: ["shift+q"], action: "reset", label: "Whole field of view", in: IMAGES, group: "Image" },
   { keys: ["q"], action: "soft", label: "Soft tissue window", in: IMAGES, group: "Image" },
   { keys: ["v"], action: "narrow", label: "Narrow window", in: IMAGES, group: "Image" },
   { keys: ["t"], action: "bone", label: "Bone window", in: IMAGES, group: "Image" },
@@ -205,7 +214,7 @@ function keepsKey(event: KeyboardEvent, stroke: string): boolean {
   if (target instanceof HTMLInputElement) return !["checkbox", "radio"].includes(target.type);
   if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
   if (target.isContentEditable) return true;
-  const presses = target.closest("button, a, summary, [role=tab]") !== null;
+  const presses = target.closest("button:not(.row), a, summary, [role=tab]") !== null;
   return presses && (stroke === "enter" || stroke.startsWith("arrow"));
 }
 

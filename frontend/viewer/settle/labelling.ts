@@ -162,7 +162,9 @@ export class Labelling {
     }
     const [reason, rationale] = [edit.reason.trim(), edit.rationale.trim()];
     const base = { node: node.number, seen: edit.seen };
-    const evidence = edit.value === "not_assessable" ? [] : [...edit.evidence];
+    const known = new Set(this.fitting(node).map(({ id }) => id));
+    const picked = edit.value === "not_assessable" ? [] : [...edit.evidence];
+    const evidence = picked.filter((id) => known.has(id));
     if (edit.kind === "defer") session.act({ kind: "defer_label", ...base, rationale });
     else {
       const words = { ...(reason && { reason }), ...(rationale && { rationale }) };
@@ -186,7 +188,8 @@ export class Labelling {
       return "Say what keeps it from being assessed.";
     }
     if (edit.value !== "metastatic") return "";
-    if (edit.evidence.size === 0) return "Metastatic rests on evidence: pick at least one item.";
+    if (!this.fitting(node).some(({ id }) => edit.evidence.has(id)))
+      return "Metastatic rests on evidence: pick at least one item.";
     const why = "This evidence is not of this very node: say why it holds for it.";
     return !said && this.broad(edit, node) ? why : "";
   }

@@ -9,10 +9,10 @@ import type { Act } from "./contract";
 import { Desk } from "./desk";
 import { listenToKeys } from "./keys";
 import { exposePanelHook } from "./panel_hook";
-import type { SettleStage, StageConsensus } from "./stage";
+import type { StageConsensus, ToolStage } from "./stage";
 
 /** The images as the viewer made them; they start once the consensus is known. */
-export type OpenStage = SettleStage & { start(consensus: StageConsensus): void };
+export type OpenStage = ToolStage & { start(consensus: StageConsensus): void };
 
 const news = new EventTarget();
 let current: SettleRoom | null = null;
@@ -66,8 +66,9 @@ export class SettleRoom extends EventTarget {
     }
     if (!session.detail || this.closed) return;
     this.desk = new Desk(session, this.stage);
-    this.stage.start(session.detail);
     this.desk.begin();
+    this.on(this.stage, "ready", () => this.desk?.shown());
+    this.stage.start(session.detail);
     exposePanelHook(this);
     announce(this);
     this.hearNews(session);

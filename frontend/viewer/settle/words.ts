@@ -245,3 +245,5 @@ export function phrases(verb: string, resolution: string): string[] {
   };
   return words[resolution] ?? [];
 }
+
+export const NOT_ASSESSABLE = ["Streak artefacts", "Cut off by the scan", "Motion", "No contrast"];

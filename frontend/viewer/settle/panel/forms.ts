@@ -2,7 +2,7 @@
 
 import { ApiError } from "../../api";
 import type { SettleRoom } from "../session";
-import { phrases } from "../words";
+import { NOT_ASSESSABLE, phrases } from "../words";
 
 export class Forms {
   room: SettleRoom | null = null;
@@ -40,7 +40,7 @@ export class Forms {
   }
 
   phrase(words: string): void {
-    const field = this.root.querySelector<HTMLInputElement>("#rationale");
+    const field = this.root.querySelector<HTMLInputElement>("#rationale, #reason");
     if (!field) return;
     field.value = words;
     field.focus();
@@ -71,16 +71,20 @@ export class Forms {
   /** ↑ and ↓ walk through the phrases of the verb; they do nothing else in a field of one line. */
   private readonly walked = (event: KeyboardEvent) => {
     const field = event.composedPath()[0] as HTMLInputElement;
-    const choice = this.room?.desk?.settling.choice;
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!by || field.id !== "rationale" || !choice) return;
-    const said = phrases(choice.verb, choice.resolution);
-    if (!said.length) return;
+    const said = this.phrasesOf(field.id);
+    if (!by || !said.length) return;
     event.preventDefault();
     const at = said.indexOf(field.value);
     const next = at < 0 && by < 0 ? said.length - 1 : (at + by + said.length) % said.length;
     this.phrase(said[next] ?? "");
   };
+
+  private phrasesOf(field: string): string[] {
+    const choice = this.room?.desk?.settling.choice;
+    if (field === "reason") return NOT_ASSESSABLE;
+    return field === "rationale" && choice ? phrases(choice.verb, choice.resolution) : [];
+  }
 
   private readonly submitted = (event: Event) => {
     event.preventDefault();
@@ -108,6 +112,9 @@ export class Forms {
     const wrong = form.querySelector(".wrong");
     if (button) button.disabled = true;
     if (wrong) wrong.textContent = "";
+    for (const field of form.querySelectorAll<HTMLInputElement>('[type="password"]')) {
+      field.value = "";
+    }
     try {
       await answer;
     } catch (error) {
@@ -115,9 +122,6 @@ export class Forms {
       if (error instanceof ApiError && error.code === "RECORD_CHANGED") {
         this.room?.session?.catchUp();
       }
-    }
-    for (const field of form.querySelectorAll<HTMLInputElement>('[type="password"]')) {
-      field.value = "";
     }
     if (button) button.disabled = false;
     this.room?.desk?.changed();

@@ -11,7 +11,7 @@ export function headerHtml(session: SettleSession, failure: string): string {
   const { detail } = session;
   if (!detail) {
     return `<div class="title"><h2>Settling</h2></div>
-      ${failure ? `<p class="bar" role="alert" data-testid="settle-failure">${text(failure)}</p>` : '<p class="fine">Opening…</p>'}`;
+      ${failure ? `<p class="bar" role="alert" data-testid="settle-failure">${text(failure)} <button data-act="reload">Try again</button></p>` : '<p class="fine">Opening…</p>'}`;
   }
   const role = ROLES[detail.role];
   return `<div class="title">

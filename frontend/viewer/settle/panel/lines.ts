@@ -14,6 +14,7 @@ export class LineList {
   private readonly lines = new Map<string, HTMLElement>();
   private current: HTMLElement | null = null;
   private inView = "";
+  private chosen = false;
 
   constructor(private readonly list: HTMLElement) {}
 
@@ -25,6 +26,7 @@ export class LineList {
       this.lines.delete(key);
     }
     this.current = null;
+    this.chosen = lines.some(({ current }) => current);
     lines.forEach((line, place) => {
       const element = this.elementOf(line);
       const { children } = this.list;
@@ -44,6 +46,8 @@ export class LineList {
       if (element.dataset[name] !== value) element.dataset[name] = value;
     }
     if (line.kind === "row") {
+      // One stop for Tab; the arrows, W and S go from row to row.
+      element.tabIndex = line.current || !this.chosen ? 0 : -1;
       element.setAttribute("aria-current", String(line.current ?? false));
       element.dataset.key = line.key;
     }

@@ -8,7 +8,15 @@ import type { Desk } from "../desk";
 import { keyFor } from "../keys";
 import type { Edit } from "../labelling";
 import type { ShownNode } from "../projection";
-import { byWords, clock, days, impressionWords, LABELS, resolutionWords } from "../words";
+import {
+  byWords,
+  clock,
+  days,
+  impressionWords,
+  LABELS,
+  NOT_ASSESSABLE,
+  resolutionWords,
+} from "../words";
 import type { Line } from "./rows";
 
 export const NOT_BENIGN = "Non-metastatic means “not marked metastatic”, not “proven benign”.";
@@ -78,7 +86,7 @@ export function nodeHtml(desk: Desk): string {
   const node = session.agreed();
   if (!session.detail) return "";
   if (!node) {
-    return `<p class="hint">${session.nodes.length ? "Choose a node." : "There is no agreed node in this case. It can be signed as it is."}</p>`;
+    return `<p class="hint">${session.nodes.length ? "Choose a node." : noNodesWords(session.detail.role)}</p>`;
   }
   const { role } = session.detail;
   return `<h3 data-testid="agreed-node" data-number="${node.number}">Node ${node.number} <small>${text(originWords(node))}</small></h3>
@@ -89,6 +97,11 @@ export function nodeHtml(desk: Desk): string {
     </tbody></table>
     ${suggestionHtml(desk, node)}${needsHtml(node)}
     ${desk.labelling.edit ? "" : evidenceHtml(labelling.fitting(node), node)}`;
+}
+
+function noNodesWords(role: Role): string {
+  if (role === "observer") return "No agreed node is shown.";
+  return "There is no agreed node in this case. It can be signed as it is.";
 }
 
 function originWords({ origin, cluster }: AgreedNode): string {
@@ -188,7 +201,8 @@ export function editHtml(edit: Edit | null, desk: Desk): string {
   const reason =
     edit.value === "not_assessable" && edit.kind !== "defer"
       ? `<label for="reason">What keeps it from being assessed?</label>
-         <input id="reason" name="reason" type="text" maxlength="200" autocomplete="off" value="${text(edit.reason)}" data-testid="label-reason">`
+         <input id="reason" name="reason" type="text" maxlength="200" autocomplete="off" value="${text(edit.reason)}" data-testid="label-reason">
+         <div class="phrases">${NOT_ASSESSABLE.map(phraseHtml).join("")}</div>`
       : "";
   const verb = edit.kind === "defer" ? "Defer node" : `Node ${node.number}:`;
   const what =
@@ -199,6 +213,10 @@ export function editHtml(edit: Edit | null, desk: Desk): string {
     <label for="words"><b>${verb} ${what}</b>, ${optional}</label>
     <div class="line-in"><input id="words" name="rationale" type="text" maxlength="1000" autocomplete="off" value="${text(edit.rationale)}" data-testid="label-rationale">
     <button class="send" type="submit" data-testid="label-send">Set <kbd>⏎</kbd></button></div></form>`;
+}
+
+export function phraseHtml(phrase: string): string {
+  return `<button type="button" data-act="phrase" data-value="${text(phrase)}" data-testid="phrase">${text(phrase)}</button>`;
 }
 
 function pickerHtml(items: Evidence[]): string {

@@ -32,7 +32,7 @@ const FRAME = `<section class="panel" data-testid="settle-panel" aria-label="Con
       <div class="signing"></div>
     </div>
   </div>
-  <div class="sheet" role="dialog" aria-label="Keys" data-sheet="help" data-testid="help-sheet" hidden></div>
+  <div class="sheet" role="dialog" aria-label="Keys" data-sheet="help" data-testid="help-sheet" tabindex="-1" hidden></div>
 </section>`;
 
 export class SettlePanelElement extends HTMLElement {
@@ -114,10 +114,17 @@ export class SettlePanelElement extends HTMLElement {
       this.list?.show(tab === "settle" ? settleLines(session, this.unfolded) : nodeLines(session));
     }
     this.renderDesk(desk, tab);
-    const help = this.find(".sheet");
-    help.hidden = !desk.helpOpen;
-    if (desk.helpOpen) write(help, helpHtml());
+    this.renderHelp(desk.helpOpen);
     this.focusWish();
+  }
+
+  private renderHelp(open: boolean): void {
+    const help = this.find(".sheet");
+    if (help.hidden === !open) return;
+    help.hidden = !open;
+    write(help, open ? helpHtml() : "");
+    if (open) help.focus();
+    else this.list?.focusCurrent();
   }
 
   /** One line, so that nothing moves; the whole of it on pointing. */
@@ -172,6 +179,7 @@ export class SettlePanelElement extends HTMLElement {
 
   private act(action: string, value: string): void {
     const { desk } = this.room ?? {};
+    if (action === "reload") location.reload();
     if (!desk) return;
     const { session, settling, labelling } = desk;
     const acts: Record<string, () => void> = {

@@ -6,6 +6,7 @@ import type { Desk } from "../desk";
 import { keyFor } from "../keys";
 import type { Choice } from "../settling";
 import { phrases, RESOLUTIONS, resolutionWords } from "../words";
+import { phraseHtml } from "./nodes";
 
 const TAKES: readonly [Resolution, string][] = [
   ["X", "takeX"],
@@ -86,12 +87,7 @@ export function sayHtml(choice: Choice | null, desk: Desk): string {
   const what = resolution ? resolutionWords(resolution) : "to the adjudicator";
   const verbs = { propose: "Propose", resolve: "Decide", agree: "Agree:", defer: "Defer" };
   const optional = verb === "agree" ? "why, if you like" : "because…";
-  const chips = phrases(verb, resolution)
-    .map(
-      (phrase) =>
-        `<button type="button" data-act="phrase" data-value="${text(phrase)}" data-testid="phrase">${text(phrase)}</button>`,
-    )
-    .join("");
+  const chips = phrases(verb, resolution).map(phraseHtml).join("");
   return `<form data-form="say" data-testid="say" data-verb="${verb}" data-resolution="${text(resolution)}" data-discrepancy="${text(choice.discrepancy)}">
     <label for="rationale"><b>${verbs[verb]} ${text(what)}</b> for ${found.cluster}, ${optional}</label>
     <div class="line-in"><input id="rationale" name="rationale" type="text" maxlength="1000" autocomplete="off" spellcheck="true" data-testid="rationale">

@@ -126,7 +126,8 @@ export const settleSheet = sheet(`
   .role { display: block; }
   .role::first-letter { text-transform: uppercase; }
   .days { color: var(--soft); white-space: nowrap; }
-  .signers { margin: 8px 0; max-height: none; }
+  .signers { margin: 4px 0 8px; max-height: none; }
+  .signers li[data-ok="true"] { color: var(--ink); }
   .signing { padding: 0 14px 10px; }
   .signing .wrong { min-height: 0; margin: 4px 0 0; }
   [data-tab="sign"] .do { padding-bottom: 6px; }
