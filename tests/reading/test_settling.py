@@ -26,7 +26,7 @@ from backend.reading.models import (
     Reading,
     Step,
 )
-from backend.reading.services import shapes
+from backend.reading.services import settling, shapes
 from backend.store import store
 from tests.reading.consensus_room import Room
 from tests.reading.site import PASSWORD, Site, Twin, build_site
@@ -427,6 +427,10 @@ def test_the_answer_to_the_last_decision_says_where_the_consensus_stands(room: R
     assert answer["discrepancy"]["possible"] == []
 
 
+def broken(*_: Any, **__: Any) -> None:
+    raise RuntimeError("A slice is gone.")
+
+
 def test_a_last_decision_that_cannot_be_settled_is_not_made(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,9 +443,6 @@ def test_a_last_decision_that_cannot_be_settled_is_not_made(
         own.act("agree", "reader2")
     table.act("propose", "reader1")
     steps = Step.objects.count()
-
-    def broken(*_: Any, **__: Any) -> None:
-        raise RuntimeError("A slice is gone.")
 
     with monkeypatch.context() as patch:
         patch.setattr("backend.reading.services.agreed.build", broken)
@@ -504,6 +505,11 @@ def test_drafts_of_before_with_nothing_open_are_settled_by_the_work_process(
         patch.setattr("backend.reading.services.comparing.settle_if_nothing_open", lambda *_: False)
         compare(ready)
     assert Consensus.objects.get().state == "draft"
+    with monkeypatch.context() as patch:
+        patch.setattr(settling, "settle_if_nothing_open", broken)
+        assert services.settle_what_is_decided() == 0
+    assert services.settle_what_is_decided() == 0  # Not by this process any more.
+    monkeypatch.setattr(settling, "_left", set())
     assert services.settle_what_is_decided() == 1
     assert Consensus.objects.get().state == "labelling"
     assert services.settle_what_is_decided() == 0

@@ -45,15 +45,50 @@ def open_consensuses(apps, schema_editor):
             subject_type="consensus",
             subject_id=str(consensus.pk),
             facts={
+                "consensus": str(consensus.pk),
                 "version": consensus.version,
                 "comparison": str(comparison.pk),
                 "state": consensus.state,
                 "supersedes": str(consensus.supersedes_id) if consensus.supersedes_id else None,
                 "carried": [],
                 "reopened": [],
+                "clusters": [told_of(each) for each in comparison.clusters.order_by("number")],
+                "discrepancies": [
+                    {
+                        "id": str(each.pk),
+                        "cluster": each.cluster.number,
+                        "triggers": each.triggers,
+                        "state": each.state,
+                        "resolution": each.resolution,
+                        "by_rule": each.by_rule,
+                    }
+                    for each in discrepancies.filter(consensus=consensus)
+                    .select_related("cluster")
+                    .order_by("cluster__number")
+                ],
             },
             software=VERSION,
         )
+
+
+def told_of(cluster):
+    """A cluster as the log tells of it from now on."""
+    measures = cluster.measures
+    names = ("sad_mm", "lad_mm", "volume_mm3", "voxels")
+    sizes = {
+        side: measures[side] and {name: measures[side][name] for name in names}
+        for side in ("first", "second")
+    }
+    return {
+        "number": cluster.number,
+        "outcome": cluster.outcome,
+        "box": cluster.box,
+        "first": {"nodes": cluster.first_nodes, "measures": sizes["first"]},
+        "second": {"nodes": cluster.second_nodes, "measures": sizes["second"]},
+        "shared_voxels": cluster.shared_voxels,
+        "union_voxels": cluster.union_voxels,
+        **{name: measures[name] for name in ("dice", "asd_mm", "hd95_mm", "sad_difference_mm")},
+    }
 
 
 class Migration(migrations.Migration):

@@ -7,11 +7,12 @@ transaction.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from backend.accounts.models import User
 from backend.errors import NotAllowed
@@ -36,6 +37,10 @@ __all__ = [
     "settle_if_nothing_open",
     "settle_what_is_decided",
 ]
+
+logger = logging.getLogger(__name__)
+# Drafts that this process could not settle.
+_left: set[UUID] = set()
 
 
 @transaction.atomic
@@ -148,13 +153,21 @@ def resolve(
 
 
 def settle_what_is_decided() -> int:
-    """Settle drafts that were opened without a decision to settle them; how many."""
-    waiting = Consensus.objects.filter(state=ConsensusState.DRAFT).exclude(
-        pk__in=Discrepancy.objects.exclude(state__in=DECIDED).values("consensus")
-    )
+    """Settle drafts that nobody's decision will settle, such as those of before; how many.
+
+    One that cannot be settled is left, and not tried again by the same process.
+    """
+    undecided = Discrepancy.objects.exclude(state__in=DECIDED).values("consensus")
+    waiting = Consensus.objects.filter(state=ConsensusState.DRAFT).exclude(pk__in=undecided)
     count = 0
-    for found in waiting.only("pk", "case_id")[:20]:
-        with transaction.atomic():
-            case = lock_case(found.case_id)
-            count += settle_if_nothing_open(joined(case, found.pk), None)
+    for found in waiting.exclude(pk__in=_left).only("pk", "case_id")[:20]:
+        try:
+            with transaction.atomic():
+                case = lock_case(found.case_id)
+                count += settle_if_nothing_open(joined(case, found.pk), None)
+        except DatabaseError:
+            raise  # The database is away: it is tried again.
+        except Exception:
+            logger.exception("consensus %s cannot be settled", found.pk)
+            _left.add(found.pk)
     return count
