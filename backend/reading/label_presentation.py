@@ -61,22 +61,12 @@ def label_json(label: ReferenceLabel, asker: Asker) -> dict[str, Any]:
         "reason": label.reason,
         "rationale": label.rationale,
         "evidence": label.evidence,
-        "by": _by(label, asker),
+        "by": asker.word_for(label.by, label.role),
         "at": label.at.isoformat(),
         "position": label.position,
         "deferred": label.kind == LabelKind.DEFERRED,
         "rests_on_necrosis_alone": label.rests_on_necrosis_alone,
     }
-
-
-def _by(label: ReferenceLabel, asker: Asker) -> str:
-    if label.by_id == asker.user.pk:
-        return "you"
-    if asker.names:
-        return label.by.shown_name
-    if label.role == SettlingRole.ADJUDICATOR:
-        return "adjudicator"
-    return "other" if asker.seat == Seat.READER else "reader"
 
 
 def _possible(found: Labelled, asker: Asker, consensus: Consensus) -> list[str]:
