@@ -328,6 +328,40 @@ describe("labelling by keys", () => {
   });
 });
 
+describe("the phases", () => {
+  it("can be looked back at, X and Y laid out as they were", async () => {
+    settled();
+    const desk = await opened();
+    press(desk, "shift+w");
+    expect([desk.tab, stage.phase, stage.layoutNow]).toEqual(["settle", "settle", "side_by_side"]);
+    press(desk, "b", "shift+s", "shift+w");
+    expect(stage.layoutNow).toBe("overlay");
+    press(desk, "1");
+    expect(desk.session.notice).toBe("It is decided.");
+  });
+
+  it("do not open before their time, and say so", async () => {
+    const desk = await opened();
+    press(desk, "shift+s");
+    expect(desk.tab).toBe("settle");
+    expect(desk.session.notice).toMatch(/once every disagreement is settled/);
+  });
+
+  it("go back to the labels when a signer objects, with the reason", async () => {
+    settled();
+    const desk = await opened();
+    press(desk, "2", "2", "2");
+    await desk.session.outbox.idle();
+    await desk.session.sync();
+    await desk.session.sign("right", "h4sh");
+    await desk.session.object("Node 2 is a vessel");
+    expect(desk.session.detail).toMatchObject({
+      state: "labelling",
+      signing: { objection: "Node 2 is a vessel" },
+    });
+  });
+});
+
 describe("what is shown", () => {
   it("says why in numbers, X before Y", async () => {
     const desk = await opened();

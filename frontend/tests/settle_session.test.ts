@@ -235,6 +235,21 @@ describe("refusals", () => {
     expect(server.acts).toHaveLength(1);
   });
 
+  it("of a line are no second signature: the same act is asked for again", async () => {
+    const session = await opened();
+    const clients: string[] = [];
+    const broken = [new Unreachable("cut off"), new ApiError(403, { error: "X", message: "No." })];
+    session.api.sign = async ({ client }) => {
+      clients.push(client);
+      throw broken.shift() ?? new Error("done");
+    };
+    for (let time = 0; time < 3; time += 1) {
+      await expect(session.sign("right", "h4sh")).rejects.toThrow();
+    }
+    expect(clients[1]).toBe(clients[0]);
+    expect(clients[2]).not.toBe(clients[0]);
+  });
+
   it("of a label say why, in the server's words", async () => {
     for (const id of ["d1", "d2", "d4"]) {
       server.act("r2", {

@@ -79,6 +79,7 @@ export class Stage extends EventTarget implements SettleStage {
   }
   async agreed(): Promise<void> {
     this.phase = "agreed";
+    this.layoutNow = "overlay";
   }
   readers(): void {
     this.phase = "settle";

@@ -1,35 +1,24 @@
 // One consensus, open in one tab: the truth from the server and the acts made here. What the other
 // reader does arrives by the socket and is laid into the rows where they stand.
-// Announces "change" (anything shown), "select" and "moved" (an act of ours came too late).
 
 import { ApiError } from "../api";
 import { newId } from "../ids";
 import { type Courier, Outbox, type OutboxState, type Shelf } from "../outbox";
 import type { News } from "../socket";
+import { Attempts } from "./attempts";
 import type { ConsensusApi } from "./client";
 import type {
   Act,
   ActAnswer,
   AgreedNode,
-  Cluster,
   ConsensusDetail,
   Discrepancy,
   Evidence,
   MovedOn,
   NewEvidence,
 } from "./contract";
-import {
-  groupOf,
-  inOrder,
-  keepOrder,
-  type Place,
-  projectDiscrepancies,
-  projectNodes,
-  type ShownDiscrepancy,
-  type ShownNode,
-  waitsForMe,
-} from "./projection";
-import { type Overtaken, type Subject, subjectOf, tidings } from "./tidings";
+import { Shown } from "./shown";
+import { type Subject, subjectOf, tidings } from "./tidings";
 
 export type SaveState = OutboxState | "loading" | "closed";
 type Body<A> = A extends Act ? Omit<A, "id"> : never;
@@ -42,20 +31,11 @@ interface Sent {
   refusal?: ApiError;
 }
 
-export class SettleSession extends EventTarget implements Courier<Act, Sent> {
-  detail: ConsensusDetail | null = null;
-  /** The discrepancy, and in the later phases the agreed node, that is looked at. */
-  selected: string | null = null;
-  node: number | null = null;
-  /** One sentence for the person about what just happened; read aloud. */
-  notice = "";
-  readonly overtaken = new Map<Subject, Overtaken>();
-  /** Rows the other reader changed and this person has not looked at since. */
-  readonly unseen = new Set<Subject>();
+export class SettleSession extends Shown implements Courier<Act, Sent> {
   readonly outbox: Outbox<Act, Sent>;
-  private places: Place[] = [];
   private syncing: Promise<void> | null = null;
   private again = false;
+  private readonly attempts = new Attempts();
   private answered = 0;
 
   constructor(
@@ -103,8 +83,7 @@ export class SettleSession extends EventTarget implements Courier<Act, Sent> {
       for (const subject of subjects) this.unseen.add(subject);
       if (words.length) this.notice = words.slice(0, 2).join(" ");
     }
-    this.places = keepOrder(this.places, this.discrepancies);
-    if (before?.state !== detail.state) this.dispatchEvent(new Event("state"));
+    this.keepPlaces();
     this.changed();
   }
 
@@ -126,92 +105,14 @@ export class SettleSession extends EventTarget implements Courier<Act, Sent> {
     this.sync().catch((error: unknown) => console.warn("could not catch up", error));
   }
 
-  // What the panel shows
-
-  private truth(id: string): Discrepancy | undefined {
-    return this.detail?.discrepancies.find((one) => one.id === id);
-  }
-
-  private get acts(): Act[] {
+  protected get acts(): Act[] {
     return this.outbox.waiting.map(({ change }) => change);
-  }
-
-  get discrepancies(): ShownDiscrepancy[] {
-    return projectDiscrepancies(this.detail?.discrepancies ?? [], this.acts);
-  }
-
-  /** In the order of the list, each under the heading it stands. */
-  get rows(): { found: ShownDiscrepancy; place: Place }[] {
-    const shown = new Map(this.discrepancies.map((found) => [found.id, found]));
-    return this.places.flatMap((place) => {
-      const found = shown.get(place.id);
-      return found ? [{ found, place }] : [];
-    });
-  }
-
-  /** The list no longer stands in its order: the other reader was here. */
-  get disordered(): boolean {
-    return this.rows.some(({ found, place }) => groupOf(found) !== place.group);
-  }
-
-  /** Puts the list into its order; only when the person did something. */
-  arrange(): void {
-    this.places = inOrder(this.discrepancies, this.detail?.role ?? "observer");
-    this.changed();
-  }
-
-  get nodes(): ShownNode[] {
-    return projectNodes(this.detail?.nodes ?? [], this.acts);
-  }
-
-  discrepancy(id = this.selected): ShownDiscrepancy | undefined {
-    return this.discrepancies.find((one) => one.id === id);
-  }
-
-  agreed(number = this.node): ShownNode | undefined {
-    return this.nodes.find((node) => node.number === number);
-  }
-
-  cluster(number: number | undefined): Cluster | undefined {
-    return this.detail?.clusters.find((cluster) => cluster.number === number);
-  }
-
-  evidence(id: string): Evidence | undefined {
-    return this.detail?.evidence?.find((item) => item.id === id);
-  }
-
-  /** Nothing can be done here any more, or never could. */
-  get readOnly(): boolean {
-    const { role, state } = this.detail ?? {};
-    return role === "observer" || state === "published" || state === "superseded";
   }
 
   get saveState(): SaveState {
     if (!this.detail) return "loading";
     if (this.readOnly && this.outbox.waiting.length === 0) return "closed";
     return this.outbox.state;
-  }
-
-  select(id: string | null): void {
-    this.selected = id;
-    if (id) this.unseen.delete(`d:${id}`);
-    this.dispatchEvent(new Event("select"));
-    this.changed();
-  }
-
-  selectNode(number: number | null): void {
-    this.node = number;
-    if (number !== null) this.unseen.delete(`n:${number}`);
-    this.dispatchEvent(new Event("select"));
-    this.changed();
-  }
-
-  /** The next row that waits for this person, after the one given, round the list. */
-  nextWaiting(after = this.selected): ShownDiscrepancy | undefined {
-    const role = this.detail?.role ?? "observer";
-    const rows = this.rows.map(({ found }) => found);
-    const at = rows.findIndex(({ id }) => id === after);
-    return [...rows.slice(at + 1), ...rows.slice(0, at + 1)].find((one) => waitsForMe(one, role));
   }
 
   // Acts
@@ -227,25 +128,25 @@ export class SettleSession extends EventTarget implements Courier<Act, Sent> {
   async enterEvidence(body: Omit<NewEvidence, "client">): Promise<Evidence> {
     const { detail } = this;
     if (!detail) throw new Error("The case is not open yet.");
-    const made = await this.api.enterEvidence({ client: newId(), ...body }, detail.case.id);
+    const made = await this.attempts.ask(JSON.stringify(body), (client) =>
+      this.api.enterEvidence({ client, ...body }, detail.case.id),
+    );
     await this.sync();
     return made;
   }
 
   async sign(password: string, hash: string, username?: string): Promise<void> {
-    const { state, signing } = await this.api.sign({
-      client: newId(),
-      record_hash: hash,
-      password,
-      ...(username ? { username } : {}),
-    });
+    const who = username ? { username } : {};
+    const { state, signing } = await this.attempts.ask(`sign ${hash} ${username ?? ""}`, (client) =>
+      this.api.sign({ client, record_hash: hash, password, ...who }),
+    );
     if (this.detail) Object.assign(this.detail, { state, signing });
     this.changed();
     this.catchUp();
   }
 
   async object(reason: string): Promise<void> {
-    await this.api.object({ client: newId(), reason });
+    await this.attempts.ask(`object ${reason}`, (client) => this.api.object({ client, reason }));
     await this.sync();
   }
 
@@ -324,15 +225,10 @@ export class SettleSession extends EventTarget implements Courier<Act, Sent> {
     if (moved.discrepancy) this.lay(moved.discrepancy);
     if (moved.node) this.layNode(moved.node);
     if (!moved.discrepancy && !moved.node) this.catchUp();
-    this.dispatchEvent(new CustomEvent("moved", { detail: subject }));
   }
 
   /** Never called: a refusal of one act does not stop the others. */
   refused(error: ApiError): void {
     this.notice = error.message;
-  }
-
-  changed(): void {
-    this.dispatchEvent(new Event("change"));
   }
 }

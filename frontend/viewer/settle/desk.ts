@@ -7,7 +7,7 @@ import type { Phase } from "./keys";
 import { Labelling } from "./labelling";
 import { waitsForMe } from "./projection";
 import { Settling } from "./settling";
-import type { ToolStage } from "./stage";
+import type { StageLayout, ToolStage } from "./stage";
 
 export type Tab = "settle" | "label" | "sign";
 export const TABS: readonly Tab[] = ["settle", "label", "sign"];
@@ -37,6 +37,8 @@ export class Desk extends EventTarget {
   readonly settling: Settling;
   readonly labelling: Labelling;
   private shownAgreed = false;
+  /** How X and Y were laid out before the agreed nodes took their place. */
+  private layout: StageLayout = "side_by_side";
   private state: ConsensusState | null = null;
 
   constructor(
@@ -126,7 +128,10 @@ export class Desk extends EventTarget {
     if (tab !== this.tab) this.session.notice = "";
     this.tab = tab;
     if (tab === "settle") {
-      if (this.shownAgreed) this.stage.readers();
+      if (this.shownAgreed) {
+        this.stage.readers();
+        this.stage.layout(this.layout);
+      }
       this.shownAgreed = false;
       this.settling.lookAt();
     } else {
@@ -146,6 +151,7 @@ export class Desk extends EventTarget {
   private showAgreed(): void {
     if (this.shownAgreed) return;
     this.shownAgreed = true;
+    if (this.stage.phase === "settle") this.layout = this.stage.layoutNow;
     const { session, stage } = this;
     stage
       .agreed()
