@@ -15,7 +15,7 @@ from typing import Any
 from backend.reports.record.events import Event
 from backend.reports.record.readings import CHANGED, node_histories
 from backend.reports.timeline_cast import Cast
-from backend.reports.timeline_words import Memory, Said, said
+from backend.reports.timeline_words import Memory, Said, nodes_meant, said
 
 RUN_PAUSE = timedelta(minutes=5)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -65,8 +65,12 @@ class Line:
         at, until: when the first and the last of them happened.
         actor, who, role: the person's UUID ("" for none), name and part.
         nodes: UUIDs of the nodes it speaks of; of a stroke, the one it changed most comes first.
+        reading: the reading it is of.
+        base, head: of a change, the masks before and after it.
         name: of a stroke, how that one is called.
+        sad_mm: of a stroke, the short axis of that one after it.
         voxels: how many a stroke added to that one, and how many it removed.
+        undo: whether it takes an earlier change back; `undone_by` is the event that took it back.
         strokes: of a run, its events one by one.
     """
 
@@ -83,9 +87,14 @@ class Line:
     nodes: tuple[str, ...]
     good: bool
     undo: bool
+    undone_by: int
     hash: str
     action: str
+    reading: str = ""
+    base: str = ""
+    head: str = ""
     name: str = ""
+    sad_mm: float | None = None
     voxels: tuple[int, int] = (0, 0)
     strokes: tuple[Line, ...] = ()
 
@@ -103,7 +112,20 @@ class Line:
 def lines_of(events: Sequence[Event], cast: Cast) -> list[Line]:
     """One line per event, in the order of the chain."""
     memory = Memory(steps=_steps(events, cast))
-    return [_line(event, cast, memory) for event in events]
+    lines = [_line(event, cast, memory) for event in events]
+    undone = {
+        (event.subject_id, event.facts["undoes"]): event.position
+        for event in events
+        if event.succeeded and "undoes" in event.facts
+    }
+    changes = {
+        event.position: (event.subject_id, event.facts.get("change"))
+        for event in events
+        if event.action.startswith(CHANGED)
+    }
+    return [
+        replace(line, undone_by=undone.get(changes.get(line.first, ("", "")), 0)) for line in lines
+    ]
 
 
 def _steps(events: Sequence[Event], cast: Cast) -> dict[tuple[str, str], dict[str, dict[str, Any]]]:
@@ -126,9 +148,8 @@ def _line(event: Event, cast: Cast, memory: Memory) -> Line:
     who, role = cast.who(event)
     at = datetime.fromisoformat(event.at)
     main = _main(event)
-    named = dict.fromkeys(name for name in _UUID.findall(event.facts_text) if name in cast.nodes)
-    if main is not None:
-        named = dict.fromkeys([str(main["node"]), *named])
+    named = [name for name in _UUID.findall(event.facts_text) if name in cast.nodes]
+    named = [*([str(main["node"])] if main else ()), *named, *nodes_meant(event, memory)]
     return Line(
         positions=(event.position,),
         at=at,
@@ -139,15 +160,26 @@ def _line(event: Event, cast: Cast, memory: Memory) -> Line:
         phase=phase_of(event, cast),
         kind=kind_of(event),
         said=said(event, cast, memory),
-        reason=event.reason,
-        nodes=tuple(named),
+        reason=_why(event),
+        nodes=tuple(dict.fromkeys(named)),
         good=event.succeeded,
         undo="undoes" in event.facts,
+        undone_by=0,
         hash=event.hash,
         action=event.action,
+        reading=cast.reading_of(event),
+        base=str(event.facts.get("base") or ""),
+        head=str(event.facts.get("head") or ""),
         name=cast.node(main["node"]) if main else "",
+        sad_mm=main["sad_mm"] if main else None,
         voxels=(main["added"], main["removed"]) if main else (0, 0),
     )
+
+
+def _why(event: Event) -> str:
+    """The person's own words: a reason, a rationale, or both."""
+    told = (event.reason, str(event.facts.get("rationale") or ""))
+    return " · ".join(dict.fromkeys(words for words in told if words))
 
 
 def _main(event: Event) -> dict[str, Any] | None:
@@ -163,7 +195,7 @@ def phase_of(event: Event, cast: Cast) -> str:
         return "after"
     if action in _SIGNATURES:
         return "signatures"
-    if action.startswith(("label.", "evidence.")):
+    if action.startswith(("label.", "evidence.")) or action == "consensus.completed":
         return "labelling"
     if action.startswith(("comparison.", "discrepancy.", "consensus.")):
         return "settling"
@@ -202,14 +234,16 @@ def kind_of(event: Event) -> str:
 def folded(lines: Iterable[Line]) -> list[Line]:
     """The lines with runs of strokes folded into one each.
 
-    A run ends when its person does anything else; what others do meanwhile does not end it.
+    A run ends when its person does anything else; what others do meanwhile does not end it, nor a
+    stroke that changed nothing.
     """
     places: list[list[Line]] = []
     running: dict[str, tuple[str, list[Line]]] = {}
     for line in lines:
         node = line.nodes[0] if line.nodes and _folds(line) else ""
         found = running.get(line.actor)
-        if node and found and found[0] == node and line.at - found[1][-1].at <= RUN_PAUSE:
+        same = node == found[0] or _is_nothing(line) if found else False
+        if same and found and line.at - found[1][-1].at <= RUN_PAUSE:
             found[1].append(line)
             continue
         places.append([line])
@@ -219,12 +253,17 @@ def folded(lines: Iterable[Line]) -> list[Line]:
     return [_run(found) if len(found) > 1 else found[0] for found in places]
 
 
+def _is_nothing(line: Line) -> bool:
+    return line.kind == "strokes" and not line.name and not line.undo
+
+
 def _folds(line: Line) -> bool:
     return line.kind == "strokes" and line.good and not line.undo
 
 
 def _run(strokes: list[Line]) -> Line:
     first, last = strokes[0], strokes[-1]
+    drawn = [line for line in strokes if line.name][-1]
     added, removed = (sum(line.voxels[side] for line in strokes) for side in (0, 1))
     return replace(
         first,
@@ -234,10 +273,13 @@ def _run(strokes: list[Line]) -> Line:
         said=Said(
             f"{len(strokes)} strokes on node {first.name}",
             first.said.before,
-            last.said.after,
+            drawn.said.after,
             f"+{added} −{removed} voxels in all",
         ),
+        undone_by=0,
         hash=last.hash,
+        head=last.head,
+        sad_mm=drawn.sad_mm,
         strokes=tuple(strokes),
     )
 

@@ -27,12 +27,16 @@ MOST_STRETCHES = 36
 
 @dataclass(frozen=True)
 class Moment:
-    """One event on the strip: when, in which lane, where in the chain; `bad` where it failed."""
+    """One event on the strip: when, in which lane, where in the chain.
+
+    `bad` where it failed, `dim` where it is there only to show what is not listed.
+    """
 
     at: datetime
     lane: str
     position: int
     bad: bool = False
+    dim: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,9 @@ def strip(
     stretches = stretches_of([moment.at for moment in moments])
     height = TOP + LANE * len(lanes) + FOOT
     rows = {lane.key: TOP + LANE * index for index, lane in enumerate(lanes)}
-    counts = Counter(moment.lane for moment in moments)
-    parts = [*_shown(moments, stretches, shown, height), *_lanes(lanes, rows, counts)]
+    counts = Counter(moment.lane for moment in moments if not moment.dim)
+    begun = {moment.lane for moment in moments}
+    parts = [*_shown(moments, stretches, shown, height), *_lanes(lanes, rows, counts, begun)]
     parts += _gaps(stretches, rows)
     marked = {lane.key for lane in lanes if lane.mark}
     names = {lane.key: lane.name for lane in lanes}
@@ -137,7 +142,9 @@ def _n(value: float) -> str:
     return "0" if text in {"-0", ""} else text
 
 
-def _lanes(lanes: Sequence[Lane], rows: dict[str, float], counts: Counter[str]) -> Iterable[str]:
+def _lanes(
+    lanes: Sequence[Lane], rows: dict[str, float], counts: Counter[str], begun: set[str]
+) -> Iterable[str]:
     for lane in lanes:
         y = rows[lane.key]
         base = y + LANE - 2
@@ -148,7 +155,7 @@ def _lanes(lanes: Sequence[Lane], rows: dict[str, float], counts: Counter[str]) 
         count = counts[lane.key]
         words = f'<text class="lane{"" if count else " none"}" x="0" y="{_n(base - 3)}">'
         words += f"{escape(lane.name)}</text>"
-        yield f'<a href="{escape(lane.url)}">{words}</a>' if count else words
+        yield f'<a href="{escape(lane.url)}">{words}</a>' if lane.key in begun else words
         if count:
             yield (
                 f'<text class="count" x="{_n(LEFT - 10)}" y="{_n(base - 3)}" text-anchor="end">'
@@ -185,23 +192,25 @@ def _bars(
     highest = max(len(found) for found in bins.values())
     for (lane, index), found in bins.items():
         base = rows[lane] + LANE - 2
-        bad = any(moment.bad for moment in found)
-        first, last = found[0], found[-1]
+        lit = [moment for moment in found if not moment.dim]
+        bad = any(moment.bad for moment in lit)
+        first, last = (lit or found)[0], (lit or found)[-1]
         hours = _clock(first.at, zone)
         if _clock(last.at, zone) != hours:
             hours += f"–{_clock(last.at, zone)}"
-        events = f"{len(found)} event{'s' if len(found) > 1 else ''}"
+        many = len(lit or found)
+        events = f"{many} event{'s' if many > 1 else ''}" + ("" if lit else ", not listed")
         title = f"{names[lane]}, {first.at.astimezone(zone):%Y-%m-%d} {hours}: {events}"
         if lane in marked:
             x, y = (index + 0.5) * BIN, base - 7
             shape = f'<path d="M{_n(x)} {_n(y - 5)}l5 5l-5 5l-5 -5z"/>'
         else:
-            tall = max(3.0, BAR * math.log1p(len(found)) / math.log1p(max(highest, 4)))
+            tall = max(3.0, BAR * math.log1p(many) / math.log1p(max(highest, 4)))
             shape = (
                 f'<rect x="{_n(index * BIN + 0.4)}" y="{_n(base - tall)}" '
                 f'width="{_n(BIN - 0.8)}" height="{_n(tall)}"/>'
             )
-        kind = "bar bad" if bad else "bar"
+        kind = "bar bad" if bad else "bar" if lit else "bar dim"
         yield (
             f'<a class="{kind}" href="{escape(jump(first.position))}" tabindex="-1">{shape}'
             f"<title>{escape(title)}</title></a>"
@@ -214,8 +223,9 @@ def _shown(
     shown: tuple[int, int] | None,
     height: float,
 ) -> Iterable[str]:
-    listed = [m for m in moments if shown and shown[0] <= m.position <= shown[1]]
-    if not listed or len(listed) == len(moments):
+    lit = [m for m in moments if not m.dim]
+    listed = [m for m in lit if shown and shown[0] <= m.position <= shown[1]]
+    if not listed or len(listed) == len(lit):
         return
     places = [_stretch_of(stretches, m.at).place(m.at) for m in listed]
     x, far = min(places) - BIN, max(places) + BIN

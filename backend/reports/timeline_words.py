@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.reports import shown
 from backend.reports.record.events import Event
-from backend.reports.record.readings import CHANGED, words_of
+from backend.reports.record.readings import ARM_NAMES, CHANGED, words_of
 from backend.reports.timeline_cast import Cast
 
 NOTHING = shown.DASH
@@ -31,6 +31,9 @@ class Memory:
     Attributes:
         steps: of every change of a reading, node UUID → its step (`node_histories`).
         sides: who read as X and as Y, by name.
+        comparison: the one that is settled now.
+        clusters: comparison and number of a cluster → its nodes.
+        discrepancies: id → where it stands, in words.
         labels: consensus and number of an agreed node → its label.
         agreed: consensus and number → node UUID.
         evidence: id → what was entered.
@@ -38,6 +41,9 @@ class Memory:
 
     steps: Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     sides: dict[str, str] = field(default_factory=dict)
+    comparison: str = ""
+    clusters: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    discrepancies: dict[str, str] = field(default_factory=dict)
     labels: dict[tuple[str, int], str] = field(default_factory=dict)
     agreed: dict[tuple[str, int], str] = field(default_factory=dict)
     evidence: dict[str, str] = field(default_factory=dict)
@@ -69,15 +75,19 @@ def _changed(event: Event, cast: Cast, memory: Memory) -> Said:
         words = Said(str(after["decision"]), _decision(before), _decision(after))
     else:
         words = Said("impression", _impression(before), _impression(after))
-    what = f"{lead} {words.what}"
-    return Said(what[:1].upper() + what[1:], words.before, words.after)
+    return Said(_begin(f"{lead} {words.what}"), words.before, words.after)
+
+
+def _begin(text: str) -> str:
+    """A text that begins with a capital, the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def _voxels(
     told: list[dict[str, Any]], steps: Mapping[str, Mapping[str, Any]], cast: Cast, undone: str
 ) -> Said:
     if not told:
-        return Said(f"{undone}a stroke that changed nothing".capitalize())
+        return Said(_begin(f"{undone}a stroke that changed nothing"))
     order = sorted(told, key=lambda one: -(one["added"] + one["removed"]))
     main, *others = order
     step = steps.get(main["node"], {})
@@ -94,7 +104,7 @@ def _voxels(
     for other in others:
         change = f"+{other['added']} −{other['removed']}"
         detail += f"; node {cast.node(other['node'])} {change}"
-    return Said(what[:1].upper() + what[1:], _mm(before), _mm(after), detail)
+    return Said(_begin(what), _mm(before), _mm(after), detail)
 
 
 def _mm(value: float | None) -> str:
@@ -123,8 +133,8 @@ def _assigned(event: Event, cast: Cast, memory: Memory) -> Said:
     part = cast.readings.get(event.subject_id)
     reader = part.reader_name if part else str(event.facts.get("reader", ""))
     slot = event.facts.get("slot", "")
-    arm = f", {words_of(str(event.facts['arm']))}" if event.facts.get("arm") else ""
-    return Said(f"{slot} given to {reader}{arm}")
+    arm = str(event.facts.get("arm") or "")
+    return Said(f"{slot} given to {reader}", detail=ARM_NAMES.get(arm, words_of(arm)))
 
 
 def _submitted(event: Event, cast: Cast, memory: Memory) -> Said:
@@ -173,26 +183,47 @@ def resolution_words(resolution: str, memory: Memory) -> str:
     return words.get(resolution, words_of(resolution))
 
 
-def _discrepancy(verb: str) -> Callable[[Event, Cast, Memory], Said]:
+def nodes_meant(event: Event, memory: Memory) -> tuple[str, ...]:
+    """The nodes of the cluster an event speaks of by its number."""
+    number = int(event.facts.get("cluster") or 0)
+    return memory.clusters.get((memory.comparison, number), ())
+
+
+def _cluster(event: Event, cast: Cast, memory: Memory) -> str:
+    """A cluster by its number and nodes."""
+    number, nodes = event.facts.get("cluster", "?"), nodes_meant(event, memory)
+    named = ", ".join(dict.fromkeys(cast.node(node) for node in nodes))
+    return f"cluster {number}" + (f" (node {named})" if named else "")
+
+
+def _discrepancy(verb: str, state: str) -> Callable[[Event, Cast, Memory], Said]:
     def words(event: Event, cast: Cast, memory: Memory) -> Said:
-        facts = event.facts
-        found = str(facts.get("resolution") or "")
+        found = str(event.facts.get("resolution") or "")
         after = resolution_words(found, memory) if found else ""
-        return Said(f"Cluster {facts.get('cluster', '?')} {verb}", after=after)
+        after = f"{state}: {after}" if state and after else state or after
+        before = memory.discrepancies.get(event.subject_id, "open")
+        memory.discrepancies[event.subject_id] = after
+        return Said(f"{verb.format(_cluster(event, cast, memory))}", before, after)
 
     return words
 
 
 def _by_rule(resolution: str, verb: str) -> Callable[[Event, Cast, Memory], Said]:
     def words(event: Event, cast: Cast, memory: Memory) -> Said:
-        after = resolution_words(resolution, memory)
-        return Said(f"Cluster {event.facts.get('cluster', '?')} {verb} by rule", after=after)
+        nodes = [*(event.facts.get("first") or []), *(event.facts.get("second") or [])]
+        named = ", ".join(dict.fromkeys(cast.node(str(node)) for node in nodes))
+        cluster = f"Cluster {event.facts.get('cluster', '?')}" + (f" (node {named})" * bool(named))
+        return Said(f"{cluster} {verb} by rule", "open", resolution_words(resolution, memory))
 
     return words
 
 
 def _opened_consensus(event: Event, cast: Cast, memory: Memory) -> Said:
     facts = event.facts
+    memory.comparison = str(facts.get("comparison", ""))
+    for cluster in facts.get("clusters") or []:
+        nodes = [n["node"] for side in ("first", "second") for n in cluster[side]["nodes"]]
+        memory.clusters[memory.comparison, int(cluster["number"])] = tuple(nodes)
     carried, reopened = facts.get("carried") or [], facts.get("reopened") or []
     detail = ""
     if facts.get("supersedes"):
@@ -231,13 +262,13 @@ def _label(event: Event, cast: Cast, memory: Memory) -> Said:
     detail = f"rests on {'; '.join(filter(None, rests))}" if any(rests) else ""
     if event.facts.get("rests_on_necrosis_alone"):
         detail += "; on necrosis alone"
-    return Said(f"{name} labelled".capitalize(), before, value, detail)
+    return Said(_begin(f"{name} labelled"), before, value, detail)
 
 
 def _label_deferred(event: Event, cast: Cast, memory: Memory) -> Said:
     key, name = _agreed_node(event, cast, memory)
     before = memory.labels.get(key, NOTHING)
-    return Said(f"{name} left to the adjudicator".capitalize(), before, "deferred")
+    return Said(_begin(f"{name} left to the adjudicator"), before, "deferred")
 
 
 def _evidence(event: Event, cast: Cast, memory: Memory) -> Said:
@@ -322,19 +353,20 @@ _WORDS: dict[str, Callable[[Event, Cast, Memory], Said]] = {
     "reading.withdrawn": lambda e, c, m: Said(f"{e.facts.get('slot', 'Reading')} withdrawn"),
     "reading.returned": lambda e, c, m: Said(f"{e.facts.get('slot', 'Reading')} returned"),
     "reading.submitted": _submitted,
-    "signature.refused": _plain("Signature refused: wrong password"),
+    "signature.refused": _plain("Signature refused"),
     "comparison.requested": _plain("Asked for the comparison again"),
     "comparison.failed": _plain("Comparison failed"),
     "comparison.made": _compared,
     "discrepancy.ignored_by_rule": _by_rule("ignore", "ignored"),
     "discrepancy.settled_by_rule": _by_rule("mean", "settled"),
-    "discrepancy.proposed": _discrepancy("proposal"),
-    "discrepancy.agreed": _discrepancy("agreed"),
-    "discrepancy.deferred": _discrepancy("left to the adjudicator"),
-    "discrepancy.resolved": _discrepancy("resolved by the adjudicator"),
-    "discrepancy.left": _discrepancy("left indeterminate"),
+    "discrepancy.proposed": _discrepancy("Proposal for {}", "proposed"),
+    "discrepancy.agreed": _discrepancy("Agreed on {}", ""),
+    "discrepancy.deferred": _discrepancy("Left {} to the adjudicator", "deferred"),
+    "discrepancy.resolved": _discrepancy("Resolved {}", ""),
+    "discrepancy.left": _discrepancy("Left {} as it is", ""),
     "consensus.opened": _opened_consensus,
     "consensus.settled": _settled,
+    "consensus.completed": _plain("Every node is labelled; ready to be signed"),
     "consensus.signed": _signed,
     "consensus.objected": _version("objected to; its signatures are void"),
     "consensus.published": _version("published"),
@@ -342,6 +374,7 @@ _WORDS: dict[str, Callable[[Event, Cast, Memory], Said]] = {
     "consensus.reopened": _version("reopened"),
     "label.set": _label,
     "label.deferred": _label_deferred,
+    "label.carried": _label,
     "evidence.entered": _evidence,
     "evidence.withdrawn": _evidence,
     "report.made": _plain("Report made"),

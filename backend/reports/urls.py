@@ -2,12 +2,26 @@
 
 from django.urls import path
 
-from backend.reports import api, pages, timeline_pages
+from backend.reports import api, pages, timeline_node, timeline_pages
 
 urlpatterns = [
     path("reports/<uuid:report>/", pages.report_page, name="report"),
     path("cases/<uuid:case>/files", pages.case_files, name="case-files"),
     path("cases/<uuid:case>/timeline/", timeline_pages.case_timeline, name="case-timeline"),
+    path(
+        "cases/<uuid:case>/timeline/strokes/<int:first>",
+        timeline_pages.strokes,
+        name="case-timeline-strokes",
+    ),
+    path("cases/<uuid:case>/timeline/verdict", timeline_pages.verdict, name="case-verdict"),
+    path("cases/<uuid:case>/timeline/verify", timeline_pages.verify, name="case-verify"),
+    path("cases/<uuid:case>/timeline.csv", timeline_pages.timeline_csv, name="case-timeline-csv"),
+    path("cases/<uuid:case>/nodes/<uuid:node>/", timeline_node.node_timeline, name="node-timeline"),
+    path(
+        "cases/<uuid:case>/nodes/<uuid:node>/picture.svg",
+        timeline_node.node_picture,
+        name="node-picture",
+    ),
     path("reports/<uuid:report>/retry", pages.retry_report, name="retry-report"),
     path("cases/<uuid:case>/report", pages.make_report, name="make-report"),
     path(
