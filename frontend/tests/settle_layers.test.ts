@@ -124,7 +124,9 @@ describe("a cut", () => {
   });
 
   it("is largest at one slice, row and column", () => {
-    expect(largestCuts(own)).toEqual([10, 21, 31]);
+    expect(largestCuts(own)).toEqual([11, 21, 31]);
+    const block = solid([4, 0, 0, 9, 1, 1], [1, 1, 1, 1, 1]);
+    expect(largestCuts(block)).toEqual([6, 0, 0]);
   });
 });
 

@@ -167,7 +167,7 @@ export function cut({ box, data }: Pick<Solid, "box" | "data">, plane: Plane, in
   return { origin: [box[0], second], rows: slabs, columns: across, data: own } satisfies Cut;
 }
 
-/** The slice, row and column in which a solid's cut is largest. */
+/** The slice, row and column in which a solid's cut is largest; of equals, the middle one. */
 export function largestCuts({ box, data }: Pick<Solid, "box" | "data">): [number, number, number] {
   const [slabs, rows, columns] = sizeOf(box);
   const areas = [slabs, rows, columns].map((length) => new Uint32Array(length));
@@ -181,7 +181,11 @@ export function largestCuts({ box, data }: Pick<Solid, "box" | "data">): [number
     add(1, Math.floor(at / columns) % rows);
     add(2, at % columns);
   }
-  const [z, r, c] = areas.map((own) => own.indexOf(Math.max(...own)));
+  const [z, r, c] = areas.map((own) => {
+    const most = Math.max(...own);
+    const equals = [...own.keys()].filter((at) => own[at] === most);
+    return equals[equals.length >> 1];
+  });
   return [box[0] + (z ?? 0), box[1] + (r ?? 0), box[2] + (c ?? 0)];
 }
 

@@ -56,8 +56,9 @@ const BOLD_WIDTH = 3.5;
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const FULL = "position:absolute;inset:0;width:100%;height:100%;pointer-events:none;overflow:hidden";
 const FONT = "font:600 11px system-ui,sans-serif;font-variant-numeric:tabular-nums";
-const LEGEND = `position:absolute;left:10px;top:8px;pointer-events:none;display:grid;gap:2px;
-  font:12px/16px system-ui,sans-serif;color:#e8eef0;text-shadow:0 0 3px #000,0 0 2px #000`;
+const LEGEND = `position:absolute;left:6px;top:6px;pointer-events:none;display:grid;gap:2px;
+  padding:3px 7px 3px 5px;border-radius:4px;background:rgb(10 13 14/.62);
+  font:12px/16px system-ui,sans-serif;color:#e8eef0`;
 
 type Map2 = (point: readonly [number, number]) => Point2;
 
@@ -90,6 +91,7 @@ export class Overlay {
     for (const layer of [this.svg, this.hand, this.legend]) {
       if (layer.parentNode !== element) element.append(layer);
     }
+    this.legend.style.display = scene.legend.length ? "grid" : "none";
     write(this.legend, scene.legend.map(legendHtml).join(""));
     const html = this.html(scene);
     if (html === this.drawn) return;
