@@ -360,8 +360,8 @@ def _end(
 
 def _record(run: Run, what: str, *, actor: User | None = None, **facts: Any) -> None:
     told = {"run": str(run.id), "state": run.state, "attempt": run.attempt}
-    audiences = (f"run:{run.id}", "coordinators")
-    news = [News(audience, "run.changed", told) for audience in audiences]
+    # Whose case it is of hears it from the room of the subject.
+    news = [News(f"run:{run.id}", "run.changed", told)]
     record(f"run.{what}", run, actor=actor, chain=run.chain, news=news, **facts)
 
 

@@ -12,13 +12,18 @@ from backend.audit.consumers import NewsConsumer
 from backend.errors import Missing
 from backend.reading import selectors
 from backend.reading.consensus_selectors import consensus_for
-from backend.reading.services.announcing import COORDINATORS, reading_audience
+from backend.reading.services.announcing import overseers_audience, reading_audience
+
+# What came in, before it is a case of any project.
+ARCHIVE = "coordinators"
 
 
 def audiences_of_person(user: User) -> list[str]:
-    """The person; and `coordinators` for coordinators, auditors and administrators."""
+    """The person; for who oversees projects, the archive and these projects, and no others."""
     own = [f"user:{user.pk}"]
-    return [*own, COORDINATORS] if selectors.may_oversee(user) else own
+    if not selectors.may_oversee(user):
+        return own
+    return [*own, ARCHIVE, *map(overseers_audience, selectors.overseen_projects(user))]
 
 
 def audiences_of_reading(user: User, reading: UUID) -> list[str] | None:

@@ -15,7 +15,15 @@ from django.db.models import Prefetch, Q, QuerySet
 from backend.accounts.models import User
 from backend.accounts.roles import Role
 from backend.errors import Missing, NotAllowed
-from backend.reading.models import Case, Mask, MaskSlice, Membership, NodeState, Reading
+from backend.reading.models import (
+    Case,
+    Mask,
+    MaskSlice,
+    Membership,
+    NodeState,
+    Project,
+    Reading,
+)
 from backend.reading.vocabulary import Decision, Origin
 from backend.reading.workflow import ReadingState
 
@@ -188,6 +196,14 @@ def may_oversee(user: User | AnonymousUser) -> bool:
     if isinstance(user, User) and user.is_superuser and user.is_active:
         return True
     return holds(user, Role.COORDINATOR, Role.AUDITOR)
+
+
+def overseen_projects(user: User) -> list[UUID]:
+    """The ids of the projects whose cases the user oversees."""
+    if user.is_superuser and user.is_active:
+        return list(Project.objects.order_by("pk").values_list("pk", flat=True))
+    held = projects_as(user, Role.COORDINATOR, Role.AUDITOR)
+    return list(held.order_by("project_id").distinct())
 
 
 def readers_of(case: Case) -> list[User]:

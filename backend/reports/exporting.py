@@ -19,6 +19,7 @@ from backend.audit.services import News, record
 from backend.errors import ConcordError
 from backend.jobs.protocol import WORK_QUEUE
 from backend.reading.models import Consensus
+from backend.reading.services.announcing import overseers_audience
 from backend.reports.agreed import agreed_content
 from backend.reports.formats import FORMATS, Content, content_of, sidecar_of
 from backend.reports.models import Export, ExportState
@@ -159,7 +160,7 @@ def _fail(export: Export, message: str) -> Export:
 
 def _news(export: Export) -> News:
     told = {"export": str(export.pk), "case": str(export.case.pk), "state": export.state}
-    return News("coordinators", "export.changed", told)
+    return News(overseers_audience(export.case.project_id), "export.changed", told)
 
 
 def filename_of(export: Export) -> str:

@@ -26,6 +26,7 @@ from backend.imaging.grid import require_same_grid
 from backend.imaging.masks import canonical_json
 from backend.jobs.queue import defer
 from backend.reading.models import Case
+from backend.reading.services.announcing import overseers_audience
 from backend.reading.services.describing import case_facts
 from backend.reading.workflow import SIGNED
 from backend.reports import case_report, render, sources
@@ -217,7 +218,7 @@ def _fail(report: Report, message: str) -> Report:
 
 def _news(report: Report) -> News:
     told = {"report": str(report.pk), "case": str(report.case_id), "state": report.state}
-    return News("coordinators", "report.changed", told)
+    return News(overseers_audience(report.case.project_id), "report.changed", told)
 
 
 def offer_reports_again() -> int:

@@ -265,5 +265,9 @@ def test_a_socket_hears_its_own_reading_and_worklist_alone(ready: Site) -> None:
         assert audiences_of_reading(second, reading) is None
     assert audiences_of_person(second) == [f"user:{second.pk}"]
     coordinator = ready.users["coordinator"]
-    assert audiences_of_person(coordinator) == [f"user:{coordinator.pk}", "coordinators"]
+    assert audiences_of_person(coordinator) == [
+        f"user:{coordinator.pk}",
+        "coordinators",
+        f"coordinators:{ready.case.project_id}",
+    ]
     assert audiences_of_reading(coordinator, own) is None

@@ -154,7 +154,7 @@ def test_both_readers_and_the_coordinator_hear_of_a_step_and_an_adjudicator_of_a
         (audience, "discrepancy.changed"),
         (f"user:{table.one.pk}", "worklist.changed"),
         (f"user:{table.other.pk}", "worklist.changed"),
-        ("coordinators", "case.changed"),
+        (f"coordinators:{table.room.consensus.case.project_id}", "case.changed"),
     }
     before = last()
     table.act("propose", "reader1")

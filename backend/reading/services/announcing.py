@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from backend.accounts.roles import Role
 from backend.audit.services import News
 from backend.reading.models import Case, Comparison, Consensus, Membership, Reading
 
-COORDINATORS = "coordinators"
+
+def overseers_audience(project: UUID) -> str:
+    """The audience of who coordinates or audits a project: of theirs alone."""
+    return f"coordinators:{project}"
 
 
 def reading_audience(reading: Reading) -> str:
@@ -25,8 +29,9 @@ def worklist_changed(readings: Iterable[Reading]) -> list[News]:
 
 
 def case_changed(case: Case) -> News:
-    """To coordinators, that a case of theirs moved."""
-    return News(COORDINATORS, "case.changed", {"case": str(case.pk), "stage": case.stage})
+    """To who oversees its project, that a case moved."""
+    audience = overseers_audience(case.project_id)
+    return News(audience, "case.changed", {"case": str(case.pk), "stage": case.stage})
 
 
 def to_reading(reading: Reading, kind: str, payload: dict[str, Any]) -> News:
