@@ -1,0 +1,225 @@
+"""Through no socket, and at no moment, does anyone hear of a reading that is hidden from them.
+
+The sockets are those of the application's own table; an address of a kind that is not known here
+fails. Everyone opens all of them before reader1 begins, stays while reader1 reads and signs, and
+opens all of them again: nothing may have come, and all must answer as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from channels.routing import URLRouter
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+import backend.asgi
+from fixtures.phantom_dicom import write_series
+from fixtures.small import small_phantom
+from tests.reading.test_comparison_live import SHAPE, Reader
+from tests.reading.walk import ABSENT, parameters
+from tests.stack import Stack, until
+
+# How long nothing is waited for, and how long something that has to come.
+QUIET_SECONDS, SLOW_SECONDS = 0.5, 30
+ELSEWHERE = "elsewhere"
+# Who hears nothing of reader1. `elsewhere` reads here and coordinates another project.
+BLIND = ("reader2", "adjudicator", "abstractor", "scientist", ELSEWHERE, "stranger", "worker")
+MAKE_ELSEWHERE = """
+from backend.accounts.models import User
+from backend.accounts.roles import Role
+from backend.reading import services
+from backend.reading.models import Project
+user = User.objects.create_user("elsewhere", password="a long enough password")
+other = services.create_project(code="X", name="X")
+services.grant_role(project=other, user=user, role=Role.COORDINATOR, actor=None)
+main = Project.objects.get(default=True)
+services.grant_role(project=main, user=user, role=Role.READER, actor=None)
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Web and work, and one study that both readers are to read."""
+    stack = Stack()
+    try:
+        stack.start(worker=False)
+        folder = tmp_path_factory.mktemp("study")
+        write_series(small_phantom(11, SHAPE), folder, patient_id="P11")
+        stack.manage("receive", str(folder))
+        until(lambda: stack.query("select 1 from reading_case"), "a case", 30, stack.words)
+        stack.manage("shell", "-c", MAKE_ELSEWHERE)
+        stack.users[ELSEWHERE] = "a long enough password"
+        yield stack
+    finally:
+        stack.close()
+
+
+@dataclass(frozen=True)
+class Door:
+    """One socket, as someone tries it."""
+
+    who: str
+    path: str
+
+
+def socket_paths(values: dict[str, list[str]]) -> list[str]:
+    """Every address of the application's sockets, its parameters filled; and some of none."""
+    routers = [each for each in map(router_of, vars(backend.asgi).values()) if each is not None]
+    templates = {str(route.pattern) for router in routers for route in router.routes}
+    found = []
+    for template in templates:
+        paths = [template]
+        for name in parameters(template):
+            if name not in values:
+                raise AssertionError(
+                    f"No value is known for the parameter {name!r} of the socket {template!r}: "
+                    f"give `values` some in {__name__}."
+                )
+            paths = [
+                path.replace(f"<uuid:{name}>", value) for path in paths for value in values[name]
+            ]
+        found += ["/" + path for path in paths]
+    assert len(templates) > 3
+    return sorted({*found, "/ws/me/", "/ws/x", "/ws/readings/x", "/ws/workers"})
+
+
+def router_of(application: Any) -> URLRouter | None:
+    """The table inside the layers around it."""
+    while application is not None and not isinstance(application, URLRouter):
+        inner = vars(application) if hasattr(application, "__dict__") else {}
+        application = inner.get("application") or inner.get("inner")
+    return application
+
+
+class Listeners:
+    """Everyone with all sockets."""
+
+    def __init__(self, stack: Stack, say: list[str]) -> None:
+        self.stack, self.say = stack, say
+        token = (stack.state / "worker-token").read_text().strip()
+        self.headers: dict[str, dict[str, str]] = {"stranger": {}}
+        self.headers["worker"] = {"Authorization": f"Bearer {token}"}
+        for name in ("reader1", "coordinator", *BLIND):
+            if name in stack.users:
+                with closing(stack.client(name)) as client:
+                    cookies = "; ".join(f"{k}={v}" for k, v in client.cookies.items())
+                self.headers[name] = {"Cookie": cookies}
+
+    async def open(self, door: Door) -> ClientConnection:
+        """Connect."""
+        return await connect(
+            self.stack.url.replace("http", "ws") + door.path,
+            origin=self.stack.url,  # type: ignore[arg-type]
+            additional_headers=self.headers[door.who],
+            proxy=None,
+        )
+
+    async def answer(self, door: Door) -> list[Any]:
+        """All that a socket says until it is quiet: answer's headers, messages, how it closed."""
+        socket = await self.open(door)
+        assert socket.response is not None
+        headers = sorted(k.lower() for k, _ in socket.response.headers.raw_items())
+        said: list[Any] = [socket.response.status_code, headers]
+        try:
+            for each in self.say:
+                await socket.send(each)
+            answers = len(self.say) - 1 if (door.who, door.path) == ("worker", "/ws/worker") else 1
+            while True:
+                patience = QUIET_SECONDS if len(said) >= 2 + answers else SLOW_SECONDS
+                said.append(await asyncio.wait_for(socket.recv(), patience))
+        except TimeoutError:
+            await socket.close()
+        except ConnectionClosed as closed:
+            said.append(closed.rcvd and (closed.rcvd.code, closed.rcvd.reason))
+        return said
+
+    async def answers(self, doors: list[Door]) -> dict[Door, list[Any]]:
+        """What all doors say, a few at a time."""
+        several = asyncio.Semaphore(16)
+
+        async def one(door: Door) -> list[Any]:
+            async with several:
+                return await self.answer(door)
+
+        return dict(zip(doors, await asyncio.gather(*map(one, doors)), strict=True))
+
+
+def asked_of_sockets(stack: Stack, first: Reader, second: Reader) -> list[str]:
+    """What is said to every socket: to be told of everyone's news from the start, and a worker's
+    words about what is no run."""
+    audiences = [f"reading:{first.reading}", f"reading:{second.reading}", "coordinators", "grants"]
+    audiences += [f"{kind}:{first.case}" for kind in ("case", "consensus", "run")]
+    audiences += [f"user:{pk}" for (pk,) in stack.query("select id from accounts_user")]
+    audiences += [f"coordinators:{pk}" for (pk,) in stack.query("select id from reading_project")]
+    hello = {"type": "hello", "session": ABSENT, "number": 5, "facts": {"name": "w"}}
+    claims = [{"type": "claim", "run": run} for run in (first.reading, first.case, ABSENT)]
+    asked = [{"since": dict.fromkeys(audiences, 0)}, hello, *claims]
+    return [json.dumps({"n": n, **message}) for n, message in enumerate(asked)]
+
+
+async def test_nobody_hears_of_what_reader1_does_nor_finds_a_socket_changed(stack: Stack) -> None:
+    first, second = Reader(stack, "reader1"), Reader(stack, "reader2")
+    values = {"reading": [first.reading, second.reading, first.case, ABSENT]}
+    values["consensus"] = [first.case, first.reading, ABSENT]
+    doors = [Door(who, path) for who in BLIND for path in socket_paths(values)]
+    listeners = Listeners(stack, asked_of_sockets(stack, first, second))
+    await listeners.answers(doors)  # A worker's session is made the first time.
+    before = await listeners.answers(doors)
+    assert sum(map(told_anything, before.values())) == 6
+
+    own = [Door("reader1", f"/ws/readings/{first.reading}"), Door("coordinator", "/ws/me")]
+    sockets = {door: await listeners.open(door) for door in [*doors, *own]}
+    heard: dict[Door, list[str]] = {door: [] for door in sockets}
+    ears = [asyncio.create_task(listen(sockets[door], heard[door])) for door in sockets]
+    await asyncio.to_thread(read_and_submit, first)
+    await eventually(lambda: any("reading.submitted" in m for m in heard[own[0]]))
+    await eventually(lambda: any("case.changed" in m for m in heard[own[1]]))
+    second.look_through()
+    await asyncio.sleep(QUIET_SECONDS)
+    for ear in ears:
+        ear.cancel()
+    for socket in sockets.values():
+        await socket.close()
+    late = {door: said for door, said in heard.items() if door not in own and len(said) > 1}
+    assert not late, late
+    assert all("hello" in m for door, said in heard.items() if door not in own for m in said)
+
+    after = await listeners.answers(doors)
+    changed = {door: (before[door], said) for door, said in after.items() if before[door] != said}
+    assert not changed, changed
+    first.http.close()
+    second.http.close()
+
+
+def told_anything(said: list[Any]) -> bool:
+    """Whether a socket took its asker in."""
+    return any(isinstance(message, str) and "hello" in message for message in said)
+
+
+async def listen(socket: ClientConnection, heard: list[str]) -> None:
+    """Note all that comes."""
+    try:
+        while True:
+            heard.append(str(await socket.recv()))
+    except ConnectionClosed:
+        return
+
+
+async def eventually(condition: Any) -> None:
+    """Wait until it is so."""
+    await asyncio.to_thread(until, condition, "news of reader1's own", 20)
+
+
+def read_and_submit(reader: Reader) -> None:
+    """A whole reading over HTTP."""
+    reader.paint((10, 10, 22, 22), range(4, 10))
+    reader.paint((30, 30, 42, 42), range(12, 18))
+    reader.look_through()
+    reader.submit()
