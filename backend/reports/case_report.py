@@ -105,6 +105,7 @@ def build(
     document["pictures"] = {
         key: hashlib.sha256(png).hexdigest() for key, png in sorted(pictures.items())
     }
+    # What the document says, in one number that page and paper can carry.
     document["content"] = hashlib.sha256(render.canonical_json(document)).hexdigest()
     files: dict[str, Callable[[], bytes]] = {
         "html": partial(render.html_of, document, charts, pictures),

@@ -199,10 +199,23 @@ def _case(facts: dict[str, Any]) -> dict[str, Any]:
                     f"{slices} × {rows} × {columns} voxels",
                 ),
                 ("Spacing", f"{sz:.4g} × {sy:.4g} × {sx:.4g} mm (slices, rows, columns)"),
+                ("Inclusion", _inclusion(case["series_facts"])),
                 ("Cohorts", "excluded, see above" if case["exclusions"] else "included"),
             ),
             _model(facts["model"]),
         ),
+    )
+
+
+def _inclusion(said: dict[str, Any]) -> str:
+    """What the images say of the items a protocol asks for."""
+    thickness, age = said["slice_thickness_mm"], said["age_years"]
+    return ", ".join(
+        (
+            "slice thickness not recorded" if thickness is None else f"slices of {thickness:g} mm",
+            "contrast given" if said["contrast"] else "no contrast recorded",
+            "age not recorded" if age is None else f"{age} years",
+        )
     )
 
 

@@ -74,6 +74,7 @@ def evaluate_truth(
     truth: Labels,
     grid: Grid,
     *,
+    ai_measures: Mapping[int, NodeMeasures],
     same_node: Mapping[int, int],
     ignored: Labels | None = None,
 ) -> Evaluation:
@@ -83,11 +84,12 @@ def evaluate_truth(
         ai: the proposal, one label per node.
         truth: the nodes of the truth, one label per node.
         grid: the grid of all of them.
+        ai_measures: what `measure_all` says of the proposal.
         same_node: label of the truth → label of the proposal that bears the same identity.
         ignored: regions of which the truth says nothing: they are neither found nor missed, and
             a proposal in them alone is neither right nor wrong.
     """
-    ai_measures, measures = measure_all(ai, grid), measure_all(truth, grid)
+    measures = measure_all(truth, grid)
     counted, sad_mm = truth, {label: m.sad_mm for label, m in measures.items()}
     if ignored is not None and ignored.any():
         above = int(truth.max())

@@ -83,7 +83,7 @@ def node_picture(
         draw.line(ends, AXIS_COLOUR, 1)
     _scale(draw)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=False, compress_level=9)
+    picture.save(buffer, "PNG", optimize=False, compress_level=6)
     return buffer.getvalue()
 
 

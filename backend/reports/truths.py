@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.imaging.grid import Grid
+from backend.imaging.nodes import measure_all
 from backend.reports.evaluation import Evaluation, Labels, evaluate_truth
 from backend.reports.record.blobs import Blobs
 
@@ -68,6 +69,7 @@ def measure(facts: dict[str, Any], blobs: Blobs, tell: Progress = lambda share: 
     model = facts["model"]
     mask = model["mask"] if model else None
     ai = blobs.labels(mask, grid)
+    ai_measures = measure_all(ai, grid)
     numbers = blobs.manifest(mask).numbers if mask else {}
     signed = [reading for reading in facts["readings"] if reading["signed"]]
     version = reported_version(facts["consensus"])
@@ -76,11 +78,25 @@ def measure(facts: dict[str, Any], blobs: Blobs, tell: Progress = lambda share: 
     for done, reading in enumerate(signed):
         labels = blobs.labels(reading["masks"]["effective"], grid)
         same = {n["label"]: numbers[n["uuid"]] for n in reading["nodes"] if n["uuid"] in numbers}
-        evaluation = evaluate_truth(ai, labels, grid, same_node=same)
+        evaluation = evaluate_truth(ai, labels, grid, ai_measures=ai_measures, same_node=same)
         title = f"{reading['slot']}, {reading['reader']}"
         readings[reading["id"]] = Truth(reading["id"], title, labels, evaluation)
         tell((done + 1) / steps)
-    consensus = _consensus(version, blobs, grid, ai, numbers) if version else None
+    consensus = None
+    if version:
+        settled = version["settled"]
+        labels = blobs.labels(settled["mask"], grid)
+        named = ((node["number"], node["node"]) for node in version["nodes"])
+        evaluation = evaluate_truth(
+            ai,
+            labels,
+            grid,
+            ai_measures=ai_measures,
+            same_node={number: numbers[node] for number, node in named if node in numbers},
+            ignored=blobs.labels(settled["ignored"], grid) if settled["ignored"] else None,
+        )
+        title = f"Consensus {version['version']}"
+        consensus = Truth("consensus", title, labels, evaluation)
     return Measured(grid, ai, readings, consensus, version)
 
 
@@ -91,14 +107,3 @@ def reported_version(versions: list[dict[str, Any]]) -> dict[str, Any] | None:
     published = [version for version in standing if version["published"]]
     found = published or standing or settled
     return found[-1] if found else None
-
-
-def _consensus(
-    version: dict[str, Any], blobs: Blobs, grid: Grid, ai: Labels, numbers: dict[str, int]
-) -> Truth:
-    settled = version["settled"]
-    labels = blobs.labels(settled["mask"], grid)
-    ignored = blobs.labels(settled["ignored"], grid) if settled["ignored"] else None
-    same = {n["number"]: numbers[n["node"]] for n in version["nodes"] if n["node"] in numbers}
-    evaluation = evaluate_truth(ai, labels, grid, same_node=same, ignored=ignored)
-    return Truth("consensus", f"Consensus {version['version']}", labels, evaluation)

@@ -49,7 +49,7 @@ def test_an_address_that_leads_nowhere_says_what_to_do(room: Room):
         ("reader1", ["Worklist"]),
         ("coordinator", ["Cases", "Archive", "Runs"]),
         ("auditor", ["Cases", "Runs"]),
-        ("abstractor", []),
+        ("abstractor", ["Evidence"]),
         ("admin", ["Cases", "Archive", "Runs"]),
     ],
 )

@@ -137,7 +137,7 @@ def test_differences_are_named_by_path():
     [
         ({"reader"}, ["Worklist"]),
         ({"coordinator"}, ["Cases", "Archive", "Runs"]),
-        ({"abstractor"}, []),
+        ({"abstractor"}, ["Evidence"]),
         (set(), []),
     ],
 )
