@@ -14,26 +14,23 @@ from typing import Any, TypeAlias
 from backend.imaging.masks import Manifest
 from backend.reports import shown
 from backend.reports.record.events import Event
-from backend.reports.record.readings import words_of
 from backend.reports.timeline_cast import Cast
-from backend.reports.timeline_cast import Part as Reader
+from backend.reports.timeline_steps import (
+    LANES,
+    LEFT_OUT,
+    SIDES,
+    Compared,
+    Life,
+    Shape,
+    Step,
+    clusters_of,
+    lane_of,
+    origin_words,
+)
 from backend.reports.timeline_story import Line
 
-Part: TypeAlias = tuple[str, tuple[str, ...]]
 ManifestOf: TypeAlias = Callable[[str], Manifest | None]
 
-LANES = {
-    "ai": "AI",
-    "first": "Reading 1",
-    "second": "Reading 2",
-    "compared": "Comparison",
-    "settling": "Settling",
-    "agreed": "Agreed on",
-    "label": "Label",
-}
-SIDES = ("first", "second")
-BEFORE_AND_AFTER = ("before", "after")
-LEFT_OUT = "left out"
 _OWN = ("strokes", "decisions", "opinions")
 _SETTLING = (
     "discrepancy.proposed",
@@ -44,71 +41,6 @@ _SETTLING = (
     "discrepancy.settled_by_rule",
     "discrepancy.ignored_by_rule",
 )
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Voxels of a mask's nodes: of one part, of all parts, or (`shared`) of what parts share."""
-
-    parts: tuple[Part, ...]
-    shared: bool = False
-
-    @property
-    def masks(self) -> tuple[str, ...]:
-        """The masks it is read from."""
-        return tuple(mask for mask, _ in self.parts)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a node's life.
-
-    Attributes:
-        lane: which part of its life (`LANES`); `group` sets repetitions apart (rounds, versions).
-        before, after: its shapes, where the step is about shape.
-        sides: what the two shapes are called, where they are not before and after.
-        sad_mm: its short axis after the step, where the log says it.
-    """
-
-    lane: str
-    group: str
-    position: int
-    at: datetime
-    until: datetime
-    who: str
-    role: str
-    what: str
-    detail: str = ""
-    reason: str = ""
-    was: str = ""
-    now: str = ""
-    before: Shape | None = None
-    after: Shape | None = None
-    sides: tuple[str, str] = BEFORE_AND_AFTER
-    sad_mm: float | None = None
-    undo: bool = False
-    undone_by: int = 0
-    strokes: int = 0
-
-
-@dataclass
-class Life:
-    """All steps of a node and its kin.
-
-    Attributes:
-        uuid: whose life it is.
-        kin: UUIDs of the nodes it was compared with, itself among them.
-        agreed: agreed nodes that came of it: (version, number, UUID).
-        boxes: bounding boxes of its clusters.
-        ended: where it was left out, in words.
-    """
-
-    uuid: str
-    kin: tuple[str, ...]
-    steps: list[Step] = field(default_factory=list)
-    agreed: list[tuple[int, int, str]] = field(default_factory=list)
-    boxes: list[Sequence[int]] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
 
 
 def life_of(
@@ -123,7 +55,7 @@ def life_of(
         cast: who is who.
         manifest_of: mask hash → manifest, or None where this case has no such mask.
     """
-    compared = [one for one in _clusters(events) if uuid in one.nodes]
+    compared = [one for one in clusters_of(events) if uuid in one.nodes]
     kin = tuple(dict.fromkeys([uuid, *(node for one in compared for node in one.nodes)]))
     life = Life(uuid, kin, boxes=[one.told["box"] for one in compared])
     tell = _Teller(life, cast, manifest_of)
@@ -146,49 +78,6 @@ def life_of(
         key=lambda step: (lanes.index(step.lane), begun[step.lane, step.group], step.position)
     )
     return life
-
-
-def lane_of(part: Reader) -> str:
-    """The lane of a reading."""
-    return {"R1": "first", "R2": "second"}.get(part.slot, "settling")
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """One cluster of one comparison."""
-
-    comparison: str
-    made: Event | None
-    opened: Event
-    told: Mapping[str, Any]
-
-    @property
-    def number(self) -> int:
-        return int(self.told["number"])
-
-    @property
-    def nodes(self) -> list[str]:
-        return [node["node"] for side in ("first", "second") for node in self.told[side]["nodes"]]
-
-    def shape(self, side: str) -> Shape | None:
-        """What one reader had drawn there."""
-        nodes = tuple(node["node"] for node in self.told[side]["nodes"])
-        masks = self.made.facts["effective"] if self.made else []
-        index = ("first", "second").index(side)
-        return Shape(((masks[index], nodes),)) if nodes and len(masks) == 2 else None
-
-
-def _clusters(events: Sequence[Event]) -> list[_Compared]:
-    made = {e.subject_id: e for e in events if e.action == "comparison.made"}
-    found: dict[tuple[str, int], _Compared] = {}
-    for event in events:
-        if event.action != "consensus.opened":
-            continue
-        comparison = str(event.facts.get("comparison"))
-        for told in event.facts.get("clusters") or []:
-            one = _Compared(comparison, made.get(comparison), event, told)
-            found.setdefault((comparison, one.number), one)
-    return list(found.values())
 
 
 @dataclass
@@ -291,7 +180,7 @@ class _Teller:
             )
         )
 
-    def compared(self, one: _Compared) -> None:
+    def compared(self, one: Compared) -> None:
         """Both readers' nodes beside each other."""
         told, event = one.told, one.made or one.opened
         at = datetime.fromisoformat(event.at)
@@ -328,12 +217,12 @@ class _Teller:
             )
         )
 
-    def _reader(self, one: _Compared, side: str) -> str:
+    def _reader(self, one: Compared, side: str) -> str:
         part = self.cast.readings.get(str(one.made.facts.get(side))) if one.made else None
         return part.reader_name if part else f"{side} reader"
 
     def settled(
-        self, events: Sequence[Event], folded: Sequence[Line], compared: Sequence[_Compared]
+        self, events: Sequence[Event], folded: Sequence[Line], compared: Sequence[Compared]
     ) -> None:
         """What became of its clusters in every version of the consensus."""
         by_position = {line.first: line for line in folded}
@@ -355,7 +244,7 @@ class _Teller:
             elif event.action.startswith("label.") and self._labels(event, version):
                 self._line("label", version, line)
 
-    def _decided(self, event: Event, one: _Compared) -> Shape | None:
+    def _decided(self, event: Event, one: Compared) -> Shape | None:
         """The shape a step speaks of, where it can be read from stored masks."""
         facts = event.facts
         x = one.made.facts.get("x", "first") if one.made else "first"
@@ -375,9 +264,7 @@ class _Teller:
             return self.shape(str(one.made.facts.get("settled") or ""))
         return None
 
-    def _agreed(
-        self, event: Event, version: str, here: Mapping[int, _Compared], line: Line
-    ) -> None:
+    def _agreed(self, event: Event, version: str, here: Mapping[int, Compared], line: Line) -> None:
         found = [n for n in event.facts.get("nodes") or [] if int(n["cluster"]) in here]
         for node in found:
             one, uuid = here[int(node["cluster"])], str(node["node"])
@@ -385,6 +272,7 @@ class _Teller:
             measures = node.get("measures") or {}
             if measures.get("bounding_box"):
                 self.life.boxes.append(measures["bounding_box"])
+            side = "first" if one.shape("first") else "second"
             others = [name for name in one.nodes if name != uuid]
             kept = f"keeps the identity of node {self.cast.node(uuid)}"
             if others:
@@ -395,10 +283,10 @@ class _Teller:
                 line,
                 what=f"Agreed node {node['number']}, {origin_words(str(node['origin']))}",
                 detail=kept,
-                before=one.shape("first") or one.shape("second"),
+                before=one.shape(side),
                 after=self.shape(str(event.facts["mask"]), [uuid]),
                 sad_mm=measures.get("sad_mm"),
-                sides=("a reader's", "agreed"),
+                sides=(self._reader(one, side), "agreed"),
             )
         for number in sorted(set(here) - {int(node["cluster"]) for node in found}):
             ignored = number in (event.facts.get("ignored_clusters") or [])
@@ -433,16 +321,3 @@ class _Teller:
                 **told,
             )
         )
-
-
-def origin_words(origin: str) -> str:
-    """Where an agreed shape comes from, in words."""
-    words = {
-        "identical": "drawn the same by both",
-        "mean": "the mean of both shapes, by rule",
-        "redrawn": "drawn anew",
-        "union": "all that either drew",
-        "intersection": "what both drew",
-        "AI": "as the AI drew it",
-    }
-    return words.get(origin, f"as {origin} drew it" if len(origin) == 1 else words_of(origin))

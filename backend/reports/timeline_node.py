@@ -26,18 +26,18 @@ from backend.reports import shown, timeline_services, timeline_shapes
 from backend.reports.timeline_cast import Cast
 from backend.reports.timeline_chart import Point, chart
 from backend.reports.timeline_crops import Box, View, view_of
-from backend.reports.timeline_life import (
+from backend.reports.timeline_life import life_of
+from backend.reports.timeline_room import Story, events_of, story_of
+from backend.reports.timeline_selectors import audited_node
+from backend.reports.timeline_shapes import Difference
+from backend.reports.timeline_steps import (
     BEFORE_AND_AFTER,
     LANES,
     LEFT_OUT,
     Life,
     Shape,
     Step,
-    life_of,
 )
-from backend.reports.timeline_room import Story, events_of, story_of
-from backend.reports.timeline_selectors import audited_node
-from backend.reports.timeline_shapes import Difference
 from backend.reports.timeline_strip import spoken
 
 STYLE = "1"

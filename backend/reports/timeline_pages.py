@@ -18,9 +18,9 @@ from backend.reading.models import Case
 from backend.reading.selectors import person
 from backend.reports import timeline_rows, timeline_services
 from backend.reports.timeline_room import Story, story_of
-from backend.reports.timeline_rows import address
+from backend.reports.timeline_rows import Wanted, address
 from backend.reports.timeline_selectors import audited_case
-from backend.reports.timeline_story import PHASES, Wanted
+from backend.reports.timeline_story import PHASES
 from backend.reports.timeline_strip import Lane, Moment, strip
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from backend.reports import tables
 from backend.reports.timeline_cast import Cast
-from backend.reports.timeline_story import KINDS, PHASES, Line, Wanted
+from backend.reports.timeline_story import KINDS, PHASES, Line
 from backend.reports.timeline_strip import spoken
 from backend.version import RESEARCH_NOTICE
 
@@ -37,6 +37,30 @@ CSV_COLUMNS = (
     "hash",
     "research_use",
 )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an auditor wants to see; "" is everything."""
+
+    person: str = ""
+    node: str = ""
+    kind: str = ""
+    phase: str = ""
+
+    def admits(self, line: Line) -> bool:
+        """Whether a line is wanted."""
+        return (
+            self.person in ("", line.actor or NOBODY)
+            and self.kind in ("", line.kind)
+            and self.phase in ("", line.phase)
+            and (not self.node or self.node in line.nodes)
+        )
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self == Wanted()
 
 
 def wanted_of(asked: Mapping[str, str], lines: Sequence[Line], cast: Cast) -> Wanted:

@@ -19,7 +19,7 @@ from backend.imaging.nodes import NodeMeasures, measure_node
 from backend.reading import maskstore
 from backend.reading.models import Case, Mask
 from backend.reports.timeline_crops import Box, View, crop
-from backend.reports.timeline_life import Shape
+from backend.reports.timeline_steps import Shape
 
 # Everything here follows from hashes, so what is kept is never stale.
 _KEPT_DIFFERENCES, _KEPT_PICTURES, _KEPT_MANIFESTS = 2048, 256, 512

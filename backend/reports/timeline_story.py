@@ -15,7 +15,9 @@ from typing import Any
 from backend.reports.record.events import Event
 from backend.reports.record.readings import CHANGED, node_histories
 from backend.reports.timeline_cast import Cast
-from backend.reports.timeline_words import Memory, Said, nodes_meant, said
+from backend.reports.timeline_said import Memory, Said
+from backend.reports.timeline_words import said
+from backend.reports.timeline_words_agreed import nodes_meant
 
 RUN_PAUSE = timedelta(minutes=5)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -282,27 +284,3 @@ def _run(strokes: list[Line]) -> Line:
         sad_mm=drawn.sad_mm,
         strokes=tuple(strokes),
     )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What an auditor wants to see; "" is everything."""
-
-    person: str = ""
-    node: str = ""
-    kind: str = ""
-    phase: str = ""
-
-    def admits(self, line: Line) -> bool:
-        """Whether a line is wanted."""
-        return (
-            self.person in ("", line.actor or "concord")
-            and self.kind in ("", line.kind)
-            and self.phase in ("", line.phase)
-            and (not self.node or self.node in line.nodes)
-        )
-
-    @property
-    def everything(self) -> bool:
-        """Whether nothing is left out."""
-        return self == Wanted()

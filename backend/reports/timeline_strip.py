@@ -21,8 +21,8 @@ BIN = 4.0
 GAP = 14.0
 NARROWEST = 12.0
 LABEL = 86.0
-IDLE = timedelta(minutes=20)
-MOST_STRETCHES = 36
+IDLE = timedelta(minutes=2)
+MOST_STRETCHES = 24
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _lanes(
             f'y2="{_n(base)}"/>'
         )
         count = counts[lane.key]
-        words = f'<text class="lane{"" if count else " none"}" x="0" y="{_n(base - 3)}">'
+        words = f'<text class="lane{" lit" if count else ""}" x="0" y="{_n(base - 3)}">'
         words += f"{escape(lane.name)}</text>"
         yield f'<a href="{escape(lane.url)}">{words}</a>' if lane.key in begun else words
         if count:

@@ -14,8 +14,9 @@ from backend.imaging.seg import tracking_uid
 from backend.reading import maskstore
 from backend.reading.models import Case, Consensus, Mask, Node, NodeVersion, Reading
 from backend.reports import timeline_shapes
-from backend.reports.timeline_life import Life, Shape, life_of
+from backend.reports.timeline_life import life_of
 from backend.reports.timeline_room import events_of, story_of
+from backend.reports.timeline_steps import Life, Shape
 from tests.reports import story
 from tests.reports.room import Room, offered, wanted
 from tests.reports.test_pages import text_of

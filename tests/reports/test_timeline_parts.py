@@ -17,13 +17,12 @@ from backend.reports.record.events import Event
 from backend.reports.timeline_cast import Cast, Named, Part
 from backend.reports.timeline_chart import Point, chart
 from backend.reports.timeline_crops import NARROWEST_MM, View, _edges, crop, view_of
-from backend.reports.timeline_rows import PAGE, page_of, wanted_of
+from backend.reports.timeline_rows import PAGE, Wanted, page_of, wanted_of
 from backend.reports.timeline_story import (
     KINDS,
     PHASES,
     RUN_PAUSE,
     Line,
-    Wanted,
     folded,
     lines_of,
 )
@@ -284,12 +283,12 @@ LANES = [Lane("ai", "AI", "?phase=ai"), Lane("first", "Reading 1", "?phase=first
 
 
 def test_idle_time_is_cut_out_of_the_strip_and_named():
-    found = stretches_of([moment.at for moment in moments(0, 5, 10, 3000, 3001)])
+    found = stretches_of([moment.at for moment in moments(0, 1, 2, 3000, 3000.2)])
     assert len(found) == 2
     assert found[0].x == LEFT
     assert found[0].width > 3 * found[1].width
     assert found[1].x + found[1].width <= WIDTH
-    picture = strip(moments(0, 5, 10, 3000, 3001), LANES, zone=UTC, jump=str)
+    picture = strip(moments(0, 1, 2, 3000, 3000.2), LANES, zone=UTC, jump=str)
     assert "2 d 1 h without an event" in picture
 
 
