@@ -270,13 +270,13 @@ def _extra(item: Item) -> str:
         suv = details.get("suv_max")
         return (f", {tracer}" if tracer else "") + (f", SUVmax {suv:g}" if suv is not None else "")
     if item.kind == EvidenceKind.HIST:
-        said = details.get("correspondence")
+        said = details.get("correspondence", "").rstrip(". ")
         return f" ({said})" if said else ""
     if item.kind == EvidenceKind.CHEMO:
         sizes = [details.get("from_mm"), details.get("to_mm")]
         grown = f", {sizes[0]:g} to {sizes[1]:g} mm" if None not in sizes else ""
         return grown + (f", under {details['therapy']}" if details.get("therapy") else "")
-    at, landmark = details.get("slice_index"), details.get("landmark")
+    at, landmark = details.get("slice_index"), details.get("landmark", "").rstrip(". ")
     return ("" if at is None else f", slice index {at}") + (f", {landmark}" if landmark else "")
 
 

@@ -111,7 +111,7 @@ def _scope_faults(item: Item, *, nodes_known: bool) -> dict[str, str]:
     if item.side not in SIDES:
         faults["side"] = "Choose right or left."
     if item.level not in LEVELS:
-        faults["level"] = f"Choose one of {', '.join(LEVELS)}."
+        faults["level"] = "Choose a level."
     return faults
 
 

@@ -13,6 +13,7 @@ from backend.reading.evidence import (
     RESULTS,
     SIDES,
     EvidenceKind,
+    Rules,
     Scope,
     in_words,
 )
@@ -28,8 +29,8 @@ SHORT_NAMES = {
     EvidenceKind.NECR.value: "Necrosis",
 }
 _EXPLAINED = {
-    EvidenceKind.PET: "A PET/CT, for example of staging. It counts within the protocol's days "
-    "before or after this CT.",
+    EvidenceKind.PET: "A PET/CT, for example of staging. It counts up to {days} days before or "
+    "after this CT.",
     EvidenceKind.HIST: "A fine-needle aspirate or an excision, and which node or level it is of.",
     EvidenceKind.CHEMO: "What a later CT shows under chemotherapy: regression or progression.",
     EvidenceKind.NECR: "Tumorous central necrosis that the report of this CT describes, and where.",
@@ -74,9 +75,9 @@ def kind_of(given: str | None) -> str:
     return given if given in RESULTS else EvidenceKind.PET.value
 
 
-def explained(kind: str) -> str:
+def explained(kind: str, rules: Rules) -> str:
     """What a kind of evidence is, in a sentence."""
-    return _EXPLAINED[EvidenceKind(kind)]
+    return _EXPLAINED[EvidenceKind(kind)].format(days=rules.pet_max_days)
 
 
 def fields_of(
@@ -129,8 +130,8 @@ def _where(kind: EvidenceKind, nodes: list[tuple[str, str]]) -> list[Field]:
 def _details(kind: EvidenceKind) -> list[Field]:
     if kind == EvidenceKind.PET:
         return [
-            Field("tracer", "Tracer", help="Where it is known.", half=True),
-            Field("suv_max", "SUVmax", "number", help="Where it is known.", half=True),
+            Field("tracer", "Tracer, if known", half=True),
+            Field("suv_max", "SUVmax, if known", "number", half=True),
         ]
     if kind == EvidenceKind.HIST:
         ways = _chosen([(way, in_words(way)) for way in PROCEDURES])
@@ -146,9 +147,9 @@ def _details(kind: EvidenceKind) -> list[Field]:
         ]
     if kind == EvidenceKind.CHEMO:
         return [
-            Field("from_mm", "Size before, mm", "number", help="Where it is given.", half=True),
-            Field("to_mm", "Size after, mm", "number", help="Where it is given.", half=True),
-            Field("therapy", "Therapy", longest=LONGEST_TEXT),
+            Field("from_mm", "Size before in mm, if given", "number", half=True),
+            Field("to_mm", "Size after in mm, if given", "number", half=True),
+            Field("therapy", "Therapy, if known", longest=LONGEST_TEXT),
         ]
     return [
         Field(
@@ -172,7 +173,7 @@ def _whence(kind: EvidenceKind) -> list[Field]:
             longest=LONGEST_SOURCE,
             value=_SOURCES[kind],
         ),
-        Field("known_at", "Known since", "date", help="The day its result was known."),
+        Field("known_at", "Result known since, if given", "date"),
     ]
 
 

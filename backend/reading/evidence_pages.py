@@ -31,8 +31,13 @@ from backend.reading.evidence_form import (
     read_form,
 )
 from backend.reading.label_presentation import items_json
-from backend.reading.label_selectors import LABELLED_STATES, abstracted_cases, may_abstract
-from backend.reading.models import ConsensusNode, Evidence
+from backend.reading.label_selectors import (
+    LABELLED_STATES,
+    abstracted_cases,
+    may_abstract,
+    rules_of,
+)
+from backend.reading.models import Case, ConsensusNode, Evidence
 from backend.reading.workflow import ConsensusState
 
 SHOWN_CASES = 500
@@ -89,12 +94,12 @@ def _shown(
     items = zip(rows, items_json(sight.case, rows, sight.nodes), strict=True)
     context = {
         "case": sight.case,
-        "items": [_row(row, item) for row, item in items],
+        "items": [_row(sight.case, row, item) for row, item in items],
         "nodes": [_node_row(node) for node in sight.nodes],
         "may_enter": may_abstract(user, sight.case),
         "kinds": [(value, SHORT_NAMES[value], name) for value, name in KINDS],
         "kind": kind,
-        "explained": explained(kind),
+        "explained": explained(kind, rules_of(sight.case)),
         "fields": fields,
         "faults": sum(bool(field.error) for field in fields),
         "client": client,
@@ -102,14 +107,21 @@ def _shown(
     return render(request, "reading/evidence_case.html", context, status=status)
 
 
-def _row(row: Evidence, item: dict[str, Any]) -> dict[str, Any]:
+def _row(case: Case, row: Evidence, item: dict[str, Any]) -> dict[str, Any]:
     return {
         **item,
+        "surprises": _surprises(case, item),
         "name": SHORT_NAMES[row.kind],
         "entered_at": row.entered_at,
         "entered_by": row.entered_by.shown_name,
         "withdrawn_at": row.withdrawn_at,
     }
+
+
+def _surprises(case: Case, item: dict[str, Any]) -> bool:
+    """Whether a result that would count does not, for another reason that should be read."""
+    would = item["result"] in rules_of(case).counting.get(item["kind"], ())
+    return would and not item["counts_as_positive"]
 
 
 def _node_row(node: ConsensusNode) -> dict[str, Any]:
@@ -138,7 +150,7 @@ def evidence_enter(request: HttpRequest, case: UUID) -> HttpResponse:
             )
             (item,) = items_json(sight.case, [evidence], sight.nodes)
             messages.success(request, f"Kept. {item['text']}")
-            if not item["counts_as_positive"]:
+            if _surprises(sight.case, item):
                 messages.warning(request, f"It makes no node metastatic: {item['why_not']}")
             return redirect("evidence-case", case=sight.case.pk)
     except BadInput as refused:

@@ -60,7 +60,7 @@ class LabelRoom:
         """A version by its number."""
         return Consensus.objects.get(case=self.case, version=number)
 
-    def settle(self, resolution: str = "Y", *, deferred: bool = False) -> Consensus:
+    def settle(self, resolution: str = "union", *, deferred: bool = False) -> Consensus:
         """Decide everything that is open."""
         for found in self.consensus.discrepancies.filter(by_rule=False, state="open"):
             if deferred:

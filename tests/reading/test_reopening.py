@@ -71,7 +71,7 @@ def test_what_is_settled_again_is_open_and_the_rest_stands(room: LabelRoom) -> N
         )
     opened.refresh_from_db()
     assert opened.state == "resolved"
-    room.settle("Y")
+    room.settle("union")
     assert room.consensus.state == "labelling"
     open_again = {node.number for node in room.consensus.nodes.filter(cluster=opened.cluster)}
     assert set(room.numbers) - set(labels(room.consensus)) == open_again != set()
@@ -211,7 +211,7 @@ def test_withdrawn_evidence_leaves_the_carried_label_incomplete(ready: Site) -> 
     room.publish()
     room.reopen(found)
     services.withdraw_evidence(evidence=item, user=room.users["abstractor"], reason="an error")
-    room.settle("Y")
+    room.settle("union")
     assert room.consensus.state == "labelling"
     path = f"/api/consensus/{room.consensus.pk}"
     nodes = room.send("reader1", "GET", path).json()["nodes"]

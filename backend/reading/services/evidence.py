@@ -31,9 +31,9 @@ from backend.reading.label_selectors import (
     unfinished_version,
 )
 from backend.reading.models import Case, Consensus, ConsensusNode, Evidence
-from backend.reading.services.announcing import case_changed
+from backend.reading.services.announcing import case_changed, to_readers
 from backend.reading.services.guards import lock_case
-from backend.reading.services.label_news import client_reused, everybody, label_changed
+from backend.reading.services.label_news import client_reused, label_changed
 from backend.reading.services.versions import consensus_changed, step_consensus
 from backend.reading.services.voiding import void_signatures
 from backend.reading.workflow import ConsensusAction, ConsensusState
@@ -270,7 +270,11 @@ def _label_again(
         consensus.save(update_fields=["state"])
     news = [label_changed(consensus, list(node.labels.all())[-1]) for node in nodes]
     if consensus.state != before:
-        news += [consensus_changed(consensus), *everybody(consensus), case_changed(case)]
+        news += [
+            consensus_changed(consensus),
+            *to_readers(consensus.comparison),
+            case_changed(case),
+        ]
     return news
 
 

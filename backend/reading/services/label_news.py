@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from backend.accounts.models import User
-from backend.accounts.roles import Role
 from backend.audit.services import News, record
 from backend.errors import WrongState
 from backend.reading.label_selectors import Labelled, labelled_nodes
-from backend.reading.models import Case, Consensus, Membership, ReferenceLabel
-from backend.reading.services.announcing import worklist_changed
+from backend.reading.models import Case, Consensus, ReferenceLabel
 from backend.reading.services.guards import lock_case
 
 
@@ -75,20 +73,3 @@ def label_changed(consensus: Consensus, label: ReferenceLabel) -> News:
     """To whoever has the consensus open, which node was labelled; nothing of the label."""
     told = {"number": label.node.number, "position": label.position}
     return News(consensus.audience, "label.changed", told)
-
-
-def everybody(consensus: Consensus) -> list[News]:
-    """To both readers, that a row of their worklist changed."""
-    return worklist_changed([consensus.comparison.first, consensus.comparison.second])
-
-
-def to_adjudicators(consensus: Consensus) -> list[News]:
-    """To the adjudicators of the project who are neither reader, that something waits for them."""
-    comparison = consensus.comparison
-    people = (
-        Membership.objects.filter(project=consensus.case.project_id, role=Role.ADJUDICATOR.value)
-        .exclude(user__in=[comparison.first.reader_id, comparison.second.reader_id])
-        .values_list("user_id", flat=True)
-    )
-    told = {"consensus": str(consensus.pk)}
-    return [News(f"user:{person}", "worklist.changed", told) for person in sorted(people)]

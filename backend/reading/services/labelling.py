@@ -29,17 +29,15 @@ from backend.reading.models import (
     ConsensusNode,
     ReferenceLabel,
 )
-from backend.reading.services.announcing import case_changed
+from backend.reading.services.announcing import case_changed, to_adjudicators, to_readers
 from backend.reading.services.carrying import begin_labelling
 from backend.reading.services.label_news import (
     client_reused,
-    everybody,
     incomplete,
     label_changed,
     label_facts,
     lock_consensus,
     record_completed,
-    to_adjudicators,
 )
 from backend.reading.services.versions import consensus_changed, step_consensus
 from backend.reading.vocabulary import SettlingRole
@@ -267,7 +265,11 @@ def _write(
     deferred = said["kind"] == LabelKind.DEFERRED
     news = [label_changed(consensus, label)]
     if deferred or consensus.state != before:
-        news += [consensus_changed(consensus), *everybody(consensus), case_changed(case)]
+        news += [
+            consensus_changed(consensus),
+            *to_readers(consensus.comparison),
+            case_changed(case),
+        ]
     if deferred:
         news += to_adjudicators(consensus)
     record(

@@ -13,9 +13,9 @@ from backend.audit.services import record
 from backend.errors import BadInput, WrongState
 from backend.reading.label_selectors import unfinished_version
 from backend.reading.models import Case, Consensus, Discrepancy
-from backend.reading.services.announcing import case_changed
+from backend.reading.services.announcing import case_changed, to_readers
 from backend.reading.services.guards import require_role
-from backend.reading.services.label_news import client_reused, everybody, lock_consensus
+from backend.reading.services.label_news import client_reused, lock_consensus
 from backend.reading.services.settling import settle_if_nothing_open
 from backend.reading.services.signing import acted_before
 from backend.reading.services.versions import (
@@ -169,7 +169,7 @@ def _record(
         actor=actor,
         chain=case.chain,
         reason=following.reason,
-        news=[consensus_changed(consensus), *everybody(consensus), case_changed(case)],
+        news=[consensus_changed(consensus), *to_readers(consensus.comparison), case_changed(case)],
         consensus=str(consensus.pk),
         version=consensus.version,
         following=str(following.pk),

@@ -17,15 +17,9 @@ from backend.imaging.masks import canonical_json
 from backend.reading.consensus_record import hash_of, record_of_consensus, required_signers
 from backend.reading.label_selectors import SIGNED
 from backend.reading.models import Case, Consensus, ConsensusSignature
-from backend.reading.services.announcing import case_changed
+from backend.reading.services.announcing import case_changed, to_adjudicators, to_readers
 from backend.reading.services.guards import refresh_stage
-from backend.reading.services.label_news import (
-    client_reused,
-    everybody,
-    incomplete,
-    lock_consensus,
-    to_adjudicators,
-)
+from backend.reading.services.label_news import client_reused, incomplete, lock_consensus
 from backend.reading.services.versions import consensus_changed, step_consensus
 from backend.reading.services.voiding import void_signatures
 from backend.reading.workflow import ConsensusAction, ConsensusState
@@ -182,7 +176,7 @@ def _news(
     news = [
         News(consensus.audience, "signature.given", {"role": signature.role}),
         consensus_changed(consensus),
-        *everybody(consensus),
+        *to_readers(consensus.comparison),
         case_changed(case),
     ]
     if len(required_signers(consensus)) > 2:
@@ -243,7 +237,7 @@ def object_to_consensus(
     step_consensus(consensus, ConsensusAction.OBJECT)
     voided = void_signatures(consensus, reason=reason)
     consensus.save(update_fields=["state"])
-    news = [consensus_changed(consensus), *everybody(consensus), case_changed(case)]
+    news = [consensus_changed(consensus), *to_readers(consensus.comparison), case_changed(case)]
     record(
         "consensus.objected",
         consensus,
