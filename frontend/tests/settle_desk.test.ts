@@ -183,6 +183,30 @@ describe("settling by keys", () => {
     });
   });
 
+  it("agrees to what stands now, and never with words meant for something else", async () => {
+    const propose = (id: string, seen: number, resolution: "X" | "Y") =>
+      server.act("r2", {
+        kind: "propose",
+        id,
+        discrepancy: "d1",
+        seen,
+        resolution,
+        rationale: "look",
+      });
+    propose("p", 0, "X");
+    const desk = await opened();
+    desk.settling.goTo("d1");
+    press(desk, "2");
+    desk.settling.drafts.set("d1", "Y follows the border");
+    press(desk, "escape", "a");
+    expect(desk.settling.draft("d1", "agree")).toBe("");
+    propose("q", 1, "Y");
+    await desk.session.sync();
+    desk.settling.send("");
+    expect(desk.settling.choice).toMatchObject({ verb: "agree", resolution: "Y", step: "q" });
+    expect(desk.settling.draft("d1")).toBe("Y follows the border");
+  });
+
   it("redraws: a shape in the hand is not lost by looking elsewhere", async () => {
     const desk = await opened();
     press(desk, "r");

@@ -200,8 +200,14 @@ export class Settling {
     this.focus("rationale");
   }
 
-  draft(id: string): string {
+  /** What was written before; one's own reasons do not speak for what the other proposes. */
+  draft(id: string, verb: Choice["verb"] = "propose"): string {
+    if (verb === "agree") return this.drafts.get(agreeing(id)) ?? "";
     return this.drafts.get(id) ?? this.session.overtaken.get(`d:${id}`)?.rationale ?? "";
+  }
+
+  keep({ discrepancy, verb }: Choice, words: string): void {
+    this.drafts.set(verb === "agree" ? agreeing(discrepancy) : discrepancy, words);
   }
 
   /** Sends the chosen verb; what somebody else did in the meantime is shown first. */
@@ -210,7 +216,7 @@ export class Settling {
     const found = choice && session.discrepancy(choice.discrepancy);
     if (!choice || !found) return;
     const rationale = written.trim();
-    this.drafts.set(found.id, rationale);
+    this.keep(choice, rationale);
     if (found.version !== choice.seen) {
       this.lookAgain(found);
     } else if (!rationale && choice.verb !== "agree") {
@@ -218,7 +224,7 @@ export class Settling {
       this.focus("rationale");
     } else {
       this.choice = null;
-      this.drafts.delete(found.id);
+      for (const kept of [found.id, agreeing(found.id)]) this.drafts.delete(kept);
       this.sendChoice(choice, rationale);
       if (this.redrawing) this.stage.redraw.end();
       this.goTo((session.nextWaiting(found.id) ?? found).id);
@@ -245,12 +251,13 @@ export class Settling {
     session.overtaken.set(`d:${found.id}`, {
       kind: choice.verb,
       what: choice.resolution,
-      rationale: this.drafts.get(found.id) ?? "",
+      rationale: this.draft(found.id, choice.verb),
       since: stepsSince(found, choice.seen),
       message: "",
     });
     choice.seen = found.version;
     choice.step = found.proposal?.step ?? "";
+    if (choice.verb === "agree") choice.resolution = found.proposal?.resolution ?? "";
     if (!found.possible.includes(choice.verb)) this.choice = null;
     this.preview();
   }
@@ -284,6 +291,11 @@ export class Settling {
     if (shape) this.choose("redrawn", shape);
     else this.session.notice = "Nothing is drawn yet. Paint with the brush, or leave with Esc.";
   }
+}
+
+/** Where the words beside an agreement are kept, apart from those for a choice of one's own. */
+function agreeing(id: string): string {
+  return `agree ${id}`;
 }
 
 /** Why nothing can be done about it, as a sentence. */

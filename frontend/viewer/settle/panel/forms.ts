@@ -31,7 +31,7 @@ export class Forms {
     const field = form?.querySelector<HTMLInputElement>("#rationale");
     const choice = desk?.settling.choice;
     if (field && choice && form !== this.filled) {
-      field.value = desk.settling.draft(choice.discrepancy);
+      field.value = desk.settling.draft(choice.discrepancy, choice.verb);
     }
     this.filled = form;
     for (const box of this.root.querySelectorAll<HTMLInputElement>(".picker input")) {
@@ -50,7 +50,7 @@ export class Forms {
   private keep(field: HTMLInputElement): void {
     const { settling, labelling } = this.room?.desk ?? {};
     if (field.id === "rationale" && settling?.choice) {
-      settling.drafts.set(settling.choice.discrepancy, field.value);
+      settling.keep(settling.choice, field.value);
     } else if (labelling?.edit && labelling.edit.kind !== "necrosis") {
       if (field.id === "reason") labelling.edit.reason = field.value;
       if (field.id === "words") labelling.edit.rationale = field.value;
