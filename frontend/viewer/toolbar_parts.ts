@@ -10,7 +10,7 @@ export const toolbarSheet = sheet(`${TOKENS}
   .group + .group { border-left: 1px solid var(--line); }
   button { display: flex; align-items: center; gap: 6px; height: 30px; padding: 0 8px; color: var(--soft); font-size: 12px; white-space: nowrap; }
   button:hover:enabled { color: var(--ink); background: var(--hover); }
-  button[aria-pressed="true"] { color: var(--accent); background: var(--accent-ground); }
+  button[aria-pressed="true"], button[aria-pressed="true"]:hover:enabled { color: var(--accent); background: var(--accent-ground); }
   svg { width: 17px; height: 17px; fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linecap: round; stroke-linejoin: round; }
   @media (max-width: 1400px) {
     .group { padding: 0 5px; }

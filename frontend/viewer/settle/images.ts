@@ -5,7 +5,7 @@ import { Geometry } from "../geometry";
 import type { DisplaySet, Host } from "../ohif";
 import { Tools } from "../tools";
 import { WINDOWS, type WindowName } from "../views";
-import { type Box3, boxAround, type Solid } from "./layers";
+import { type Box3, boxAround } from "./layers";
 import { PLANES, placesCss } from "./layout";
 import { Overlay } from "./overlay";
 import { RedrawDesk } from "./redraw";
@@ -158,19 +158,28 @@ export class Stage extends EventTarget implements ToolStage {
     this.wish.selected = cluster.number;
     this.wish.preview = null;
     this.schedule();
-    const solids = (["x", "y"] as const).flatMap(
-      (side) => this.volumes?.of(side, cluster.number) ?? [],
-    );
-    this.fit(solids, cluster.box as unknown as Box3);
+    this.centre();
   }
 
   showNode(number: number): void {
     this.wish.selected = number;
     this.schedule();
-    const agreed = this.volumes?.solids.agreed ?? [];
-    const solids = agreed.filter(({ label }) => label === number);
-    const box = boxAround(solids.map((solid) => solid.box));
-    if (box) this.fit(solids, box);
+    this.centre();
+  }
+
+  /** What is selected, in the middle of every plane. */
+  private centre(): void {
+    const { phase, selected, cluster } = this.wish;
+    const spacing = this.consensus?.grid.spacing_mm;
+    if (!this.ready || !this.volumes || !spacing || selected === null) return;
+    const { agreed, x, y } = this.volumes.solids;
+    const solids =
+      phase === "agreed"
+        ? agreed.filter(({ label }) => label === selected)
+        : [...x, ...y].filter((solid) => solid.cluster === selected);
+    const own = phase === "settle" ? (cluster?.box as unknown as Box3 | undefined) : null;
+    const box = own ?? boxAround(solids.map((solid) => solid.box));
+    if (box) this.views.fit(solids, box, spacing);
   }
 
   select(number: number | null): void {
@@ -240,8 +249,8 @@ export class Stage extends EventTarget implements ToolStage {
 
   reset(): void {
     this.views.reset();
-    if (this.wish.phase === "agreed" && this.wish.selected) this.showNode(this.wish.selected);
-    else if (this.wish.cluster) this.show(this.wish.cluster);
+    this.window("soft");
+    this.centre();
   }
 
   /** Once the consensus and all planes are there: outlines go over the images. */
@@ -277,12 +286,12 @@ export class Stage extends EventTarget implements ToolStage {
     const kinds: Kind[] = consensus.show_ai ? ["x", "y", "ai"] : ["x", "y"];
     if (this.wish.phase === "agreed") kinds.push("agreed", "ignored");
     await this.volumes?.load(...kinds);
+    const late = this.wish.phase === "agreed" && !kinds.includes("agreed");
+    if (late) await this.volumes?.load("agreed", "ignored");
     if (this.closed) return;
     this.ready = true;
     this.arrange();
-    const { phase, selected, cluster } = this.wish;
-    if (phase === "agreed" && selected) this.showNode(selected);
-    else if (cluster) this.show(cluster);
+    this.centre();
     this.dispatchEvent(new Event("ready"));
   }
 
@@ -298,11 +307,6 @@ export class Stage extends EventTarget implements ToolStage {
     document.documentElement.dataset.settleLayout = this.wish.layout;
     this.views.arrange(this.wish.layout, this.ready);
     this.schedule();
-  }
-
-  private fit(solids: readonly Solid[], box: Box3): void {
-    const spacing = this.consensus?.grid.spacing_mm;
-    if (this.ready && spacing) this.views.fit(solids, box, spacing);
   }
 
   /** All outlines again before the next frame. */

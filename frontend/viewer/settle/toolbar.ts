@@ -75,7 +75,7 @@ function toolsHtml(stage: ToolStage): string {
   const windows = (Object.keys(WINDOWS) as WindowName[]).map((name) =>
     word({ action: name, label: WINDOWS[name].label, pressed: stage.windowNow === name }),
   );
-  const ai = { action: "ai", label: "AI", pressed: stage.aiNow, disabled: !settles };
+  const ai = { action: "ai", label: "AI", pressed: settles && stage.aiNow, disabled: !settles };
   return `<div class="group">
       ${icon({ action: "window", label: "Window", pressed: held("window") })}
       ${icon({ action: "pan", label: "Pan (middle button)", pressed: held("pan") })}
@@ -83,11 +83,11 @@ function toolsHtml(stage: ToolStage): string {
       ${icon({ action: "reset", label: "Reset the view" })}
     </div>
     <div class="group">
-      ${word({ action: "overlay", label: "Overlay", pressed: overlaid, disabled: !settles })}
+      ${word({ action: "overlay", label: "Overlay", pressed: overlaid && settles, disabled: !settles })}
       ${word({
         action: "difference",
         label: "Difference",
-        pressed: overlaid && stage.differenceNow,
+        pressed: overlaid && settles && stage.differenceNow,
         disabled: !settles || !overlaid,
       })}
       ${stage.showsAi ? word(ai) : ""}
