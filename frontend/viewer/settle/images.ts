@@ -37,6 +37,7 @@ export class Stage extends EventTarget implements ToolStage {
     preview: null,
     step: null,
     redrawn: null,
+    decided: false,
     difference: true,
     ai: true,
   };
@@ -209,8 +210,9 @@ export class Stage extends EventTarget implements ToolStage {
     this.dispatchEvent(new Event("layout"));
   }
 
-  preview(resolution: StageResolution | null, mask?: { step: string }): void {
+  preview(resolution: StageResolution | null, mask?: { step: string }, decided = false): void {
     this.wish.preview = resolution;
+    this.wish.decided = decided;
     this.wish.step = mask?.step ?? null;
     this.schedule();
     if (resolution === "redrawn" && mask) void this.fetchRedrawn(mask.step);
@@ -221,7 +223,9 @@ export class Stage extends EventTarget implements ToolStage {
     this.wish.preview = null;
     this.wish.phase = "agreed";
     this.layout("overlay");
+    // While the images are being prepared, the agreed nodes come with them.
     if (this.ready) await this.volumes?.load("agreed", "ignored");
+    else await this.preparing;
     this.schedule();
   }
 

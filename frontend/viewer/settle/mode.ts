@@ -9,7 +9,7 @@ export default viewerMode({
   name: "Settling",
   protocol: PROTOCOL,
   panel: "concord.panelModule.settle",
-  panelWidth: 384,
+  panelWidth: 372,
   toolbar: "concord.settleTools",
   room: () => (window as { __concordSettling?: Room }).__concordSettling,
   // A double click would leave one plane alone on the screen.

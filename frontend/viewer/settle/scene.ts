@@ -16,6 +16,8 @@ export interface Wish {
   /** The step whose redrawn shape is previewed, and that shape once it is there. */
   step: string | null;
   redrawn: readonly Solid[] | null;
+  /** What is previewed was decided already. */
+  decided: boolean;
   difference: boolean;
   ai: boolean;
 }
@@ -176,7 +178,7 @@ function previewRow(wish: Wish, own: Own): LegendRow {
   const nothing = preview !== "absent" && !previewed(wish, own).length;
   return {
     swatch: preview === "absent" ? "absent" : preview === "indeterminate" ? "ignored" : "preview",
-    words: `would be: ${words}`,
+    words: `${wish.decided ? "decided" : "would be"}: ${words}`,
     ...(nothing ? { aside: preview === "redrawn" ? "loading" : "nothing" } : {}),
   };
 }

@@ -78,9 +78,10 @@ export interface SettleStage extends EventTarget {
   ai(on: boolean): void;
   /**
    * One bold outline of what a resolution gives for the cluster shown; null takes it away.
-   * "redrawn" shows the shape of a step, or without one the shape in the hand.
+   * "redrawn" shows the shape of a step, or without one the shape in the hand. `decided` says
+   * that it is so, not that it would be.
    */
-  preview(resolution: StageResolution | null, mask?: { step: string }): void;
+  preview(resolution: StageResolution | null, mask?: { step: string }, decided?: boolean): void;
   /** The label phase: the agreed nodes in three planes. Read anew at each call. */
   agreed(): Promise<void>;
   /** Back to the readers' outlines, as before `agreed()`. */
