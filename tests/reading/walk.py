@@ -221,8 +221,8 @@ class Attempt:
     headers: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        more = " laden" if self.headers else ""
-        return f"{self.method} {self.path} {self.body[:160]}{more}"
+        asked = " ".join(name for name, _ in self.headers)
+        return f"{self.method} {self.path} {self.body[:160]} {asked}"
 
 
 Questions = dict[str, list[Attempt]]
@@ -232,7 +232,7 @@ def questions(addresses: Addresses, *, thorough: bool) -> Iterator[tuple[str, Qu
     """Every route with what is asked of it by each method.
 
     Thorough: all values by GET, three by the other methods. Else: the best of one's own and one of
-    another's, by GET and POST alone.
+    another's, by GET and POST alone, and errors in JSON (a page of error costs many queries).
     """
     described = _described()
     tags = ", ".join(f'"{h}{more}"' for h in addresses.hashes[:40] for more in ("", "-volume"))
@@ -242,19 +242,20 @@ def questions(addresses: Addresses, *, thorough: bool) -> Iterator[tuple[str, Qu
         ("If-Modified-Since", "Sat, 01 Jan 2050 00:00:00 GMT"),
     )
     form = "&".join(f"{k}={v}" for k, v in FORM.items()).format(username=addresses.username)
+    plain = () if thorough else (("Accept", "application/json, */*"),)
     for route in routes():
         asked = described.get(route.template, {})
         query = _query(route, asked, addresses)
         few = route.few(addresses, 2 if thorough else 1)
-        ends = few[-1:] if not thorough else few
+        everything, ends = (route.paths(addresses), few) if thorough else (few, few[-1:])
         found = {
-            "GET": [Attempt("GET", p) for p in (route.paths(addresses) if thorough else few)],
-            "POST": [Attempt("POST", path, form, FORM_KIND) for path in ends],
+            "GET": [Attempt("GET", p, headers=plain) for p in everything],
+            "POST": [Attempt("POST", path, form, FORM_KIND, plain) for path in ends],
         }
         found["GET"] += [Attempt("GET", f"{path}?{query}", headers=laden) for path in ends]
         bodies = [json.dumps(body) for body in _bodies(asked, "POST", addresses)]
-        found["POST"] += [Attempt("POST", path, bodies[-1], JSON) for path in few]
-        found["POST"] += [Attempt("POST", ends[-1], body, JSON) for body in bodies[:-1]]
+        found["POST"] += [Attempt("POST", path, bodies[-1], JSON, plain) for path in few]
+        found["POST"] += [Attempt("POST", ends[-1], body, JSON, plain) for body in bodies[:-1]]
         if thorough:
             for method in ("HEAD", "OPTIONS", "DELETE"):
                 found[method] = [Attempt(method, path) for path in few]
