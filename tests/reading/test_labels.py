@@ -146,6 +146,8 @@ def test_a_label_is_told_by_number_alone(agreed: LabelRoom) -> None:
     mine = [item for item in news if item.audience == agreed.consensus.audience]
     assert [(x.type, x.payload) for x in mine] == [("label.changed", {"number": 1, "position": 1})]
     assert "secret" not in str([item.payload for item in news])
+    readers = {f"user:{agreed.users[name].pk}" for name in ("reader1", "reader2")}
+    assert readers <= {item.audience for item in news if item.type == "worklist.changed"}
 
 
 def test_the_event_says_everything_of_a_label(agreed: LabelRoom) -> None:

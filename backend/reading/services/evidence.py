@@ -269,12 +269,9 @@ def _label_again(
         step_consensus(consensus, ConsensusAction.LABEL)
         consensus.save(update_fields=["state"])
     news = [label_changed(consensus, list(node.labels.all())[-1]) for node in nodes]
+    news += to_readers(consensus.comparison)
     if consensus.state != before:
-        news += [
-            consensus_changed(consensus),
-            *to_readers(consensus.comparison),
-            case_changed(case),
-        ]
+        news += [consensus_changed(consensus), case_changed(case)]
     return news
 
 

@@ -263,13 +263,9 @@ def _write(
         step_consensus(consensus, ConsensusAction.COMPLETE)
     consensus.save(update_fields=["state"])
     deferred = said["kind"] == LabelKind.DEFERRED
-    news = [label_changed(consensus, label)]
+    news = [label_changed(consensus, label), *to_readers(consensus.comparison)]
     if deferred or consensus.state != before:
-        news += [
-            consensus_changed(consensus),
-            *to_readers(consensus.comparison),
-            case_changed(case),
-        ]
+        news += [consensus_changed(consensus), case_changed(case)]
     if deferred:
         news += to_adjudicators(consensus)
     record(
