@@ -16,6 +16,7 @@ from typing import Any
 from backend.reports import documents, paper, render, report_tables
 from backend.reports.drawing import charts_of
 from backend.reports.illustrations import pictures_of
+from backend.reports.log_words import event_words
 from backend.reports.record.blobs import Blob, Blobs
 from backend.reports.record.events import Event
 from backend.reports.record.facts import facts_of
@@ -94,7 +95,12 @@ def build(
         raise NothingSigned
     tell(0.1)
     measured = measure(facts, blobs, lambda share: tell(0.1 + 0.55 * share))
-    document = documents.case_document(manifest=manifest, facts=facts, measured=measured)
+    document = documents.case_document(
+        manifest=manifest,
+        facts=facts,
+        measured=measured,
+        words=event_words(upto, facts, measured),
+    )
     tell(0.7)
     frames = facts["images"]["frames"]
     pictures = pictures_of(

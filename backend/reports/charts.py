@@ -48,7 +48,7 @@ def _n(value: float) -> str:
 def _text(x: float, y: float, words: str, kind: str = "tick", anchor: str = "start") -> str:
     return (
         f'<text class="{kind}" x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" '
-        f'font-size="12" fill="#5c686d">{escape(words)}</text>'
+        f'font-size="14" fill="#5c686d">{escape(words)}</text>'
     )
 
 

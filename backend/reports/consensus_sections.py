@@ -37,15 +37,15 @@ def discrepancy_section(
         "discrepancies",
         title,
         blocks.text(
-            f"Of {len(comparison['clusters'])} places {identical} were drawn alike by both, "
+            f"Of {len(comparison['clusters'])} clusters {identical} were drawn alike by both, "
             f"{by_rule} were settled by the protocol’s rules, {len(found) - by_rule} by people"
             + (f"; {still} of these are still open." if still else ".")
         ),
         blocks.table(
-            ("#Place", "Why", "Settled as", "By", "When (UTC)", "Rationale"),
+            ("#Cluster", "Why", "Settled as", "By", "When (UTC)", "Rationale"),
             (_row(d, comparison) for d in found),
             empty="Both readers drew the same: there was nothing to settle.",
-            widths=(0.5, 3.4, 1.2, 1.4, 1.3, 2.6),
+            widths=(0.7, 3.3, 1.2, 1.4, 1.2, 2.6),
         ),
         _steps(found),
     )
@@ -76,7 +76,7 @@ def _steps(found: Sequence[dict[str, Any]]) -> Block | None:
     if not steps:
         return None
     return blocks.table(
-        ("When (UTC)", "#Place", "Who", "Step", "Rationale"),
+        ("When (UTC)", "#Cluster", "Who", "Step", "Rationale"),
         (
             blocks.row(
                 shown.moment(step["at"]),
@@ -88,7 +88,7 @@ def _steps(found: Sequence[dict[str, Any]]) -> Block | None:
             for cluster, step in sorted(steps, key=lambda pair: str(pair[1]["at"]))
         ),
         caption="Every step of the settling, in order.",
-        widths=(1.5, 0.5, 1.9, 2.0, 3.4),
+        widths=(1.6, 0.7, 1.9, 1.9, 3.3),
     )
 
 

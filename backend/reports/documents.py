@@ -6,7 +6,7 @@ Every number stands unrounded under `numbers` too, null with a reason where it i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.jobs.protocol import STAGES
@@ -45,7 +45,11 @@ CARDS = (
 
 
 def case_document(
-    *, manifest: dict[str, Any], facts: dict[str, Any], measured: Measured
+    *,
+    manifest: dict[str, Any],
+    facts: dict[str, Any],
+    measured: Measured,
+    words: Mapping[int, str],
 ) -> dict[str, Any]:
     """The whole case report as data.
 
@@ -54,6 +58,7 @@ def case_document(
             `stored_faults`.
         facts: what `record.facts.facts_of` returned.
         measured: what `truths.measure` returned.
+        words: what `log_words.event_words` returned.
     """
     rows = {
         reading["id"]: node_rows.rows_of(
@@ -83,7 +88,7 @@ def case_document(
         _where(shown_first),
         _cards(measured, rows),
         signature_section(facts["readings"], facts["consensus"]),
-        chain_section(manifest, facts),
+        chain_section(facts, words),
         made_section(manifest, facts, checks),
     ]
     return {
@@ -100,9 +105,6 @@ def case_document(
         },
         "sections": sections,
         "charts": _charts(shown_first, rows[shown_first.name], pairs, facts),
-        "footer": f"Report {manifest['id']}, made {shown.when(manifest['created'])} by "
-        f"{manifest['made_by']} with Concord {manifest['version']}. It can be made again from "
-        "the events of its case and the files they name, byte for byte.",
         "metrics": main,
         "numbers": {
             "case": facts["case"],
@@ -408,16 +410,12 @@ def _card(row: dict[str, Any], truth: Truth, before: str) -> dict[str, Any]:
         found = f"{'yes' if row['localised'] else 'no'}, {row['sensitivity_shown']}"
     agreed = truth.name == "consensus"
     flags = ", ".join(row.get("flags", []))
-    own = (
-        (
-            ("Label", row["label_shown"]),
-            ("Basis", row["basis_shown"]),
-            ("Shape", row["origin_shown"]),
-            ("Site", row["site_shown"]),
-        )
-        if agreed
-        else (("Impression", row["impression_shown"]),)
-    )
+    names = (("Label", "label"), ("Basis", "basis"), ("Shape", "origin"), ("Site", "site"))
+    own = [
+        (name, row[f"{key}_shown"])
+        for name, key in (names if agreed else (("Impression", "impression"),))
+        if row[f"{key}_shown"] != shown.DASH
+    ]
     return {
         "key": f"{truth.name}/{row['uuid']}",
         "truth": truth.name,

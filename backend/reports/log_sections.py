@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -16,8 +16,8 @@ CHAIN_CAVEAT = (
 )
 
 
-def chain_section(manifest: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
-    """The timeline, and whether the chain holds."""
+def chain_section(facts: dict[str, Any], words: Mapping[int, str]) -> dict[str, Any]:
+    """The timeline, and whether the chain holds; `words` tell the events by position."""
     chain = facts["chain"]
     listed = _listed(facts)
     others = chain["position"] - len(listed)
@@ -44,9 +44,9 @@ def chain_section(manifest: dict[str, Any], facts: dict[str, Any]) -> dict[str, 
         blocks.facts((f"Head at event {chain['position']}", chain["hash"])),
         blocks.table(
             ("Event", "Time (UTC)", "Who", "What", "Reason"),
-            timeline(listed),
+            timeline(listed, words),
             caption=f"All events of the case up to that head.{sealed}",
-            widths=(0.8, 2.6, 1.5, 2.6, 2.4),
+            widths=(0.6, 1.8, 1.3, 4.0, 2.2),
         ),
     )
 
@@ -61,8 +61,8 @@ def _listed(facts: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def timeline(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Events in order; a run of changes, or of the same action, by one person is one row."""
+def timeline(events: Sequence[dict[str, Any]], words: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Events in order; a run of changes of one reading by one person is one row."""
     rows = []
     for (who, _, outcome), group in groupby(events, key=_kind_of):
         run = list(group)
@@ -70,7 +70,7 @@ def timeline(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         alone = len(run) == 1
         places = [str(event["position"]) for event in (first, last)]
         times = [shown.moment(event["at"]) for event in (first, last)]
-        action = first["action"] if alone else f"{_kind_of(first)[1]}, {_counted(run)}"
+        action = words[first["position"]] if alone else f"{len(run)} changes: {_counted(run)}"
         rows.append(
             blocks.row(
                 places[0] if alone else "–".join(places),
@@ -89,14 +89,13 @@ def _until(start: str, end: str) -> str:
 
 
 def _kind_of(event: dict[str, Any]) -> tuple[str, str, str]:
-    action = CHANGED if event["action"].startswith(f"{CHANGED}.") else event["action"]
-    return event["who"], action, event["outcome"]
+    """What makes two events of one row: changes of a reading; everything else stands alone."""
+    changed = event["action"].startswith(f"{CHANGED}.")
+    return event["who"], event["subject"] if changed else str(event["position"]), event["outcome"]
 
 
 def _counted(run: Sequence[dict[str, Any]]) -> str:
-    """ "24 times", or of changes "14 decision, 4 impression, 6 voxels"."""
-    if _kind_of(run[0])[1] != CHANGED:
-        return f"{len(run)} times"
+    """ "14 decision, 4 impression, 6 voxels"."""
     kinds = Counter(event["action"].removeprefix(f"{CHANGED}.") for event in run)
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
@@ -119,6 +118,12 @@ def made_section(
     return blocks.section(
         "made",
         "Made from",
+        blocks.text(
+            f"Report {manifest['id']}, made {shown.when(manifest['created'])} by "
+            f"{manifest['made_by']} with Concord {manifest['version']}. It can be made again from "
+            "the events of its case and the files they name, byte for byte: manage.py "
+            f"rebuild_report {manifest['id']}."
+        ),
         blocks.facts(
             ("AI mask", model["mask"]) if model else None,
             *masks,

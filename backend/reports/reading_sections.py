@@ -173,7 +173,7 @@ def agreement_section(
             blocks.facts(
                 ("Detection F1", _metric(detection, f"2 × {both} of {2 * both + sum(only)}")),
                 ("Union Dice", _metric(union, "all nodes of either")),
-                ("Both have", f"{both} places"),
+                ("Both have", f"{both} clusters"),
                 (f"Only {names[0]}", str(only[0])),
                 (f"Only {names[1]}", str(only[1])),
                 ("Pairs", f"{len(pairs)} nodes matched one to one"),

@@ -38,7 +38,7 @@ NODES = (
 STEPS = (
     "case",
     "consensus",
-    "place",
+    "cluster",
     "discrepancy",
     "triggers",
     "settled_as",
@@ -85,7 +85,7 @@ def steps_csv(document: dict[str, Any]) -> bytes:
             told = {
                 "case": document["numbers"]["case"]["label"],
                 "consensus": version["version"],
-                "place": found["cluster"],
+                "cluster": found["cluster"],
                 "discrepancy": found["id"],
                 "triggers": [trigger["kind"] for trigger in found["triggers"]],
                 "settled_as": found["resolution"],

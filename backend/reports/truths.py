@@ -5,7 +5,7 @@ The consensus is the published version; before there is one, the newest whose no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ class Measured:
     Attributes:
         grid: of the images.
         ai: the model's label map.
+        ai_numbers: node UUID → its number in that map.
         readings: reading id → the AI against it, for every signed reading.
         consensus: the AI against the consensus; None before its nodes are agreed.
         version: the version of the consensus that is reported, as the record tells it.
@@ -48,6 +49,7 @@ class Measured:
 
     grid: Grid
     ai: Labels
+    ai_numbers: Mapping[str, int]
     readings: dict[str, Truth]
     consensus: Truth | None
     version: dict[str, Any] | None
@@ -97,7 +99,7 @@ def measure(facts: dict[str, Any], blobs: Blobs, tell: Progress = lambda share: 
         )
         title = f"Consensus {version['version']}"
         consensus = Truth("consensus", title, labels, evaluation)
-    return Measured(grid, ai, readings, consensus, version)
+    return Measured(grid, ai, numbers, readings, consensus, version)
 
 
 def reported_version(versions: list[dict[str, Any]]) -> dict[str, Any] | None:

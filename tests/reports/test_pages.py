@@ -95,6 +95,7 @@ def test_a_run_of_changes_is_one_line_of_the_timeline():
         at = f"2026-03-04T05:06:{position:02d}.000Z"
         return {
             "position": position,
+            "subject": "a reading",
             "at": at,
             "who": who,
             "action": action,
@@ -108,14 +109,15 @@ def test_a_run_of_changes_is_one_line_of_the_timeline():
         *(event(i, f"reading.changed.{kind}") for i, kind in enumerate(kinds, 2)),
         event(5, "reading.submitted"),
     ]
-    assert [row["cells"] for row in timeline(events)] == [
-        ["1", "2026-03-04 05:06:01", "Rita", "reading.opened", ""],
+    words = {event["position"]: f"{event['action']}!" for event in events}
+    assert [row["cells"] for row in timeline(events, words)] == [
+        ["1", "2026-03-04 05:06:01", "Rita", "reading.opened!", ""],
         [
             "2–4",
             "2026-03-04 05:06:02 to 05:06:04",
             "Rita",
-            "reading.changed, 1 decision, 2 voxels",
+            "3 changes: 1 decision, 2 voxels",
             "",
         ],
-        ["5", "2026-03-04 05:06:05", "Rita", "reading.submitted", ""],
+        ["5", "2026-03-04 05:06:05", "Rita", "reading.submitted!", ""],
     ]

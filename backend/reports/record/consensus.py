@@ -258,7 +258,7 @@ def _faults(version: dict[str, Any], record: dict[str, Any]) -> Iterable[str]:
             "" if told["state"] != "indeterminate" else told["state"]
         )
         if decided.get(told["cluster"]) != (told["state"], resolution):
-            yield f"Place {told['cluster']} was signed as settled otherwise than the log tells."
+            yield f"Cluster {told['cluster']} was signed as settled otherwise than the log tells."
     names = ("value", "reason", "rationale", "rests_on_necrosis_alone")
     nodes = {node["number"]: node for node in version["nodes"]}
     for told in record["nodes"]:

@@ -101,6 +101,7 @@ def _signed(
     kinds = Counter(event.action.removeprefix(CHANGED) for event in changes)
     return {
         "reader": facts["printed_name"],
+        "reader_id": submitted.actor,
         "round": record["round"],
         "submitted": submitted.stamp,
         "active_seconds": facts["active_seconds"],
