@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from backend.audit.models import NewsHead
+from backend.reading import registry
 from backend.reading.comparison_presentation import cluster_json as compared_json
 from backend.reading.comparison_presentation import trigger_json
 from backend.reading.consensus_selectors import (
@@ -90,8 +92,18 @@ def consensus_json(consensus: Consensus, asker: Asker) -> dict[str, Any]:
         ],
         **_later(consensus, asker),
         "versions": [version_json(version) for version in versions_of(consensus)],
+        "report": _report(consensus, asker),
         "news_seq": seq.first() or 0,
     }
+
+
+def _report(consensus: Consensus, asker: Asker) -> str | None:
+    """Where the case's newest report is read, for who may open it."""
+    reading = consensus.comparison.first
+    found: dict[UUID, str] = {}
+    for links in registry.report_links:
+        found |= links(asker.user, [reading])
+    return found.get(reading.pk)
 
 
 def cluster_json(cluster: Cluster, *, x_is_first: bool) -> dict[str, Any]:

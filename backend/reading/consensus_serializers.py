@@ -151,6 +151,7 @@ class ConsensusAnswer(serializers.Serializer[None]):
     labels = serializers.DictField()
     signing = serializers.DictField()
     versions = ConsensusVersion(many=True)
+    report = serializers.CharField(allow_null=True)
     news_seq = serializers.IntegerField()
 
 

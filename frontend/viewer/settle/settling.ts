@@ -123,7 +123,7 @@ export class Settling {
     } else {
       const decided = found.resolution as Resolution | null;
       const known = session.detail?.resolutions.includes(decided ?? "redrawn");
-      stage.preview(known && decided !== "redrawn" ? decided : null);
+      stage.preview(known && decided !== "redrawn" ? decided : null, undefined, true);
     }
   }
 
