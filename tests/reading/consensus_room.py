@@ -113,7 +113,7 @@ class Room:
         found.refresh_from_db()
         given = {"client": str(uuid.uuid4()), "seen": found.version, "rationale": LONG}
         if verb in ("propose", "resolve"):
-            given["resolution"] = "X"
+            given["resolution"] = "union"
         if verb == "agree":
             given["step"] = str(found.proposal_id or uuid.uuid4())
         return self.post(name, f"/api/discrepancies/{found.pk}/{verb}", {**given, **body})
