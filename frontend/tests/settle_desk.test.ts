@@ -395,7 +395,7 @@ describe("what is shown", () => {
     expect(words).toContain("borders 1.4 mm apart, limit 1.0");
     expect(words).toContain("short axes 9.6 / 11.9 mm, limit 2.0, size class 5–9 / 10–14");
     expect(words).toContain("only X has it, 7.2 mm");
-    expect(words).toContain("impression metastatic / not marked");
+    expect(words).toContain("impression metastatic / not metastatic");
   });
 
   it("folds what rules decided until asked", async () => {

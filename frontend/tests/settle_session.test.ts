@@ -183,6 +183,8 @@ describe("the other reader, at the same time", () => {
     });
     expect(two.saveState).toBe("saved");
     expect(server.held[0]?.proposal?.by).toBe("r1");
+    const { place } = two.rows.find(({ found }) => found.id === "d1") ?? {};
+    expect(place?.group).toBe("answer");
   });
 
   it("does not let a second thought slip in where the first came too late", async () => {

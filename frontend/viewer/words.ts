@@ -3,6 +3,11 @@
 import type { Decision, ImpressionValue } from "./contract";
 import type { SaveState } from "./session";
 
+/** Day and minute as every page of Concord writes them: 2026-03-04 15:06. */
+export function minuteOf(at: string): string {
+  return new Date(at).toLocaleString("sv-SE", { dateStyle: "short", timeStyle: "short" });
+}
+
 export const REASONS: Record<string, string> = {
   vessel: "vessel",
   muscle: "muscle",

@@ -3,13 +3,14 @@
 import type { Check } from "../contract";
 import { text } from "../html";
 import type { Session } from "../session";
+import { minuteOf } from "../words";
 
 export function footerHtml(session: Session): string {
   const { detail } = session;
   if (!detail) return "";
   const { signature } = detail;
   if (session.closed) {
-    const when = signature ? new Date(signature.at).toLocaleString("en-GB") : "";
+    const when = signature ? minuteOf(signature.at) : "";
     return `<div class="signed" data-testid="signed">${
       signature
         ? `Signed by <b>${text(signature.name)}</b>, ${text(when)}<div class="hash">${text(signature.hash)}</div>`

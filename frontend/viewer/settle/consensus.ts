@@ -179,6 +179,8 @@ export class SettleSession extends Shown implements Courier<Act, Sent> {
       if (refusal) this.overtake(act, refusal);
       else if (answer) this.take(answer);
     }
+    // Our own act put its row under a heading where it does not stand after all.
+    if (results.some(({ refusal }) => refusal)) this.arrange();
     this.changed();
   }
 

@@ -1,6 +1,7 @@
 // The words of the settling screen for the server's codes.
 
 import type { ImpressionValue, Measures } from "../contract";
+import { minuteOf } from "../words";
 import type { SaveState } from "./consensus";
 import type {
   By,
@@ -183,9 +184,9 @@ export function impressionWords(value: string | null | undefined): string {
   return value ? (IMPRESSION_WORDS[value as ImpressionValue] ?? value) : "not marked";
 }
 
-/** The same where unmarked and non-metastatic are one: not marked metastatic. */
+/** The same where unmarked and non-metastatic are one. */
 function markedWords(value: string): string {
-  return value === "non_metastatic" ? "not marked" : impressionWords(value);
+  return value === "non_metastatic" ? "not metastatic" : impressionWords(value);
 }
 
 export const LABELS: Record<ImpressionValue, { long: string; button: string }> = {
@@ -209,18 +210,9 @@ export function saveWords(state: SaveState, waiting: number): string {
   return words[state];
 }
 
-export function days(offset: number | null): string {
-  if (offset === null) return "undated";
-  if (offset === 0) return "same day";
-  const sign = offset > 0 ? "+" : "−";
-  return `${sign}${Math.abs(offset)} ${Math.abs(offset) === 1 ? "day" : "days"}`;
-}
-
 export function clock(at: string): string {
-  const when = new Date(at);
-  const today = when.toDateString() === new Date().toDateString();
-  const time = when.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  return today ? time : `${when.toLocaleDateString("en-GB")}, ${time}`;
+  const [day = "", time = ""] = minuteOf(at).split(" ");
+  return minuteOf(new Date().toISOString()).startsWith(day) ? time : `${day} ${time}`;
 }
 
 /** Phrases a rationale often is, by what is decided; ↑ and ↓ walk through them. */

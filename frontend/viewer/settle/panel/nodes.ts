@@ -8,15 +8,7 @@ import type { Desk } from "../desk";
 import { keyFor } from "../keys";
 import type { Edit } from "../labelling";
 import type { ShownNode } from "../projection";
-import {
-  byWords,
-  clock,
-  days,
-  impressionWords,
-  LABELS,
-  NOT_ASSESSABLE,
-  resolutionWords,
-} from "../words";
+import { byWords, clock, impressionWords, LABELS, NOT_ASSESSABLE, resolutionWords } from "../words";
 import type { Line } from "./rows";
 
 export const NOT_BENIGN = "Non-metastatic means “not marked metastatic”, not “proven benign”.";
@@ -144,7 +136,7 @@ function needsHtml({ needs }: ShownNode): string {
   return `<ul class="checks" data-testid="node-needs">${needs.map((need) => `<li data-ok="false">${text(need)}</li>`).join("")}</ul>`;
 }
 
-/** What speaks for this node, with when it was. */
+/** What speaks for this node. */
 function evidenceHtml(items: Evidence[], node: ShownNode): string {
   if (!items.length) return '<p class="fine">No evidence of this node has been entered.</p>';
   const used = new Set(node.label?.evidence ?? []);
@@ -158,8 +150,8 @@ function evidenceHtml(items: Evidence[], node: ShownNode): string {
 export function sentenceHtml(item: Evidence): string {
   const [what = "", ...rest] = item.text.split(": ");
   const weak = item.counts_as_positive ? "" : ` <span class="quiet">${text(item.why_not)}</span>`;
-  const apart =
-    item.kind === "NECR" ? "" : ` <span class="days">${days(item.days_from_study)}</span>`;
+  const undated = item.kind !== "NECR" && item.days_from_study === null;
+  const apart = undated ? ' <span class="days">undated</span>' : "";
   return `<b>${text(what)}</b>${rest.length ? `: ${text(rest.join(": "))}` : ""}${apart}${weak}`;
 }
 

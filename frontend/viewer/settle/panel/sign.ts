@@ -1,6 +1,7 @@
 // The last phase: everything that is signed, the record's hash, who signs; and what was published.
 
 import { text } from "../../html";
+import { minuteOf } from "../../words";
 import type { SettleSession } from "../consensus";
 import type { ConsensusDetail, Discrepancy, Role } from "../contract";
 import type { ShownNode } from "../projection";
@@ -118,7 +119,7 @@ function publishedHtml(detail: ConsensusDetail): string {
   const { state, signing, versions, version, report } = detail;
   if (state !== "published" && state !== "superseded") return "";
   const own = versions.find((one) => one.version === version);
-  const when = own?.published_at ? `, ${new Date(own.published_at).toLocaleString("en-GB")}` : "";
+  const when = own?.published_at ? `, ${minuteOf(own.published_at)}` : "";
   const link = report
     ? `<p><a href="${text(report)}" data-testid="report-link">Report of this case</a></p>`
     : "";
