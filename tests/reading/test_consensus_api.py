@@ -418,7 +418,7 @@ def test_the_worklist_says_how_far_settling_is_and_what_waits(room: Room) -> Non
         "text": "4 to settle",
     }
     one, two, *_ = room.discrepancies()
-    room.act("reader2", "propose", one)
+    room.act("reader2", "propose", one, resolution="union")
     room.act("reader2", "defer", two)
     (row,) = rows(room, "reader1")["results"]
     assert row["settle"]["text"] == "3 to settle · 1 waits for your answer · 1 with the adjudicator"
@@ -431,7 +431,7 @@ def test_the_worklist_says_how_far_settling_is_and_what_waits(room: Room) -> Non
     page = room.get("adjudicator", "/").content.decode()
     assert "1 to decide" in page
     assert "Nothing was left to you" not in page
-    room.act("adjudicator", "resolve", two)
+    room.act("adjudicator", "resolve", two, resolution="union")
     assert (
         "nothing waits for you" in room.get("adjudicator", "/worklist/deferred/").content.decode()
     )
