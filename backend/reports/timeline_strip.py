@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from html import escape
 from itertools import pairwise
 
@@ -23,6 +23,8 @@ NARROWEST = 12.0
 LABEL = 86.0
 IDLE = timedelta(minutes=2)
 MOST_STRETCHES = 24
+# Minutes between the times under a long stretch.
+TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
 
 
 @dataclass(frozen=True)
@@ -238,14 +240,30 @@ def _shown(
 def _axis(stretches: Sequence[Stretch], height: float, zone: tzinfo) -> Iterable[str]:
     free, day = 0.0, ""
     for stretch in stretches:
-        start = stretch.start.astimezone(zone)
-        today = f"{start:%Y-%m-%d}"
-        words = f"{start:%H:%M}" if today == day else f"{start:%d %b %H:%M}"
-        x = min(stretch.x, WIDTH - LABEL)
-        if x < free:
-            continue
-        yield f'<text class="tick" x="{_n(x)}" y="{_n(height - 5)}">{words}</text>'
-        free, day = x + (LABEL if today != day else LABEL / 2), today
+        for at in (stretch.start, *_round_times(stretch, zone)):
+            local = at.astimezone(zone)
+            today = f"{local:%Y-%m-%d}"
+            words = f"{local:%H:%M}" if today == day else f"{local:%d %b %H:%M}"
+            x = min(stretch.place(at), WIDTH - LABEL)
+            if x < free:
+                continue
+            yield f'<text class="tick" x="{_n(x)}" y="{_n(height - 5)}">{words}</text>'
+            free, day = x + (LABEL if today != day else LABEL / 2), today
+
+
+def _round_times(stretch: Stretch, zone: tzinfo) -> Iterable[datetime]:
+    """Round times within a stretch, as far apart as two of their labels are wide."""
+    length = (stretch.end - stretch.start).total_seconds() / 60
+    step = next((s for s in TICKS if length and s / length * stretch.width >= 2 * LABEL), None)
+    if step is None:
+        return
+    start = stretch.start.astimezone(zone)
+    at = start.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+    at += timedelta(minutes=step * math.ceil((stretch.start - at).total_seconds() / 60 / step))
+    while at <= stretch.end:
+        if stretch.place(at) <= WIDTH - LABEL:
+            yield at
+        at += timedelta(minutes=step)
 
 
 def _clock(at: datetime, zone: tzinfo) -> str:

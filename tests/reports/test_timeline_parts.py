@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -290,6 +291,17 @@ def test_idle_time_is_cut_out_of_the_strip_and_named():
     assert found[1].x + found[1].width <= WIDTH
     picture = strip(moments(0, 1, 2, 3000, 3000.2), LANES, zone=UTC, jump=str)
     assert "2 d 1 h without an event" in picture
+
+
+def test_a_long_stretch_has_round_times_under_it():
+    picture = strip(moments(*range(41)), LANES, zone=UTC, jump=str)
+    parts = ET.fromstring(picture).iter()  # noqa: S314
+    ticks = [(t.text or "", float(t.get("x", ""))) for t in parts if t.get("class") == "tick"]
+    first, *rest = [words for words, _ in ticks]
+    assert first.endswith(f"{moments(0)[0].at:%H:%M}")
+    assert len(rest) >= 3
+    assert all(int(words[-2:]) % 5 == 0 for words in rest), ticks
+    assert all(after - before >= 43 for (_, before), (_, after) in pairwise(ticks))
 
 
 def test_a_strip_of_many_days_still_fits():
