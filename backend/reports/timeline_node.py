@@ -73,6 +73,7 @@ def node_timeline(request: HttpRequest, case: UUID, node: UUID) -> HttpResponse:
         "agreed": _agreed(life, story.cast),
         "ended": life.ended,
         "extent_mm": view.extent_mm,
+        "plane": found.grid.plane.capitalize(),
         "zone": str(timezone.get_current_timezone()),
     }
     return render(request, "reports/node_timeline.html", context)
