@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from html import escape
 from itertools import pairwise
 
-LEFT, RIGHT, TOP = 132.0, 8.0, 6.0
+LEFT, RIGHT, TOP = 148.0, 8.0, 6.0
 WIDTH = 1240.0
 LANE, BAR, FOOT = 20.0, 15.0, 22.0
 BIN = 4.0
