@@ -269,12 +269,15 @@ def panel_of(case: Case, comparison: Comparison | None) -> dict[str, Any]:
         return {"state": "none" if planned else "not_planned"}
     if comparison.state != ComparisonState.MADE:
         return {"state": comparison.state, "message": comparison.message}
-    counts = counts_json(list(comparison.clusters.all()))
+    clusters = list(comparison.clusters.all())
+    counts = counts_json(clusters)
     by_trigger = counts["by_trigger"].items()
     return {
         "state": comparison.state,
         "counts": counts,
         "agreed": counts["identical"] + counts["settled"],
+        "decided": sum(cluster.outcome == Outcome.OPEN for cluster in clusters)
+        - counts["to_settle"],
         "by_trigger": [(TRIGGER_NAMES[TriggerKind(kind)], count) for kind, count in by_trigger],
         "made_at": comparison.made_at,
     }

@@ -264,6 +264,7 @@ class CaseStage(StrEnum):
     READING = "reading"
     READ = "read"
     COMPARED = "compared"
+    PUBLISHED = "published"
     ON_HOLD = "on_hold"
 
 
@@ -274,10 +275,12 @@ class Parts:
     Attributes:
         required_slots: the slots its protocol needs filled, for example ``("R1", "R2")``.
         readings: (slot, state) of every reading the case ever had, in any order.
+        published: whether a version of its consensus is published.
     """
 
     required_slots: Sequence[str]
     readings: Sequence[tuple[str, ReadingState]]
+    published: bool = False
 
 
 def case_stage(parts: Parts) -> CaseStage:
@@ -287,7 +290,7 @@ def case_stage(parts: Parts) -> CaseStage:
     if S.ON_HOLD in states:
         return CaseStage.ON_HOLD
     if states and all(state == S.COMPARED for state in states):
-        return CaseStage.COMPARED
+        return CaseStage.PUBLISHED if parts.published else CaseStage.COMPARED
     if states and all(state in SIGNED for state in states):
         return CaseStage.READ
     if any(state == S.OPEN or state in SIGNED for state in states):

@@ -177,8 +177,8 @@ def _bias(facts: dict[str, Any]) -> str:
     else:
         second = "Two readers read independently; what they differed in was settled afterwards."
     return (
-        f"{first} {second} Labels rest on imaging and clinical evidence, not on node-by-node "
-        f"histology; impressions rest on the images alone. {NOT_BENIGN}"
+        f"{first} {second} Labels rest on the imaging and clinical evidence named beside "
+        f"each, not on histology of every node; impressions rest on the images alone. {NOT_BENIGN}"
     )
 
 

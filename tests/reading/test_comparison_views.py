@@ -187,7 +187,13 @@ def test_the_coordinators_panel_follows_the_comparison_in_counts_alone(ready: Si
     assert 'data-state="queued"' in panel(ready)
     compare(ready)
     text = panel(ready)
-    for name, count in (("clusters", 4), ("agreed", 2), ("ignored", 1), ("to-settle", 1)):
+    for name, count in (
+        ("clusters", 4),
+        ("agreed", 2),
+        ("ignored", 1),
+        ("decided", 0),
+        ("to-settle", 1),
+    ):
         assert f'data-count="{name}">{count}<' in text.replace(" <", "<")
     assert "only one reader has it" in text
     assert not [node for node in ready.nodes if node in text]

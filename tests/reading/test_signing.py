@@ -48,6 +48,7 @@ def test_the_last_signature_publishes(room: LabelRoom) -> None:
     consensus = room.consensus
     assert (consensus.state, consensus.record_hash) == ("published", first.record_hash)
     assert consensus.published_at is not None
+    assert consensus.case.stage == "published"
     assert (first.printed_name, first.role, first.meaning) == (
         "Rita Reader",
         "reader",

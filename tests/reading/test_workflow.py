@@ -117,6 +117,13 @@ def test_the_reading_furthest_behind_decides_the_stage(
     assert case_stage(Parts(("R1", "R2"), states)) == stage
 
 
+def test_a_compared_case_is_published_once_its_consensus_is() -> None:
+    both = (("R1", S.COMPARED), ("R2", S.COMPARED))
+    assert case_stage(Parts(("R1", "R2"), both, published=True)) == CaseStage.PUBLISHED
+    again = (*both, ("R1", S.RETURNED), ("R1", S.OPEN))
+    assert case_stage(Parts(("R1", "R2"), again, published=True)) == CaseStage.READING
+
+
 @given(st.lists(st.sampled_from(list(Do)), max_size=20))
 def test_no_walk_of_a_discrepancy_leaves_what_is_decided(walk: list[Do]) -> None:
     state = D.OPEN

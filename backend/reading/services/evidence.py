@@ -109,6 +109,10 @@ def _entered_before(client: UUID, case: Case, user: User, entry: Entry) -> Evide
         return None
     then = (found.case_id, found.entered_by_id, found.kind, found.result, found.source, found.scope)
     now = (case.pk, user.pk, entry.kind, entry.result, entry.source, entry.scope)
+    necrosis, here = entry.kind == EvidenceKind.NECR, entry.scope == Scope.SIDE_LEVEL
+    then += (found.date, found.known_at, found.side, found.level)
+    now += (None if necrosis else entry.date, entry.known_at)
+    now += (entry.side, entry.level) if here else ("", "")
     details = found.details == dict(entry.details)
     if then != now or not details or (found.node and found.node.number != entry.node):
         raise client_reused()

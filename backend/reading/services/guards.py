@@ -9,6 +9,7 @@ from backend.accounts.roles import Role
 from backend.errors import NotAllowed, WrongState
 from backend.reading.models import Case, Membership, Reading
 from backend.reading.workflow import (
+    ConsensusState,
     Parts,
     ReadingAction,
     ReadingState,
@@ -70,6 +71,7 @@ def refresh_stage(case: Case) -> None:
 
 
 def stage_of(case: Case) -> str:
-    """The stage of a case, derived from its readings now."""
+    """The stage of a case, derived from its readings and its consensus now."""
     readings = [(r.slot, ReadingState(r.state)) for r in Reading.objects.filter(case=case)]
-    return case_stage(Parts(case.protocol.slots, readings)).value
+    published = case.consensuses.filter(state=ConsensusState.PUBLISHED).exists()
+    return case_stage(Parts(case.protocol.slots, readings, published)).value

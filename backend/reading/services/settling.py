@@ -147,7 +147,8 @@ def resolve(
     desk.require(Seat.ADJUDICATOR, "Only an adjudicator who is neither reader resolves.")
     left = resolution == INDETERMINATE
     action = DiscrepancyAction.LEAVE if left else DiscrepancyAction.RESOLVE
-    desk.require_open(seen, action)
+    # What was deferred alone: a proposal, too, can be left, but by the other reader.
+    desk.require_open(seen, DiscrepancyAction.RESOLVE)
     mask = desk.shape_for(resolution, shape)
     return desk.take(Act(action, resolution, reason_of(rationale), mask))
 
