@@ -84,6 +84,25 @@ def test_the_same_entry_again_is_one(room: LabelRoom) -> None:
     assert (answer.status_code, answer.json()["error"]) == (409, "CLIENT_REUSED")
 
 
+@pytest.mark.parametrize("changed", [{"date": "2026-03-15"}, {"known_at": "2026-03-20"}])
+def test_a_corrected_day_is_never_taken_for_the_same_entry(
+    room: LabelRoom, changed: dict[str, str]
+) -> None:
+    path, given = f"/api/cases/{room.case.pk}/evidence", body()
+    room.send("abstractor", "POST", path, given)
+    answer = room.send("abstractor", "POST", path, given | changed)
+    assert (answer.status_code, answer.json()["error"]) == (409, "CLIENT_REUSED")
+
+
+def test_a_corrected_place_is_never_taken_for_the_same_entry(room: LabelRoom) -> None:
+    path = f"/api/cases/{room.case.pk}/evidence"
+    given = body(scope="side_level", side="R", level="IIA")
+    assert room.send("abstractor", "POST", path, given).status_code == 200
+    assert room.send("abstractor", "POST", path, given).status_code == 200
+    answer = room.send("abstractor", "POST", path, given | {"side": "L"})
+    assert (answer.status_code, answer.json()["error"]) == (409, "CLIENT_REUSED")
+
+
 def test_the_event_holds_all_of_it(agreed: LabelRoom) -> None:
     item = agreed.enter("HIST", known_at=day(21))
     event = Event.objects.get(action="evidence.entered")

@@ -217,6 +217,21 @@ def test_the_adjudicator_may_leave_it_too(table: Table) -> None:
     assert (table.found.state, step.action) == ("indeterminate", "leave")
 
 
+def test_the_adjudicator_ends_nothing_that_was_not_left_to_them(table: Table) -> None:
+    left = next(
+        d for d in table.room.discrepancies() if d.pk != table.found.pk and d.state == "open"
+    )
+    services.defer(discrepancy=left, user=table.other, client=uuid.uuid4(), seen=0, rationale=WHY)
+    table.act("propose", "reader1")
+    for resolution in ("union", "indeterminate"):
+        error = refused(
+            lambda given=resolution: table.act("resolve", "adjudicator", resolution=given),
+            "WRONG_STATE",
+        )
+        assert error.possible == []
+    assert table.fresh().state == "proposed"
+
+
 def test_a_reader_who_is_an_adjudicator_too_never_ends_what_they_read(table: Table) -> None:
     services.grant_role(
         project=table.room.site.case.project, user=table.one, role=Role.ADJUDICATOR, actor=None

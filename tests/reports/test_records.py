@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -10,7 +11,7 @@ import sys
 import uuid
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ import psycopg
 import pytest
 
 from backend.archive.models import Instance
+from backend.audit.chain import canonical
 from backend.database import DatabaseUrls
 from backend.errors import WrongState
 from backend.reports import recording
 from backend.reports.models import Report
 from backend.reports.record import files as record_files
+from backend.reports.record.events import Event, _row, to_line
 from backend.reports.record.files import BadRecord, read_record
 from tests import postgres
 from tests.reports.conftest import document_of, report_now
@@ -221,6 +224,24 @@ def test_the_same_record_is_the_same_file(kept: Kept, db: None) -> None:
     listed = [json.loads(entry(data, "record.json")) for data in (kept.zip, again)]
     assert listed[1]["events"] == listed[0]["events"] + 1
     assert listed[1]["blobs"] == listed[0]["blobs"]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
+def test_what_people_wrote_may_hold_any_line_separator(mark: str) -> None:
+    said = f"pasted{mark}from a word processor"
+    chain = f"case:{uuid.uuid4()}"
+    event = Event(
+        1, chain, 1, "", "0" * 64, "2026-03-04T05:06:07.000000Z", "", "", "label.set",
+        "label", "1", "success", said, json.dumps({"x": said}, ensure_ascii=False), "Concord",
+    )  # fmt: skip
+    event = replace(event, hash=hashlib.sha256(canonical(_row(event))).hexdigest())
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("events.jsonl", to_line(event) + "\n")
+    head = {"position": 1, "hash": event.hash}
+    with zipfile.ZipFile(out) as archive:
+        found = record_files._events(archive, {"chain": chain, "events": 1, "head": head})
+    assert [each.reason for each in found] == [said]
 
 
 def test_what_was_tampered_with_is_refused_by_name(kept: Kept) -> None:

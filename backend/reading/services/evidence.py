@@ -107,12 +107,13 @@ def _entered_before(client: UUID, case: Case, user: User, entry: Entry) -> Evide
     found = Evidence.objects.select_related("node", "case__protocol").filter(pk=client).first()
     if found is None:
         return None
-    then = (found.case_id, found.entered_by_id, found.kind, found.result, found.source, found.scope)
-    now = (case.pk, user.pk, entry.kind, entry.result, entry.source, entry.scope)
-    necrosis, here = entry.kind == EvidenceKind.NECR, entry.scope == Scope.SIDE_LEVEL
-    then += (found.date, found.known_at, found.side, found.level)
-    now += (None if necrosis else entry.date, entry.known_at)
-    now += (entry.side, entry.level) if here else ("", "")
+    here = entry.scope == Scope.SIDE_LEVEL
+    date = None if entry.kind == EvidenceKind.NECR else entry.date
+    side, level = (entry.side, entry.level) if here else ("", "")
+    then: list[Any] = [found.case_id, found.entered_by_id, found.kind, found.result, found.source]
+    then += [found.scope, found.date, found.known_at, found.side, found.level]
+    now: list[Any] = [case.pk, user.pk, entry.kind, entry.result, entry.source]
+    now += [entry.scope, date, entry.known_at, side, level]
     details = found.details == dict(entry.details)
     if then != now or not details or (found.node and found.node.number != entry.node):
         raise client_reused()

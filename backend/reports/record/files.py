@@ -215,7 +215,8 @@ def _listed(archive: zipfile.ZipFile) -> dict[str, Any]:
 
 def _events(archive: zipfile.ZipFile, listed: dict[str, Any]) -> list[Event]:
     try:
-        lines = _bytes(archive, EVENTS, LARGEST_TEXT).decode().splitlines()
+        # Only a line feed ends a line: what people wrote may hold U+2028 and its like.
+        lines = _bytes(archive, EVENTS, LARGEST_TEXT).decode().removesuffix("\n").split("\n")
         events = [of_line(line, f"Line {place}") for place, line in enumerate(lines, 1)]
     except UnreadableEvent as error:
         raise BadRecord(str(error)) from error
