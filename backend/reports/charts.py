@@ -218,7 +218,7 @@ def bland_altman_chart(
         y = y_of(value)
         parts += [
             _line(left, y, left + width, y, "threshold"),
-            _text(left + width - 6, y - 4, name, anchor="end"),
+            _text(left + width + 6, y + 4, name),
         ]
     parts.append(
         _text(left + width / 2, top + height + 34, "mean short axis in mm", anchor="middle")
@@ -227,4 +227,4 @@ def bland_altman_chart(
         mark: Kind = {"edited": "kept", "added": "added"}.get(kind, "untouched")  # type: ignore[assignment]
         parts.append(_mark(mark, x_of(mean), y_of(difference), 4.0))
     title = "Differences of short axes between the readers"
-    return _svg(left + width + 24, top + height + 42, title, parts)
+    return _svg(left + width + 96, top + height + 42, title, parts)

@@ -80,7 +80,12 @@ def case_document(
         _notices(facts),
         _case(facts),
         *(_reading(reading, measured, rows) for reading in facts["readings"]),
-        agreement_section(facts["comparison"], pairs, names),
+        agreement_section(
+            facts["comparison"],
+            pairs,
+            names,
+            anchored=all(r["masks"]["ai"] for r in facts["readings"] if r["signed"]),
+        ),
         discrepancy_section(version, facts["comparison"]),
         consensus_section(version, facts["consensus"], rows.get("consensus", [])),
         _metrics(measured, metrics, shown_first),

@@ -150,9 +150,16 @@ def mark_of(row: dict[str, Any]) -> str:
 
 
 def agreement_section(
-    comparison: dict[str, Any] | None, pairs: Sequence[Pair], names: tuple[str, str]
+    comparison: dict[str, Any] | None,
+    pairs: Sequence[Pair],
+    names: tuple[str, str],
+    *,
+    anchored: bool,
 ) -> dict[str, Any]:
-    """Detection, union and pairs of two readings; untouched nodes apart from edited ones."""
+    """Detection, union and pairs of two readings; untouched nodes apart from edited ones.
+
+    `anchored` says that both readers began from the AI's nodes.
+    """
     title = "Agreement between the readers"
     if comparison is None:
         return blocks.missing(
@@ -187,7 +194,9 @@ def agreement_section(
             "Both readers began from the AI’s nodes: what neither touched has Dice 1 and no "
             "difference by construction, and says nothing of their agreement. The edited and "
             "the added ones do."
-        ),
+        )
+        if anchored
+        else None,
         blocks.figures(
             (
                 "bland_altman",
