@@ -209,6 +209,10 @@ def test_assigning_takes_an_unopened_slot_and_refuses_an_open_one(ready: Site) -
         services.assign(
             case=ready.case, slot="R2", reader=ready.users["reader1"], actor=coordinator
         )
+    third.is_superuser = True
+    with pytest.raises(WrongState, match="an administrator, who may look at everything"):
+        services.assign(case=ready.case, slot="R2", reader=third, actor=coordinator)
+    third.is_superuser = False
     given = services.assign(case=ready.case, slot="R2", reader=third, actor=coordinator)
     assert given.head == Mask.objects.get(kind="ai")
     assert given.node_states.count() == 3

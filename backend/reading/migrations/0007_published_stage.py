@@ -4,23 +4,50 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reading', '0006_labels_final'),
+        ("reading", "0006_labels_final"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='case',
-            name='stage_is_known',
+            model_name="case",
+            name="stage_is_known",
         ),
         migrations.AlterField(
-            model_name='case',
-            name='stage',
-            field=models.CharField(choices=[('unassigned', 'unassigned'), ('assigned', 'assigned'), ('reading', 'reading'), ('read', 'read'), ('compared', 'compared'), ('published', 'published'), ('on_hold', 'on_hold')], default='unassigned', max_length=16),
+            model_name="case",
+            name="stage",
+            field=models.CharField(
+                choices=[
+                    ("unassigned", "unassigned"),
+                    ("assigned", "assigned"),
+                    ("reading", "reading"),
+                    ("read", "read"),
+                    ("compared", "compared"),
+                    ("published", "published"),
+                    ("on_hold", "on_hold"),
+                ],
+                default="unassigned",
+                max_length=16,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='case',
-            constraint=models.CheckConstraint(condition=models.Q(('stage__in', ['unassigned', 'assigned', 'reading', 'read', 'compared', 'published', 'on_hold'])), name='stage_is_known'),
+            model_name="case",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "stage__in",
+                        [
+                            "unassigned",
+                            "assigned",
+                            "reading",
+                            "read",
+                            "compared",
+                            "published",
+                            "on_hold",
+                        ],
+                    )
+                ),
+                name="stage_is_known",
+            ),
         ),
     ]

@@ -80,6 +80,12 @@ def _guard_person(case: Case, slot: str, reader: User) -> None:
             f"{reader.shown_name} is no {needed.value} of this project.",
             f"Give them the role {needed.value} first.",
         )
+    if reader.is_superuser:
+        raise WrongState(
+            "ADMIN_READS_ALL",
+            f"{reader.shown_name} is an administrator, who may look at everything.",
+            "Choose someone who reads blind, or give them an account without that right.",
+        )
     other = case.readings.filter(reader=reader, state__in=[s.value for s in CURRENT]).exclude(
         slot=Slot.REPEAT
     )

@@ -74,7 +74,8 @@ def _sign(
     case, consensus = lock_consensus(consensus)
     before = ConsensusSignature.objects.filter(pk=client).first()
     if before is not None:
-        if (before.consensus_id, before.user_id) != (consensus.pk, signer.pk):
+        same = (before.consensus_id, before.user_id, before.record_hash)
+        if same != (consensus.pk, signer.pk, record_hash):
             raise client_reused()
         return before
     required = required_signers(consensus)
