@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +95,27 @@ class Stack:
         os.kill(child.process.pid, signal.SIGKILL)
         child.process.wait()
 
-    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    @contextmanager
+    def elsewhere(self, state: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+        """`manage` of another Concord: an empty database, and an empty store in `state`."""
+        name = f"{self.name}_elsewhere"
+        environment = {
+            **self.environment,
+            **postgres.environment(postgres.copy_database(name), state),
+        }
+        try:
+            yield partial(self.manage, environment=environment)
+        finally:
+            self._drop(name)
+
+    def manage(
+        self, *arguments: str, check: bool = True, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run `manage.py` to its end."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
-            env=self.environment,
+            env=environment or self.environment,
             check=False,
             capture_output=True,
             text=True,
@@ -143,11 +160,15 @@ class Stack:
         """Stop everything and leave nothing behind."""
         for child in [*self.workers, self.work, self.web]:
             child.stop()
+        self._drop(self.name)
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    @staticmethod
+    def _drop(name: str) -> None:
         with psycopg.connect(
             postgres.named(postgres.SERVER, "postgres").owner, autocommit=True
         ) as connection:
-            connection.execute(f'drop database if exists "{self.name}" with (force)')
-        shutil.rmtree(self.state, ignore_errors=True)
+            connection.execute(f'drop database if exists "{name}" with (force)')
 
 
 def until(

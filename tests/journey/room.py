@@ -77,10 +77,26 @@ class Person:
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(text)
 
-    def picture(self, name: str) -> None:
-        """A screenshot to look at."""
+    def sees(self, images: str) -> None:
+        """Scroll down with the wheel until all of these images are drawn."""
+        drawn = "all => all.every(i => i.complete && i.naturalWidth > 0)"
+        self.page.mouse.move(400, 400)
+
+        def all_drawn() -> bool:
+            self.page.mouse.wheel(0, 600)
+            return bool(self.page.locator(images).evaluate_all(drawn))
+
+        until(all_drawn, f"{images} to be drawn", SLOW_MS / 1000, self.stack.words)
+
+    def picture(self, name: str, *, whole: bool = False) -> None:
+        """A screenshot to look at, of the window or of the whole page."""
         PICTURES.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=PICTURES / f"{name}.png")
+        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=whole)
+
+    def keep(self, name: str, data: bytes) -> None:
+        """A file to look at."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        (PICTURES / name).write_bytes(data)
 
     def http(self) -> httpx.Client:
         """The same session, for looking at the server's side."""
@@ -174,3 +190,28 @@ class ReadingRoom(Person):
             head = client.get(f"/api/readings/{self.reading}").json()["head"]
             packed = unpack_mask(client.get(f"/api/masks/{head}/volume").content)
         return {node: number for number, node in dict(packed.labels).items()}, packed.to_volume()
+
+    def free_place(self, mask: npt.NDArray[np.uint16], slice_: int) -> tuple[float, float]:
+        """A voxel on the slice, on screen, far from every node."""
+        focus = self.hook("focus")
+        rows, columns = mask.shape[1:]
+        for distance in range(24, 90, 6):
+            for step_row, step_column in ((1, 0), (0, 1), (0, -1), (-1, 0), (1, 1), (-1, -1)):
+                row, column = focus[1] + distance * step_row, focus[2] + distance * step_column
+                if not (14 <= row < rows - 14 and 14 <= column < columns - 18):
+                    continue
+                x, y = self.point(slice_, row, column)
+                around = mask[slice_, row - 12 : row + 12, column - 12 : column + 16]
+                if not around.any() and 60 < x < 700 and 120 < y < 900:
+                    return float(row), float(column)
+        raise AssertionError("no free place on this slice")
+
+    def look_through(self) -> None:
+        """The wheel through the whole stack; the other planes were seen on the way."""
+        self.press("Escape")
+        box = self.point(*self.hook("focus"))
+        self.page.mouse.move(*box)
+        last = self.detail()["grid"]["shape"][0] - 1
+        self.scroll_to(0)
+        self.scroll_to(last)
+        expect(self.page.get_by_test_id("submit")).to_be_enabled(timeout=SLOW_MS)

@@ -4,43 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK as sitk
 from playwright.sync_api import Browser, expect
 
-from backend.imaging.grid import Grid
 from backend.imaging.seg import read_seg_labels
-from fixtures.__main__ import demo_phantom
-from tests.journey.room import SLOW_MS, Person, ReadingRoom, browser
+from tests.journey.files import export_of, grid_of, read_nifti
+from tests.journey.room import SLOW_MS, Person, ReadingRoom
 from tests.journey.second_path import numbers
-from tests.postgres import ROOT
 from tests.stack import Stack, until
-
-CACHE = ROOT / ".cache" / "phantom"
-
-
-@pytest.fixture(scope="module")
-def phantom() -> Path:
-    """The demonstration's phantom; made once, kept while its generator stays the same."""
-    from fixtures.phantom import GENERATOR_VERSION
-
-    folder = CACHE / f"v{GENERATOR_VERSION}" / "dicom"
-    if not folder.exists():
-        demo_phantom(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def chrome(chromium: str) -> Iterator[Browser]:
-    with browser(chromium) as running:
-        yield running
 
 
 @pytest.mark.browser
@@ -151,7 +127,7 @@ def _reads(reader: ReadingRoom, prefix: str) -> dict[str, Any]:
             f"window.__concord.nodes.filter(n => n.decision === 'undecided').length < {undecided}"
         )
     reader.saved()
-    _look_through(reader)
+    reader.look_through()
     return {"added": added, "head": reader.detail()["head"], "nodes": len(reader.nodes)}
 
 
@@ -194,7 +170,7 @@ def _add(reader: ReadingRoom) -> str:
     """Start a node where there is none and paint it."""
     slice_ = reader.hook("focus")[0]
     _, before = reader.server_mask()
-    row, column = _free_place(reader, before, slice_)
+    row, column = reader.free_place(before, slice_)
     known = {n["uuid"] for n in reader.nodes}
     reader.press("n")
     reader.drag(slice_, [(row, column), (row, column + 3)])
@@ -214,22 +190,6 @@ def _add(reader: ReadingRoom) -> str:
     return added
 
 
-def _free_place(reader: ReadingRoom, mask: Any, slice_: int) -> tuple[float, float]:
-    """A voxel on the slice, on screen, far from every node."""
-    focus = reader.hook("focus")
-    rows, columns = mask.shape[1:]
-    for distance in range(24, 90, 6):
-        for step_row, step_column in ((1, 0), (0, 1), (0, -1), (-1, 0), (1, 1), (-1, -1)):
-            row, column = focus[1] + distance * step_row, focus[2] + distance * step_column
-            if not (14 <= row < rows - 14 and 14 <= column < columns - 18):
-                continue
-            x, y = reader.point(slice_, row, column)
-            around = mask[slice_, row - 12 : row + 12, column - 12 : column + 16]
-            if not around.any() and 60 < x < 700 and 120 < y < 900:
-                return float(row), float(column)
-    raise AssertionError("no free place on this slice")
-
-
 def _same_on_screen(reader: ReadingRoom, mask: Any, slice_: int) -> None:
     """The labelmap that the viewer draws agrees with the server's mask, voxel by voxel."""
     rows, columns = np.nonzero(mask[slice_])
@@ -242,17 +202,6 @@ def _same_on_screen(reader: ReadingRoom, mask: Any, slice_: int) -> None:
     pairs = {(int(t), int(s)) for t, s in zip(truth, shown, strict=True)}
     assert all(s > 0 for _, s in pairs), "a voxel of the mask is not drawn"
     assert len({t for t, _ in pairs}) == len({s for _, s in pairs}) == len(pairs)
-
-
-def _look_through(reader: ReadingRoom) -> None:
-    """The wheel through the whole stack; the other planes were seen on the way."""
-    reader.press("Escape")
-    box = reader.point(*reader.hook("focus"))
-    reader.page.mouse.move(*box)
-    last = reader.detail()["grid"]["shape"][0] - 1
-    reader.scroll_to(0)
-    reader.scroll_to(last)
-    expect(reader.page.get_by_test_id("submit")).to_be_enabled(timeout=SLOW_MS)
 
 
 def _signs(reader: ReadingRoom, prefix: str) -> None:
@@ -309,15 +258,15 @@ def _is_reported(
     detail = reader.detail()
     with auditor.http() as client:
         document = client.get(f"/api/reports/{report}.json").json()
-        files = {f: _export(client, detail["id"], f) for f in ("seg", "nifti")}
+        files = {f: export_of(client, detail["id"], f) for f in ("seg", "nifti")}
         ai = _mask(client, detail["ai_mask"])
         head = _mask(client, detail["head"])
     rejected = [n["label"] for n in detail["nodes"] if n["decision"] == "rejected"]
     signed = np.where(np.isin(head, rejected), 0, head).astype(np.uint16)
 
-    nifti = _read_nifti(files["nifti"])
+    nifti = read_nifti(files["nifti"])
     assert np.array_equal(nifti, signed), "the NIfTI is not what was signed"
-    grid = Grid.from_json(_grid_of(stack, detail))
+    grid = grid_of(stack, detail["case"]["id"])
     seg = read_seg_labels(files["seg"], grid)
     assert np.array_equal(seg > 0, signed > 0), "the SEG is not what was signed"
     dataset = pydicom.dcmread(io.BytesIO(files["seg"]))
@@ -341,38 +290,7 @@ def _is_reported(
     assert verified.returncode == 0, verified.stdout
 
 
-def _export(client: Any, reading: str, form: str) -> bytes:
-    token = client.cookies.get("csrftoken")
-    made = client.post(
-        "/api/exports",
-        json={"reading": reading, "format": form},
-        headers={"X-CSRFToken": token, "Referer": str(client.base_url)},
-    ).json()
-
-    def ready() -> bool:
-        state = client.get(f"/api/exports/{made['export']}").json()
-        assert state["state"] != "failed", state
-        return bool(state["state"] == "ready")
-
-    until(ready, f"the {form} export", 120)
-    return bytes(client.get(f"/api/exports/{made['export']}/file").content)
-
-
 def _mask(client: Any, name: str) -> Any:
     from backend.imaging.masks import unpack_mask
 
     return unpack_mask(client.get(f"/api/masks/{name}/volume").content).to_volume()
-
-
-def _read_nifti(data: bytes) -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "signed.nii.gz"
-        path.write_bytes(data)
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(path))).astype(np.uint16)
-
-
-def _grid_of(stack: Stack, detail: dict[str, Any]) -> dict[str, Any]:
-    ((grid,),) = stack.query(
-        "select grid_json from reading_case where id = %s", detail["case"]["id"]
-    )
-    return dict(grid)

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -231,8 +232,9 @@ Questions = dict[str, list[Attempt]]
 def questions(addresses: Addresses, *, thorough: bool) -> Iterator[tuple[str, Questions]]:
     """Every route with what is asked of it by each method.
 
-    Thorough: all values by GET, three by the other methods. Else: the best of one's own and one of
-    another's, by GET and POST alone, and errors in JSON (a page of error costs many queries).
+    Thorough: all values by GET, plain and laden with what could make a cache or a filter speak, and
+    three by the other methods. Else: the best of one's own plainly, one of another's laden, by GET
+    and POST alone, and errors in JSON (a page of error costs many queries).
     """
     described = _described()
     tags = ", ".join(f'"{h}{more}"' for h in addresses.hashes[:40] for more in ("", "-volume"))
@@ -247,16 +249,16 @@ def questions(addresses: Addresses, *, thorough: bool) -> Iterator[tuple[str, Qu
         asked = described.get(route.template, {})
         query = _query(route, asked, addresses)
         few = route.few(addresses, 2 if thorough else 1)
-        everything, ends = (route.paths(addresses), few) if thorough else (few, few[-1:])
+        everything, ends = (route.paths(addresses), few) if thorough else (few[:-1], few[-1:])
+        empty, filled = (json.dumps(body) for body in _bodies(asked, "POST", addresses))
         found = {
-            "GET": [Attempt("GET", p, headers=plain) for p in everything],
+            "GET": [Attempt("GET", p, headers=plain) for p in everything or few],
             "POST": [Attempt("POST", path, form, FORM_KIND, plain) for path in ends],
         }
         found["GET"] += [Attempt("GET", f"{path}?{query}", headers=laden) for path in ends]
-        bodies = [json.dumps(body) for body in _bodies(asked, "POST", addresses)]
-        found["POST"] += [Attempt("POST", path, bodies[-1], JSON, plain) for path in few]
-        found["POST"] += [Attempt("POST", ends[-1], body, JSON, plain) for body in bodies[:-1]]
+        found["POST"] += [Attempt("POST", path, filled, JSON, plain) for path in few]
         if thorough:
+            found["POST"] += [Attempt("POST", few[-1], empty, JSON)]
             for method in ("HEAD", "OPTIONS", "DELETE"):
                 found[method] = [Attempt(method, path) for path in few]
             for method in ("PUT", "PATCH"):
@@ -275,6 +277,7 @@ def _query(route: Route, asked: dict[str, Any], addresses: Addresses) -> str:
     return "&".join(f"{name}={value}" for name, value in values.items())
 
 
+@cache
 def _described() -> dict[str, dict[str, Any]]:
     """What the API says of itself, by address."""
     schema = SchemaGenerator().get_schema(request=None, public=True)
@@ -309,7 +312,7 @@ def _resolved(schema: dict[str, Any], components: dict[str, Any], depth: int = 0
 
 
 def _bodies(asked: dict[str, Any], method: str, addresses: Addresses) -> list[Any]:
-    """An empty body; and what the schema asks for (or what is often asked for) with another's."""
+    """An empty body; and one of what the schema asks for, and is often asked for: another's."""
     named = ("client", "lease", "head", "reading", "node", "step", "format", "reason")
     anything = {name: "seg" if name == "format" else addresses.one(name) for name in named}
     schema = asked.get(method.lower(), {}).get("body", {})
