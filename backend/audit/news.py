@@ -91,11 +91,13 @@ def hub() -> NewsHub:
     return _hubs.setdefault(loop, NewsHub())
 
 
-@database_sync_to_async
-def heads(audiences: list[str]) -> dict[str, int]:
+def heads_now(audiences: list[str]) -> dict[str, int]:
     """The last `seq` of each audience (0 where nothing was said yet)."""
     known = dict(NewsHead.objects.filter(audience__in=audiences).values_list("audience", "seq"))
     return {audience: known.get(audience, 0) for audience in audiences}
+
+
+heads = database_sync_to_async(heads_now)
 
 
 @database_sync_to_async

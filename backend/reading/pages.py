@@ -11,7 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from backend.accounts.models import User
 from backend.accounts.roles import Role
+from backend.audit.news import heads_now
 from backend.errors import BadInput, ConcordError
 from backend.reading import selectors, services
 from backend.reading.comparison_presentation import panel_of
@@ -19,6 +21,7 @@ from backend.reading.comparison_selectors import latest_comparison
 from backend.reading.consensus_lists import deferred_rows as deferred_of
 from backend.reading.consensus_lists import panel_of as settling_panel_of
 from backend.reading.consensus_lists import settle_rows
+from backend.reading.consumers import audiences_of_person
 from backend.reading.label_selectors import abstracts
 from backend.reading.models import Case, Reading
 from backend.reading.presentation import case_json, model_json, runs_of
@@ -39,6 +42,7 @@ MANAGED = ("hold", "release", "withdraw")
 def worklist(request: HttpRequest) -> HttpResponse:
     """The user's own readings; who has none is shown the cases they oversee or abstract."""
     user = selectors.person(request.user)
+    seen = _news_seen(user)
     readings = list(selectors.worklist(user)[:SHOWN_READINGS])
     adjudicates = selectors.holds(user, Role.ADJUDICATOR)
     if not readings and not adjudicates and abstracts(user):
@@ -49,8 +53,14 @@ def worklist(request: HttpRequest) -> HttpResponse:
         "rows": rows_of(user, readings, settle_rows(user)),
         "adjudicates": adjudicates,
         "deferred": deferred_of(user) if adjudicates else [],
+        "seen": seen,
     }
     return render(request, "reading/worklist.html", context)
+
+
+def _news_seen(user: User) -> dict[str, int]:
+    """Which news a page already shows that is drawn from now on: its script asks for the rest."""
+    return heads_now(audiences_of_person(user))
 
 
 @login_required
@@ -75,7 +85,9 @@ def deferred_rows(request: HttpRequest) -> HttpResponse:
 @require_safe
 def cases(request: HttpRequest) -> HttpResponse:
     """All cases the user oversees."""
-    return render(request, "reading/cases.html", {"rows": _case_rows(request)})
+    seen = _news_seen(selectors.person(request.user))
+    context = {"rows": _case_rows(request), "seen": seen}
+    return render(request, "reading/cases.html", context)
 
 
 @login_required

@@ -49,4 +49,6 @@ function hear({ type, payload }: News): void {
   if (type !== "hello") refresh();
 }
 
-new NewsSocket("/ws/me", {}, hear, refresh).open();
+// What came between the drawing of the page and the opening of the line is asked for.
+const seen = JSON.parse(document.getElementById("news-seen")?.textContent ?? "{}");
+new NewsSocket("/ws/me", seen, hear, refresh).open();

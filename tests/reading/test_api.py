@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import uuid
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.test import Client
 
 from backend.archive import visibility as archive
 from backend.archive.models import Series
-from backend.audit.models import Event
+from backend.audit.models import Event, NewsHead
 from backend.imaging.masks import pack_mask, unpack_mask
 from backend.jobs import selectors as jobs
 from backend.reading.models import Mask
@@ -275,3 +276,20 @@ def test_an_address_with_a_nul_leads_nowhere(ready: Site, reader: Client, path: 
 )
 def test_a_cursor_that_is_none_is_refused(ready: Site, reader: Client, cursor: str) -> None:
     assert reader.get("/api/worklist", {"cursor": cursor}).json()["error"] == "BAD_CURSOR"
+
+
+def test_a_worklist_page_says_which_news_it_already_shows(ready: Site) -> None:
+    def seen() -> dict[str, int]:
+        page = ready.client("reader1").get("/").content.decode()
+        found = re.search(r'<script id="news-seen" type="application/json">(.*?)</script>', page)
+        assert found
+        shown: dict[str, int] = json.loads(found[1])
+        return shown
+
+    audience = f"user:{ready.users['reader1'].pk}"
+    before = seen()
+    assert list(before) == [audience]
+    Twin(ready)  # Opening a reading is news of its row.
+    after = seen()
+    assert after[audience] > before[audience]
+    assert after[audience] == NewsHead.objects.get(audience=audience).seq
