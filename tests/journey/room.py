@@ -87,6 +87,8 @@ class Person:
             return bool(self.page.locator(images).evaluate_all(drawn))
 
         until(all_drawn, f"{images} to be drawn", SLOW_MS / 1000, self.stack.words)
+        self.page.keyboard.press("Home")
+        until(lambda: self.page.evaluate("scrollY") == 0, "the top of the page", 20)
 
     def picture(self, name: str, *, whole: bool = False) -> None:
         """A screenshot to look at, of the window or of the whole page."""

@@ -398,8 +398,11 @@ def _is_on_record(auditor: Person, stack: Stack, case: Case) -> None:
     for action in ("discrepancy.proposed", "discrepancy.resolved", "consensus.published"):
         assert auditor.page.locator(f'tr[data-action="{action}"]').count() > 0, action
     auditor.picture("consensus-14-timeline", whole=True)
-    said = str(stack.query("select node_id from reading_consensusnode order by number")[0][0])
-    auditor.page.locator(f'a[href$="/nodes/{said}/"]').first.click()
+    ((grown, *_), *_) = stack.query(
+        "select node_id::text from reading_consensusnode where origin = 'union'"
+        " order by number desc"
+    )
+    auditor.page.locator(f'a[href$="/nodes/{grown}/"]').first.click()
     expect(auditor.page.locator("ol.life-steps li").first).to_be_visible(timeout=SLOW_MS)
     auditor.sees("ol.life-steps img")
     auditor.picture("consensus-15-node", whole=True)
