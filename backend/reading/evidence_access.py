@@ -30,12 +30,14 @@ class Sight:
         evidence: what they see of it.
         nodes: the agreed nodes that it may name, none before they are agreed on.
         outside: whether they stand outside the readings (and so see no image).
+        version: the version of the consensus that numbers the nodes, None before there is one.
     """
 
     case: Case
     evidence: QuerySet[Evidence]
     nodes: list[ConsensusNode]
     outside: bool
+    version: int | None = None
 
 
 def evidence_sight(user: User | AnonymousUser, case: UUID) -> Sight:
@@ -47,7 +49,8 @@ def evidence_sight(user: User | AnonymousUser, case: UUID) -> Sight:
     outside = projects_as(user, Role.ABSTRACTOR, Role.AUDITOR).filter(project_id=found.project_id)
     if user.is_superuser or outside.exists():
         nodes = list(agreed.nodes.all()) if agreed else []
-        return Sight(found, evidence_of(found), nodes, outside=True)
+        version = agreed.version if agreed else None
+        return Sight(found, evidence_of(found), nodes, outside=True, version=version)
     if agreed is None:
         raise Missing("case")
     try:
@@ -56,7 +59,8 @@ def evidence_sight(user: User | AnonymousUser, case: UUID) -> Sight:
         raise Missing("case") from None
     if asker.seat == Seat.OBSERVER:
         raise Missing("case")
-    return Sight(found, evidence_shown(agreed), list(agreed.nodes.all()), outside=False)
+    nodes = list(agreed.nodes.all())
+    return Sight(found, evidence_shown(agreed), nodes, outside=False, version=agreed.version)
 
 
 def evidence_for(user: User | AnonymousUser, evidence: UUID) -> tuple[Evidence, Sight]:

@@ -200,19 +200,23 @@ def read_form(kind: str, posted: Mapping[str, str]) -> tuple[Entry, dict[str, st
     for name, text in values.items():
         if "\0" in text:
             errors[name] = "This cannot be kept. Write it again."
-    number = values.get("node", "")
     entry = Entry(
         kind=kind,
         result=values.get("result", ""),
         source=values.get("source", ""),
         scope=values.get("scope", ""),
-        node=int(number) if number.isascii() and number.isdigit() and len(number) < 9 else None,
+        node=_whole(values.get("node", "")),
+        version=_whole(values.get("version", "")),
         side=values.get("side", ""),
         level=values.get("level", ""),
         details=details,
         **dates,
     )
     return entry, errors
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
 def _date(text: str) -> datetime.date | None:

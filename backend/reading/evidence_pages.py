@@ -96,6 +96,7 @@ def _shown(
         "case": sight.case,
         "items": [_row(sight.case, row, item) for row, item in items],
         "nodes": [_node_row(node) for node in sight.nodes],
+        "version": sight.version,
         "may_enter": may_abstract(user, sight.case),
         "kinds": [(value, SHORT_NAMES[value], name) for value, name in KINDS],
         "kind": kind,
@@ -157,6 +158,10 @@ def evidence_enter(request: HttpRequest, case: UUID) -> HttpResponse:
         errors = refused.extra.get("fields", {"source": str(refused)})
     except ConcordError as refused:
         messages.error(request, str(refused))
+        if refused.code == "MOVED_ON":  # The numbers are others now.
+            posted["node"] = ""
+        if refused.code == "CLIENT_REUSED":
+            client = uuid.uuid4()
     fields = fields_of(kind, sight.nodes, posted, errors)
     return _shown(request, sight, kind, str(client), fields, status=400)
 

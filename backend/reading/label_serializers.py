@@ -37,7 +37,7 @@ class DeferLabelRequest(_LabelAct):
 
 
 class EvidenceRequest(serializers.Serializer[Any]):
-    """A piece of evidence; `node` is the number of an agreed node, details those of its kind."""
+    """A piece of evidence; `node` is the number of an agreed node in `version` of the consensus."""
 
     client = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=[kind.value for kind in EvidenceKind])
@@ -47,6 +47,7 @@ class EvidenceRequest(serializers.Serializer[Any]):
     source = serializers.CharField(max_length=LONGEST_SOURCE)  # type: ignore[assignment]
     scope = serializers.ChoiceField(choices=[scope.value for scope in Scope])
     node = serializers.IntegerField(default=None, allow_null=True, min_value=1)
+    version = serializers.IntegerField(default=None, allow_null=True, min_value=1)
     side = serializers.ChoiceField(choices=["", *SIDES], default="", allow_null=True)
     level = serializers.ChoiceField(choices=["", *LEVELS], default="", allow_null=True)
     details = serializers.DictField(default=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -58,9 +59,9 @@ def worklist(request: HttpRequest) -> HttpResponse:
     return render(request, "reading/worklist.html", context)
 
 
-def _news_seen(user: User) -> dict[str, int]:
+def _news_seen(user: User) -> str:
     """Which news a page already shows that is drawn from now on: its script asks for the rest."""
-    return heads_now(audiences_of_person(user))
+    return json.dumps(heads_now(audiences_of_person(user)))
 
 
 @login_required

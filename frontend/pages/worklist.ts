@@ -50,5 +50,6 @@ function hear({ type, payload }: News): void {
 }
 
 // What came between the drawing of the page and the opening of the line is asked for.
-const seen = JSON.parse(document.getElementById("news-seen")?.textContent ?? "{}");
+const drawn = document.querySelector<HTMLMetaElement>('meta[name="news-seen"]');
+const seen = JSON.parse(drawn?.content || "{}");
 new NewsSocket("/ws/me", seen, hear, refresh).open();

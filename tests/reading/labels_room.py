@@ -100,7 +100,9 @@ class LabelRoom:
         """A piece of evidence; positive, of node 1 once nodes are agreed, else of the patient."""
         given: dict[str, Any] = {"source": "report", "date": day(10), "result": "positive"}
         agreed = self.consensus.settled_at is not None
-        given |= {"scope": "node", "node": 1} if agreed else {"scope": "patient"}
+        version = self.consensus.version
+        of_node = {"scope": "node", "node": 1, "version": version}
+        given |= of_node if agreed else {"scope": "patient"}
         if kind == "HIST":
             details = {"procedure": "excision", "correspondence": "the largest node"}
             given |= {"details": details}

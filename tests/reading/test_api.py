@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import html
 import json
 import re
 import uuid
@@ -281,9 +282,9 @@ def test_a_cursor_that_is_none_is_refused(ready: Site, reader: Client, cursor: s
 def test_a_worklist_page_says_which_news_it_already_shows(ready: Site) -> None:
     def seen() -> dict[str, int]:
         page = ready.client("reader1").get("/").content.decode()
-        found = re.search(r'<script id="news-seen" type="application/json">(.*?)</script>', page)
+        found = re.search(r'<meta name="news-seen" content="(.*?)">', page)
         assert found
-        shown: dict[str, int] = json.loads(found[1])
+        shown: dict[str, int] = json.loads(html.unescape(found[1]))
         return shown
 
     audience = f"user:{ready.users['reader1'].pk}"

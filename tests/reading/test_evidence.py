@@ -271,6 +271,20 @@ def test_withdrawing_while_it_is_signed_voids_the_signatures(agreed: LabelRoom) 
     assert ConsensusSignature.objects.count() == 1
 
 
+def test_a_reader_takes_signatures_away_by_objecting_alone(agreed: LabelRoom) -> None:
+    item = agreed.enter("NECR", by="reader1")
+    agreed.label(1, "metastatic", evidence=[item])
+    agreed.label_all()
+    signature = agreed.sign("reader2")
+    path = f"/api/evidence/{item.pk}/withdraw"
+    answer = agreed.send("reader1", "POST", path, {"reason": "not so"})
+    assert (answer.status_code, answer.json()["error"]) == (409, "WRONG_STATE")
+    signature.refresh_from_db()
+    assert (agreed.consensus.state, signature.void_reason) == ("signing", "")
+    item.refresh_from_db()
+    assert item.withdrawn_at is None
+
+
 def test_what_no_label_rests_on_is_withdrawn_without_ado(agreed: LabelRoom) -> None:
     item = agreed.enter()
     agreed.label_all()
@@ -420,6 +434,32 @@ def test_a_wrong_form_keeps_nothing_and_shows_each_fault_beside_its_field(room: 
     assert odd.status_code == 400
 
 
+def test_a_number_of_an_older_version_is_not_taken_for_one_of_now(agreed: LabelRoom) -> None:
+    agreed.label_all()
+    agreed.publish()
+    agreed.reopen()
+    assert agreed.consensus.version == 2
+    given = form(scope="node", node="1", version="1", source="Ward report 7")
+    path = f"/evidence/{agreed.case.pk}/enter"
+    page = agreed.client("abstractor").post(path, given)
+    text = page.content.decode()
+    assert page.status_code == 400
+    assert "numbered anew in version 2" in text
+    assert 'name="version" value="2"' in text
+    assert "Ward report 7" in text
+    assert 'value="1" selected' not in text
+    sent = body(scope="node", node=1, version=1)
+    api = f"/api/cases/{agreed.case.pk}/evidence"
+    answer = agreed.send("abstractor", "POST", api, sent)
+    assert (answer.status_code, answer.json()["error"]) == (409, "MOVED_ON")
+    unnumbered = agreed.send("abstractor", "POST", api, body(scope="node", node=1))
+    assert set(unnumbered.json()["fields"]) == {"node"}
+    assert not Evidence.objects.exists()
+    kept = agreed.send("abstractor", "POST", api, body(scope="node", node=1, version=2))
+    assert kept.status_code == 200
+    assert Evidence.objects.get().node == agreed.node(1)
+
+
 def test_withdrawing_on_the_page_needs_a_reason(room: LabelRoom) -> None:
     item = room.enter()
     client = room.client("abstractor")
@@ -445,6 +485,6 @@ def test_an_entry_names_the_numbers_of_agreed_nodes(agreed: LabelRoom) -> None:
             case=agreed.case,
             user=agreed.users["abstractor"],
             client=uuid.uuid4(),
-            entry=Entry("PET", "positive", "report", "node", date=day(1), node=99),
+            entry=Entry("PET", "positive", "report", "node", date=day(1), node=99, version=1),
         )
     assert refused_entry.value.extra["fields"] == {"node": "Choose one of the agreed nodes."}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -245,6 +246,7 @@ def test_the_form_lists_what_can_be_settled_again_and_names_nobody(room: LabelRo
     page = room.client("coordinator").get(f"/cases/{room.case.pk}/").content.decode()
     form = page[page.index('id="reopening"') :]
     form = form[: form.index("</section>")]
+    form = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", form)  # Random letters.
     for found in room.consensus.discrepancies.all():
         assert f'value="{found.pk}"' in form
     for word in ("Rita", "Rolf", "reader1", "R1", "R2"):

@@ -130,6 +130,7 @@ def label(room: Room, consensus: Consensus) -> None:
             source="PET/CT report",
             scope="node",
             node=numbers[0],
+            version=consensus.version,
             details={"suv_max": 9.4, "tracer": "FDG"},
         ),
     )
@@ -145,6 +146,7 @@ def label(room: Room, consensus: Consensus) -> None:
             source="this CT",
             scope="node",
             node=numbers[1],
+            version=consensus.version,
             details={"landmark": "below the hyoid"},
         ),
     )

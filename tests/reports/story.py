@@ -157,6 +157,7 @@ def label(room: Room, consensus: Consensus) -> None:
         "node",
         date=datetime.date(2026, 3, 10),
         node=numbers[0],
+        version=consensus.version,
         details={"procedure": "excision", "correspondence": "same level and size"},
     )
     evidence = services.enter_evidence(

@@ -43,7 +43,11 @@ LONGEST_REASON = 1000
 
 @dataclass(frozen=True)
 class Entry:
-    """What was typed. `node` is the number of an agreed node; details as their kind has them."""
+    """What was typed, with the details of its kind.
+
+    `node` is the number of an agreed node in `version` of the consensus: numbers are given anew
+    in every version.
+    """
 
     kind: str
     result: str
@@ -52,6 +56,7 @@ class Entry:
     date: datetime.date | None = None
     known_at: datetime.date | None = None
     node: int | None = None
+    version: int | None = None
     side: str = ""
     level: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -64,6 +69,7 @@ def enter_evidence(*, case: Case, user: User, client: UUID, entry: Entry) -> Evi
     Raises:
         NotAllowed: the user is no abstractor of the project; who reads enters necrosis alone.
         BadInput: with a sentence for every field that is missing or odd.
+        WrongState: `MOVED_ON`, the node was chosen from another version than holds now.
     """
     case = lock_case(case.pk)
     before = _entered_before(client, case, user, entry)
@@ -72,6 +78,7 @@ def enter_evidence(*, case: Case, user: User, client: UUID, entry: Entry) -> Evi
     labelling = labelling_version(case)
     _guard_person(case, user, entry, labelling)
     agreed = agreed_version(case)
+    _guard_version(entry, agreed)
     numbers = {node.number: node for node in agreed.nodes.all()} if agreed else {}
     node = numbers.get(entry.node) if entry.node is not None else None
     _judge(case, entry, node, nodes_known=bool(numbers))
@@ -104,7 +111,11 @@ def enter_evidence(*, case: Case, user: User, client: UUID, entry: Entry) -> Evi
 
 def _entered_before(client: UUID, case: Case, user: User, entry: Entry) -> Evidence | None:
     """What this very act entered before; raises `WrongState` where its UUID was another act's."""
-    found = Evidence.objects.select_related("node", "case__protocol").filter(pk=client).first()
+    found = (
+        Evidence.objects.select_related("node__consensus", "case__protocol")
+        .filter(pk=client)
+        .first()
+    )
     if found is None:
         return None
     here = entry.scope == Scope.SIDE_LEVEL
@@ -115,9 +126,35 @@ def _entered_before(client: UUID, case: Case, user: User, entry: Entry) -> Evide
     now: list[Any] = [case.pk, user.pk, entry.kind, entry.result, entry.source]
     now += [entry.scope, date, entry.known_at, side, level]
     details = found.details == dict(entry.details)
-    if then != now or not details or (found.node and found.node.number != entry.node):
+    if then != now or not details or not _same_node(found, entry):
         raise client_reused()
     return found
+
+
+def _same_node(found: Evidence, entry: Entry) -> bool:
+    if found.node is None:
+        return True
+    return (found.node.number, found.node.consensus.version) == (entry.node, entry.version)
+
+
+def _guard_version(entry: Entry, agreed: Consensus | None) -> None:
+    if entry.scope != Scope.NODE or entry.node is None or agreed is None:
+        return
+    if entry.version is None:
+        raise BadInput(
+            "BAD_INPUT",
+            "A node is named by its number and the version of the consensus that numbers it.",
+            "Send the version that was shown beside the numbers.",
+            fields={"node": "Choose the node from the list."},
+        )
+    if entry.version != agreed.version:
+        raise WrongState(
+            "MOVED_ON",
+            f"The nodes were numbered anew in version {agreed.version} of the consensus; this "
+            f"was typed with those of version {entry.version}.",
+            "Choose the node again; what else you typed is kept here.",
+            version=agreed.version,
+        )
 
 
 def _guard_person(case: Case, user: User, entry: Entry, labelling: Consensus | None) -> None:
@@ -135,13 +172,19 @@ def _guard_person(case: Case, user: User, entry: Entry, labelling: Consensus | N
             "Who reads enters what this CT shows alone: central necrosis.",
             "Ask the abstractor to enter what comes from elsewhere.",
         )
-    if labelling.state not in LABELLING:
-        raise WrongState(
-            "WRONG_STATE",
-            "The consensus is being signed.",
-            "Object to it first; that voids the signatures given.",
-            possible=["sign", "object"],
-        )
+    _guard_signing(case, labelling, user)
+
+
+def _guard_signing(case: Case, labelling: Consensus, user: User) -> None:
+    """Who reads takes signatures away by objecting alone; an abstractor corrects all the same."""
+    if labelling.state in LABELLING or may_abstract(user, case):
+        return
+    raise WrongState(
+        "WRONG_STATE",
+        "The consensus is being signed.",
+        "Object to it first; that voids the signatures given.",
+        possible=["sign", "object"],
+    )
 
 
 def _judge(case: Case, entry: Entry, node: ConsensusNode | None, *, nodes_known: bool) -> None:
@@ -200,12 +243,14 @@ def withdraw_evidence(*, evidence: Evidence, user: User, reason: str) -> Evidenc
         )
     resting = resting_on(evidence)
     _guard_published(case, resting)
+    labelling = labelling_version(case)
+    fallen = [node for node in resting if labelling and node.consensus_id == labelling.pk]
+    if labelling is not None and fallen:
+        _guard_signing(case, labelling, user)
     evidence.withdrawn_at, evidence.withdrawn_by = timezone.now(), user
     evidence.withdrawn_reason = reason
     evidence.save(update_fields=["withdrawn_at", "withdrawn_by", "withdrawn_reason"])
-    labelling = labelling_version(case)
     news = evidence_changed(labelling)
-    fallen = [node for node in resting if labelling and node.consensus_id == labelling.pk]
     if labelling is not None and fallen:
         news += _label_again(case, labelling, fallen, user=user, reason=reason)
     record(

@@ -249,5 +249,7 @@ export interface NewEvidence {
   source: string;
   scope: Evidence["scope"];
   node: number;
+  /** Of the consensus that numbers the nodes. */
+  version: number;
   details: Record<string, unknown>;
 }

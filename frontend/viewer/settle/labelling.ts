@@ -225,6 +225,7 @@ export class Labelling {
       source: "This CT",
       scope: "node",
       node: edit.node,
+      version: session.detail.version,
       details: { slice_index: landmark.index, landmark: words.trim() || landmark.text },
     });
     if (this.edit?.node !== edit.node) return;
