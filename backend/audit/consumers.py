@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from importlib import import_module
 from typing import Any
 
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
 
 from backend.audit import news
 
@@ -15,11 +20,20 @@ NOT_SIGNED_IN = 4401
 NOT_FOUND = 4404
 
 
+@database_sync_to_async
+def user_of_session(key: str | None) -> Any:
+    """Whose session it is now: nobody's once it ended, or its user may no longer sign in."""
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    return get_user(request)
+
+
 class NewsConsumer(AsyncJsonWebsocketConsumer):
     """Sends the news of its audiences, each once and in order.
 
     The client may send `{"since": {audience: seq}}` after a reconnect and is told what it missed;
-    audiences that are not its own are ignored.
+    audiences that are not its own are ignored. Before anything is told, it is asked anew whether
+    the session still stands and which audiences are still its own.
     """
 
     async def audiences(self) -> list[str] | None:
@@ -67,7 +81,7 @@ class NewsConsumer(AsyncJsonWebsocketConsumer):
     async def receive_json(self, content: Any, **kwargs: Any) -> None:
         """Catch up from where the client stood."""
         asked = content.get("since") if isinstance(content, dict) else None
-        if self._pump is None or not isinstance(asked, dict):
+        if self._pump is None or not isinstance(asked, dict) or not await self._may_hear():
             return
         for audience, seq in asked.items():
             if audience in self._seen and isinstance(seq, int) and seq < self._seen[audience]:
@@ -79,10 +93,27 @@ class NewsConsumer(AsyncJsonWebsocketConsumer):
         async with news.subscription(list(self._seen)) as waker:
             while True:
                 waker.clear()
-                for message in await news.since(self._seen):
-                    self._seen[message["audience"]] = message["seq"]
-                    await self.send_json(message)
+                messages = await news.since(self._seen)
+                if messages and not await self._may_hear():
+                    return
+                for message in messages:
+                    if message["audience"] in self._seen:
+                        self._seen[message["audience"]] = message["seq"]
+                        await self.send_json(message)
                 await waker.wait()
+
+    async def _may_hear(self) -> bool:
+        """Forget the audiences that are no longer its own; without any left, the line ends."""
+        user = await user_of_session(self.scope["session"].session_key)
+        if not user.is_authenticated:
+            await self.close(NOT_SIGNED_IN)
+            return False
+        self.scope["user"] = user
+        own = set(await self.audiences() or ())
+        self._seen = {audience: seq for audience, seq in self._seen.items() if audience in own}
+        if not self._seen:
+            await self.close(NOT_FOUND)
+        return bool(self._seen)
 
 
 class NoSuchSocket(NewsConsumer):

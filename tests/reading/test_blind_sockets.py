@@ -134,6 +134,8 @@ class Listeners:
             while True:
                 patience = QUIET_SECONDS if len(said) >= 2 + answers else SLOW_SECONDS
                 said.append(await asyncio.wait_for(socket.recv(), patience))
+                if '"hello"' in said[-1]:  # All that is asked for again has to come.
+                    answers += sum(json.loads(said[-1]).get("seen", {}).values())
         except TimeoutError:
             await socket.close()
         except ConnectionClosed as closed:
@@ -223,3 +225,55 @@ def read_and_submit(reader: Reader) -> None:
     reader.paint((30, 30, 42, 42), range(12, 18))
     reader.look_through()
     reader.submit()
+
+
+ACCESS_ENDS = """
+from django.db import transaction
+from backend.accounts.models import User
+from backend.audit.services import announce
+from backend.reading.models import Membership, Project
+elsewhere = User.objects.get(username="elsewhere")
+other = Project.objects.get(code="X")
+Membership.objects.filter(user=elsewhere, project=other).delete()
+reader = User.objects.get(username="reader2")
+User.objects.filter(pk=reader.pk).update(is_active=False)
+with transaction.atomic():
+    announce(f"coordinators:{other.pk}", "case.changed", {"told": "of a project left"})
+    announce(f"user:{elsewhere.pk}", "worklist.changed", {"told": "own"})
+    announce(f"user:{reader.pk}", "worklist.changed", {"told": "who may not sign in"})
+    announce("coordinators", "archive.changed", {"told": "who signed out"})
+"""
+
+
+ACCESS_RETURNS = """
+from backend.accounts.models import User
+from backend.accounts.roles import Role
+from backend.reading import services
+from backend.reading.models import Project
+User.objects.filter(username="reader2").update(is_active=True)
+user, other = User.objects.get(username="elsewhere"), Project.objects.get(code="X")
+services.grant_role(project=other, user=user, role=Role.COORDINATOR, actor=None)
+"""
+
+
+async def test_an_open_line_ends_with_what_it_was_opened_by(stack: Stack) -> None:
+    listeners = Listeners(stack, [])
+    with closing(stack.client("coordinator")) as leaving:
+        cookies = "; ".join(f"{k}={v}" for k, v in leaving.cookies.items())
+        listeners.headers["coordinator"] = {"Cookie": cookies}
+        doors = [Door(who, "/ws/me") for who in ("coordinator", "reader2", ELSEWHERE)]
+        sockets = {door: await listeners.open(door) for door in doors}
+        heard: dict[Door, list[str]] = {door: [] for door in doors}
+        ears = [asyncio.create_task(listen(sockets[door], heard[door])) for door in doors]
+        for door in doors:
+            await eventually(lambda door=door: heard[door])
+        assert leaving.post("/sign-out/").status_code == 302
+    await asyncio.to_thread(stack.manage, "shell", "-c", ACCESS_ENDS)
+    await asyncio.wait_for(asyncio.gather(*ears[:2]), SLOW_SECONDS)
+    assert [sockets[door].close_code for door in doors[:2]] == [4401, 4401]
+    await eventually(lambda: len(heard[doors[2]]) == 2)
+    assert [len(heard[door]) for door in doors] == [1, 1, 2]
+    assert json.loads(heard[doors[2]][1])["payload"] == {"told": "own"}
+    ears[2].cancel()
+    await sockets[doors[2]].close()
+    await asyncio.to_thread(stack.manage, "shell", "-c", ACCESS_RETURNS)
