@@ -129,6 +129,12 @@ AUTH_PASSWORD_VALIDATORS = [
 CSRF_FAILURE_VIEW = "backend.pages.forbidden"
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
+# With an https origin a proxy ends TLS in front of us and says so in X-Forwarded-Proto: cookies go
+# over TLS alone, and browsers remember it.
+_TLS = any(origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _TLS else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _TLS else 0
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = "concord_session"

@@ -11,7 +11,9 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from backend.accounts.models import User
+from backend.accounts.services import guard_sign_in, sign_in_refused
 from backend.audit.services import record, revoke_grants
+from backend.errors import NotAllowed
 
 
 class SignIn(views.LoginView):
@@ -26,6 +28,18 @@ class SignIn(views.LoginView):
         again = urlsplit(found).path == self.request.path
         return self.get_default_redirect_url() if again else found
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Try what was typed, one try after the other; none after too many wrong ones."""
+        name = request.POST.get("username", "")
+        try:
+            with transaction.atomic():
+                guard_sign_in(username=name)
+                return super().post(request, *args, **kwargs)
+        except NotAllowed as refused:
+            form = self.get_form_class()(request, initial={"username": name})
+            context = self.get_context_data(form=form, refused=refused)
+            return self.render_to_response(context, status=refused.status)
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Signed in: record it in the transaction that made the session."""
         user = form.get_user()
@@ -37,11 +51,7 @@ class SignIn(views.LoginView):
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         """Refused: record the attempt under the name that was tried, if there is such a person."""
-        name = form.cleaned_data.get("username", "") if hasattr(form, "cleaned_data") else ""
-        user = User.objects.filter(username=name).first()
-        if user is not None:
-            with transaction.atomic():
-                record("user.sign_in_refused", user, actor=None, outcome="failure")
+        sign_in_refused(username=form.cleaned_data.get("username", ""))
         return super().form_invalid(form)
 
 

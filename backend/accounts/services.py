@@ -67,10 +67,10 @@ def reauthenticate(*, user: User, password: str, chain: str = "system", **facts:
         chain: the audit chain of what was to be signed.
         **facts: what was to be signed, for the record of a failure.
     """
-    _guard_attempts(user)
-    if check_password(password, user.password):
-        return
     with transaction.atomic():
+        _guard_attempts(user, "signature.refused")
+        if check_password(password, user.password):
+            return
         record("signature.refused", user, actor=user, outcome="failure", chain=chain, **facts)
     raise NotAllowed(
         "WRONG_PASSWORD", "That is not your password.", "Type it again; nothing was signed."
@@ -85,14 +85,14 @@ def recognise(
     A name nobody has and a wrong password are the same refusal, and take as long. Raises
     `NotAllowed` (and records the failure, under the name where somebody has it).
     """
-    _guard_attempts(actor)
-    user = User.objects.filter(username=username, is_active=True).first()
-    if user is None:
-        make_password(password)
-    elif check_password(password, user.password):
-        return user
-    facts["named"] = user.username if user else None
     with transaction.atomic():
+        _guard_attempts(actor, "signature.refused")
+        user = User.objects.filter(username=username, is_active=True).first()
+        if user is None:
+            make_password(password)
+        elif check_password(password, user.password):
+            return user
+        facts["named"] = user.username if user else None
         record("signature.refused", actor, actor=actor, outcome="failure", chain=chain, **facts)
     raise NotAllowed(
         "WRONG_PASSWORD",
@@ -101,10 +101,29 @@ def recognise(
     )
 
 
-def _guard_attempts(user: User) -> None:
-    """Refuse, whatever is typed, who typed wrong passwords all along."""
+def sign_in_refused(*, username: str) -> None:
+    """Record a wrong password under the name that was tried, if there is such a person."""
+    user = User.objects.filter(username=username).first()
+    if user is not None:
+        with transaction.atomic():
+            record("user.sign_in_refused", user, actor=None, outcome="failure")
+
+
+def guard_sign_in(*, username: str) -> None:
+    """Let pass who may try a password under this name; raises `NotAllowed` (`TOO_MANY_ATTEMPTS`).
+
+    Call in the transaction that tries it: attempts under one name come one after the other.
+    """
+    user = User.objects.filter(username=username).first()
+    if user is not None:
+        _guard_attempts(user, "user.sign_in_refused")
+
+
+def _guard_attempts(user: User, action: str) -> None:
+    """Refuse, whatever is typed, where wrong passwords were typed all along; one try at a time."""
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     since = timezone.now() - ATTEMPTS_WITHIN
-    refused = Event.objects.filter(action="signature.refused", actor=user, at__gte=since)
+    refused = Event.objects.filter(action=action, subject_id=str(user.pk), at__gte=since)
     if refused.count() >= MOST_ATTEMPTS:
         raise NotAllowed(
             "TOO_MANY_ATTEMPTS",

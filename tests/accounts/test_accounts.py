@@ -56,6 +56,17 @@ def test_sign_in_and_its_failures_are_recorded(rita: User, client: Client) -> No
     assert actions == ["user.sign_in_refused", "user.signed_in"]
 
 
+def test_passwords_are_not_guessed_for_ever(rita: User, client: Client) -> None:
+    right = {"username": "rita", "password": "a long enough secret"}
+    for _ in range(services.MOST_ATTEMPTS):
+        assert client.post("/sign-in/", {**right, "password": "guess"}).status_code == 200
+    answer = client.post("/sign-in/", right)
+    assert (answer.status_code, "_auth_user_id" in client.session) == (403, False)
+    assert "Wait 10 minutes" in answer.content.decode()
+    User.objects.create_user("rolf", password="a long enough secret")
+    assert client.post("/sign-in/", {**right, "username": "rolf"}).status_code == 302
+
+
 @pytest.mark.parametrize(
     "wanted", ["/sign-in/", "https://evil.example/", "//evil.example", "/\\evil.example", "\0"]
 )
