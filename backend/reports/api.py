@@ -22,6 +22,7 @@ from backend.reports import recording, render, reporting, selectors, services
 from backend.reports.formats import FORMATS
 from backend.reports.models import ExportState, Report
 from backend.reports.presentation import export_json, report_json
+from backend.reports.record.blobs import BlobFault
 from backend.reports.serializers import (
     ExportAnswer,
     ExportRequest,
@@ -90,7 +91,11 @@ class RecordFileView(APIView):
         """Every event of a case and every file they name, for whoever audits; recorded."""
         user = person(request.user)
         found = audited_case(user, case)
-        parts = recording.hand_out_record(case=found, actor=user)
+        try:
+            parts = recording.hand_out_record(case=found, actor=user)
+        except BlobFault as fault:
+            cure = "An administrator runs manage.py verify_audit and restores what is missing."
+            raise WrongState("RECORD_DAMAGED", str(fault), cure) from fault
         answer = streamed(request._request, parts, "application/zip")
         answer.headers["Content-Disposition"] = f'attachment; filename="{found.label}_record.zip"'
         answer.headers["Cache-Control"] = "private, no-store"

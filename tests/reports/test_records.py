@@ -25,6 +25,7 @@ from backend.errors import WrongState
 from backend.reports import recording
 from backend.reports.models import Report
 from backend.reports.record import files as record_files
+from backend.reports.record.blobs import BlobFault
 from backend.reports.record.events import Event, _row, to_line
 from backend.reports.record.files import BadRecord, read_record
 from tests import postgres
@@ -264,6 +265,33 @@ def test_what_was_tampered_with_is_refused_by_name(kept: Kept) -> None:
     for sentence, change in refusals.items():
         with pytest.raises(BadRecord, match=sentence):
             read_record(altered(kept.zip, change))  # type: ignore[arg-type]
+
+
+def test_what_is_forged_ends_in_a_sentence(kept: Kept) -> None:
+    listed = json.loads(entry(kept.zip, "record.json"))
+    forgeries: dict[str, dict[str, Any]] = {
+        "names the case otherwise": {"label": "LN-9999"},
+        "does not describe a record": {"chain": "case:" + "-" * 36},
+        "does not describe": {"blobs": [*listed["blobs"], listed["blobs"][0]]},
+    }
+    for sentence, own in forgeries.items():
+        change = {"record.json": json.dumps({**listed, **own}).encode()}
+        with pytest.raises(BadRecord, match=sentence):
+            read_record(altered(kept.zip, change))  # type: ignore[arg-type]
+
+
+def test_a_damaged_file_is_named_before_anything_is_handed_out(
+    kept: Kept, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob, whole = first_blob(kept.zip), recording.sources.of_chain
+
+    def damaged(chain: str) -> Any:
+        source = whole(chain)
+        return replace(source, blob=lambda name: b"" if name == blob else source.blob(name))
+
+    monkeypatch.setattr(recording.sources, "of_chain", damaged)
+    with pytest.raises(BlobFault, match=blob):
+        recording.hand_out_record(case=kept.room.case, actor=None)
 
 
 def test_a_blob_that_only_the_events_name_is_missed(kept: Kept) -> None:

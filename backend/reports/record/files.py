@@ -29,7 +29,7 @@ MOST_ENTRIES = 200_000
 # zip needs a date for each entry; this is the first it can tell.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 1 << 20
-_CHAIN = re.compile(r"case:[0-9a-f-]{36}")
+_CHAIN = re.compile(r"case:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"blobs/([0-9a-f]{64})")
 
 
@@ -43,9 +43,12 @@ class BadRecord(ValueError):
 def write_record(events: Sequence[Event], blobs: Blobs) -> Iterator[bytes]:
     """The zip in parts, as they are written; raises `BlobFault` before the first.
 
-    The same events and blobs give the same bytes.
+    The same events and blobs give the same bytes. Every blob is read and hashed once before, so
+    that no zip is begun that cannot be ended.
     """
     names = named_blobs(events, blobs)
+    for name in names:
+        blobs.bytes_of(name)
     listed = {
         "format": FORMAT,
         "version": VERSION,
@@ -132,16 +135,30 @@ def read_record(file: IO[bytes]) -> ReadRecord:
     extra = inside - set(listed["blobs"])
     if extra:
         raise BadRecord(f"It holds the file {min(extra)}, which it does not list.")
+    if _label(events) != listed["label"]:
+        raise BadRecord(f"“{LIST}” names the case otherwise than its events do.")
     record = ReadRecord(
         listed["chain"], listed["label"], tuple(events), tuple(listed["blobs"]), archive
     )
     for name in record.blobs:
         record.blob(name)
-    needed = named_blobs(events, Blobs(_of(record)))
+    try:
+        needed = named_blobs(events, Blobs(_of(record)))
+    except BadRecord:
+        raise
+    except (ValueError, TypeError) as error:
+        raise BadRecord("A file that its events name cannot be read.") from error
     lost = [name for name in needed if name not in inside]
     if lost:
         raise BadRecord(f"Its events name the file {lost[0]}, which is missing from it.")
     return record
+
+
+def _label(events: Sequence[Event]) -> Any:
+    try:
+        return described(events)["label"]
+    except (LookupError, ValueError, TypeError) as error:
+        raise BadRecord("Its events do not describe the case.") from error
 
 
 def _of(record: ReadRecord) -> Any:
@@ -208,6 +225,7 @@ def _listed(archive: zipfile.ZipFile) -> dict[str, Any]:
         or not _CHAIN.fullmatch(found["chain"])
         or len(found["label"]) > 64
         or any(not isinstance(name, str) for name in found["blobs"])
+        or len(set(found["blobs"])) != len(found["blobs"])
     ):
         raise BadRecord(f"“{LIST}” does not describe a record of this version.")
     return found
