@@ -55,14 +55,18 @@ def node_json(found: Labelled, asker: Asker, consensus: Consensus) -> dict[str, 
 
 
 def label_json(label: ReferenceLabel, asker: Asker) -> dict[str, Any]:
-    """A label, and as whose this asker may know it."""
+    """A label, and as whose this asker may know it; one carried over, as it was given."""
+    given = label
+    while given.carried is not None:
+        given = given.carried
     return {
         "value": label.value,
         "reason": label.reason,
         "rationale": label.rationale,
         "evidence": label.evidence,
         "by": asker.word_for(label.by, label.role),
-        "at": label.at.isoformat(),
+        "at": given.at.isoformat(),
+        "carried": given is not label,
         "position": label.position,
         "deferred": label.kind == LabelKind.DEFERRED,
         "rests_on_necrosis_alone": label.rests_on_necrosis_alone,

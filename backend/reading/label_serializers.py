@@ -94,6 +94,7 @@ class LabelAnswer(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     position = serializers.IntegerField()
     deferred = serializers.BooleanField()
+    carried = serializers.BooleanField()
     rests_on_necrosis_alone = serializers.BooleanField()
 
 

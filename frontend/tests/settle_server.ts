@@ -327,6 +327,7 @@ export class Server {
       evidence: act.kind === "label" ? act.evidence : [],
       by: "you",
       at: AT,
+      carried: false,
       position: node.position,
       deferred: act.kind === "defer_label",
       rests_on_necrosis_alone:

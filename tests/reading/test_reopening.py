@@ -49,6 +49,9 @@ def test_with_nothing_to_settle_only_the_labels_are_open_again(room: LabelRoom) 
     copy = ReferenceLabel.objects.get(node__consensus=second, value="metastatic")
     original = ReferenceLabel.objects.get(node__consensus=room.version(1), value="metastatic")
     assert (copy.carried, copy.by, copy.rationale) == (original, original.by, "as reported")
+    nodes = room.send("reader1", "GET", f"/api/consensus/{second.pk}").json()["nodes"]
+    (shown,) = [node["label"] for node in nodes if node["label"]["value"] == "metastatic"]
+    assert (shown["carried"], shown["at"]) == (True, original.at.isoformat())
     room.label(1, "indeterminate")
     room.publish()
     assert (room.version(1).state, room.version(2).state) == ("superseded", "published")

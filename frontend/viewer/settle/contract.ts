@@ -92,6 +92,8 @@ export interface Label {
   evidence: string[];
   by: By;
   at: string;
+  /** Given in an earlier version, and carried over. */
+  carried: boolean;
   position: number;
   deferred: boolean;
   rests_on_necrosis_alone: boolean;

@@ -78,6 +78,7 @@ export function projectNodes(confirmed: Iterable<AgreedNode>, acts: readonly Act
       evidence: deferred ? [] : act.evidence,
       by: "you",
       at: new Date().toISOString(),
+      carried: false,
       position: node.position + 1,
       deferred,
       rests_on_necrosis_alone: false,

@@ -122,7 +122,7 @@ function labelHtml({ label }: ShownNode, role: Role): string {
     : "";
   return `<p class="now" data-testid="label" data-value="${label.value}"><b>${text(labelWords(label))}${reason}</b>
     ${label.rationale ? `<q>${text(label.rationale)}</q>` : ""}
-    <time>${text(byWords(label.by, role))}, ${clock(label.at)}</time>${alone}</p>`;
+    <time>${text(byWords(label.by, role))}, ${clock(label.at)}${label.carried ? ", carried over" : ""}</time>${alone}</p>`;
 }
 
 function suggestionHtml(desk: Desk, node: ShownNode): string {
