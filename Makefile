@@ -50,14 +50,12 @@ lint: $(VENV)/.made-tests frontend/node_modules/.made
 	$(BIN)/lint-imports --no-cache
 	cd frontend && npm run --silent lint && npm run --silent typecheck
 
-# Two cores: the tests of one folder beside those of all others, each half on a database of its own.
-HALF := tests/reading
+# Most tests wait for processes: more of them side by side than there are cores, each part on a
+# database server of its own; the tests of one file stay together.
+AT_ONCE ?= 3
 test: $(VENV)/.made-tests setup lint
 	cd frontend && npm test --silent
-	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
-	$(BIN)/python -m pytest -m "not long" $(HALF) >"$$log" 2>&1 & half=$$!; \
-	$(BIN)/python -m pytest -m "not long" tests --ignore=$(HALF); rest=$$?; \
-	wait $$half; first=$$?; cat "$$log"; exit $$((rest + first))
+	$(BIN)/python -m pytest -m "not long" -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.made-tests setup
 	$(BIN)/python -m pytest -m long

@@ -22,9 +22,15 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = Path(tempfile.mkdtemp(prefix="concord-tests-"))
 STATE.chmod(0o755)
 TEMPLATE = "concord"
+# Set where the server was started here: a process that inherits it starts one of its own.
+OURS = "CONCORD_TESTS_OWN_SERVER"
 
 
 def _server() -> DatabaseUrls:
+    theirs = os.environ.pop(OURS, "")  # Of the process that shares the tests out among several.
+    if theirs:
+        for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "CONCORD_QUEUE_URL"):
+            os.environ.pop(name, None)
     if os.environ.get("DATABASE_URL") and os.environ.get("DATABASE_OWNER_URL"):
         owner = os.environ["DATABASE_OWNER_URL"]
         urls = DatabaseUrls(
@@ -35,6 +41,7 @@ def _server() -> DatabaseUrls:
     server = EmbeddedPostgres(STATE / "postgres", durable=False)
     atexit.register(shutil.rmtree, STATE, ignore_errors=True)
     atexit.register(server.stop)
+    os.environ[OURS] = "1"
     return server.start()
 
 
