@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,23 @@ def _secret_key(state: Path) -> str:
     return path.read_text().strip()
 
 
+def _content(told: str, state: Path) -> str | Path:
+    if not told:
+        return state / "content"
+    if "://" not in told:
+        return Path(told).resolve()
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?", told):
+        raise ImproperlyConfigured(
+            "CONCORD_CONTENT must be a folder, or an address such as s3://bucket/prefix."
+        )
+    return told
+
+
 # Where everything Concord keeps on disk lies: database, content store, keys, demo users.
 STATE = Path(os.environ.get("CONCORD_STATE", BASE_DIR / "var")).resolve()
-CONTENT_ROOT = STATE / "content"
+# Where the content store's bytes lie: a folder, or `s3://bucket/prefix` (its keys, region and
+# endpoint from the usual variables: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …).
+CONTENT_ROOT: str | Path = _content(os.environ.get("CONCORD_CONTENT", ""), STATE)
 # The web process's port on 127.0.0.1.
 PORT = _number("CONCORD_PORT", 8000)
 # Where models lie: registered by `setup`, run by workers.

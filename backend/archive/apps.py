@@ -10,8 +10,10 @@ class ArchiveConfig(AppConfig):
     label = "archive"
 
     def ready(self) -> None:
-        """Have quiet series judged by the work process."""
+        """Have quiet series judged by the work process; say which columns name blobs."""
+        from backend.archive.content import models, references  # noqa: F401
         from backend.archive.services import judge_quiet_series
         from backend.jobs.registry import every_second
 
         every_second.append(judge_quiet_series)
+        references.register_all()

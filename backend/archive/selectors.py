@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Count, QuerySet
 
+from backend.archive.content.models import ContentCheck
 from backend.archive.models import KeptAside, Receipt, Series, VolumeState
 from backend.archive.visibility import may_upload
 
@@ -40,3 +41,13 @@ def series_of(receipt: Receipt) -> QuerySet[Series]:
     """The series to which a batch added images."""
     touched = receipt.instances.values("series")
     return Series.objects.filter(pk__in=touched).order_by("study__uid", "number", "uid")
+
+
+def series_of_batch(receipt: Receipt) -> QuerySet[Series]:
+    """The series a batch added images to, each with how many `images` it has now."""
+    return series_of(receipt).select_related("study").annotate(images=Count("instances"))
+
+
+def last_content_check(user: User) -> ContentCheck | None:
+    """The last verification of the content store; None for who may not upload."""
+    return ContentCheck.objects.first() if may_upload(user) else None

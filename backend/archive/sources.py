@@ -62,6 +62,11 @@ def count(paths: Iterable[Path]) -> int:
     return sum(1 for _ in offers_of(paths))
 
 
+def is_zip(head: bytes) -> bool:
+    """Whether a file that begins with these four bytes is a zip."""
+    return head[:4] in _SIGNATURES
+
+
 def offers_of_upload(name: str, file: IO[bytes], size: int) -> Iterator[Offer]:
     """One uploaded file, or what is in it if it is a zip."""
     head = file.read(4)

@@ -109,9 +109,8 @@ def native_frame(instance: Instance, index: int) -> bytes | None:
     """The bytes of one frame as they lie in the file, or None where they must be decoded."""
     if instance.pixel_offset is None or instance.frame_bytes is None:
         return None
-    with store().open(instance.blob) as file:
-        file.seek(instance.pixel_offset + index * instance.frame_bytes)
-        return file.read(instance.frame_bytes)
+    start = instance.pixel_offset + index * instance.frame_bytes
+    return store().read_range(instance.blob, start, instance.frame_bytes)
 
 
 def _goes_as_stored(instance: Instance) -> bool:

@@ -14,9 +14,17 @@ class ReadingConfig(AppConfig):
         from backend.archive import visibility as archive_visibility
         from backend.audit import registry as audit
         from backend.jobs import registry as jobs
-        from backend.reading import consensus_signatures, services, signatures, visibility
+        from backend.reading import (
+            consensus_signatures,
+            named_blobs,
+            selectors,
+            services,
+            signatures,
+            visibility,
+        )
 
         archive.on_series_ready.append(lambda series: services.open_case(series=series))
+        archive.where_next.append(selectors.cases_of_series)
         archive_visibility.register(visibility.series_seen_by)
         archive_visibility.register_scope("readings", visibility.series_of_reading)
         archive_visibility.register_scope("consensus", visibility.series_of_consensus)
@@ -29,3 +37,4 @@ class ReadingConfig(AppConfig):
         jobs.every_second.append(services.settle_what_is_decided)
         audit.signed_records.append(signatures.signature_faults)
         audit.signed_records.append(consensus_signatures.consensus_faults)
+        named_blobs.register_all()

@@ -14,6 +14,7 @@ from django.db.models import Prefetch, Q, QuerySet
 
 from backend.accounts.models import User
 from backend.accounts.roles import Role
+from backend.archive.models import Series
 from backend.errors import Missing, NotAllowed
 from backend.reading.models import (
     Case,
@@ -215,3 +216,12 @@ def readers_of(case: Case) -> list[User]:
             memberships__role=Role.READER.value,
         ).order_by("username")
     )
+
+
+def cases_of_series(user: User, series: Series) -> list[tuple[str, str]]:
+    """(Words, address) of each case of a series that this user oversees."""
+    found = _cases(user).filter(series_id=series.pk).select_related("protocol", "project")
+    return [
+        (f"{case.label} ({case.project.code}, {case.protocol.code})", f"/cases/{case.pk}/")
+        for case in found.order_by("created")
+    ]

@@ -12,9 +12,11 @@ class ReportsConfig(AppConfig):
         """Tell the rooms below: where reports are, and what the work process does every second."""
         from backend.jobs import registry as jobs
         from backend.reading import registry as reading
+        from backend.reports import named_blobs
         from backend.reports.exporting import offer_again
         from backend.reports.reporting import offer_reports_again
         from backend.reports.selectors import report_links
 
         reading.report_links.append(report_links)
         jobs.every_second += [offer_again, offer_reports_again]
+        named_blobs.register_all()

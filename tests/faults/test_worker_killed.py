@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 
 from backend.imaging.masks import unpack_mask
 from backend.jobs.protocol import STAGES
-from backend.store import ContentStore
+from backend.store import FolderStore
 from tests.jobs.answers import packed_mask
 from tests.jobs.site import Site
 from tests.jobs.threshold import expected_labels
@@ -34,7 +34,7 @@ def _nothing_left(site: Site) -> Iterator[None]:
 def assert_ended_well(site: Site, run: str, attempt: int) -> None:
     row = site.until_state(run, "succeeded")
     assert row["attempt"] == attempt
-    mask = unpack_mask(ContentStore(site.state / "content").read(row["mask_blob"]))
+    mask = unpack_mask(FolderStore(site.state / "content").read(row["mask_blob"]))
     assert (mask.to_volume() == expected_labels()).all()
     assert len(row["result"]["nodes"]) == 3
     provenance = row["result"]["provenance"]

@@ -27,7 +27,7 @@ def named_blobs(events: Sequence[Event], blobs: Blobs) -> list[str]:
     """
     found: dict[str, None] = {}
     for event in events:
-        for key, name in _names(event.facts):
+        for key, name in names_in(event.facts):
             if name not in found:
                 found[name] = None
                 inner = _inside(key, name, blobs)
@@ -35,7 +35,8 @@ def named_blobs(events: Sequence[Event], blobs: Blobs) -> list[str]:
     return list(found)
 
 
-def _names(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def names_in(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(Name of the fact, name of the blob) for everything that one event names."""
     for key, value in facts.items():
         if isinstance(value, dict) and key in INSIDE:
             every = key == "files"

@@ -1,0 +1,249 @@
+"""The content store in a folder: `ab/cd/abcd…` or `ab/cd/abcd….zst`, flushed to the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from backend.store.interface import (
+    PACKED,
+    QUARANTINE,
+    WAITING,
+    BlobMissing,
+    Bytes,
+    ContentStore,
+    Entry,
+    enough,
+    is_name,
+    named,
+    pack,
+    part_of,
+    pieces,
+    unpack,
+)
+
+_INCOMING = ".incoming-"
+# A blob that is put again counts as new, so that nobody takes it for an orphan meanwhile.
+_TOUCH_SECONDS = 3600.0
+
+
+class FolderStore(ContentStore):
+    """Blobs in a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def put(self, data: Bytes, *, compress: bool = False, name: str | None = None) -> str:
+        """Write, flush, rename, flush the folders."""
+        name = named(name or hashlib.sha256(data).hexdigest())
+        _flush(self._place(name, data, compress=compress))
+        return name
+
+    def put_many(self, datas: Sequence[Bytes], names: Sequence[str] | None = None) -> list[str]:
+        """Hash, write and flush in threads; each folder is flushed once."""
+
+        def one(pair: tuple[Bytes, str | None]) -> tuple[str, set[Path]]:
+            name = named(pair[1] or hashlib.sha256(pair[0]).hexdigest())
+            return name, self._place(name, pair[0], compress=False)
+
+        known: Sequence[str | None] = names or [None] * len(datas)
+        placed = list(WAITING.map(one, zip(datas, known, strict=True)))
+        _flush(set().union(*(folders for _, folders in placed)))
+        return [name for name, _ in placed]
+
+    def exists(self, name: str) -> bool:
+        """Whether either form is a file."""
+        return self._plain(name).is_file() or self._packed(name).is_file()
+
+    def read(self, name: str) -> bytes:
+        """The plain file, else the packed one."""
+        try:
+            return self._plain(name).read_bytes()
+        except FileNotFoundError:
+            return unpack(self._packed_bytes(name))
+
+    def read_zstd(self, name: str) -> bytes:
+        """The packed file, else the plain one packed now."""
+        try:
+            return self._packed(name).read_bytes()
+        except FileNotFoundError:
+            return pack(self.read(name))
+
+    def read_range(self, name: str, offset: int, length: int) -> bytes:
+        """Cut out of the plain file."""
+        try:
+            descriptor = os.open(self._plain(name), os.O_RDONLY)
+        except FileNotFoundError:
+            return part_of(unpack(self._packed_bytes(name)), name, offset, length)
+        try:
+            return enough(os.pread(descriptor, length, offset), name, length)
+        finally:
+            os.close(descriptor)
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """One open file, read to its end."""
+        for place, packed in ((self._plain(name), False), (self._packed(name), True)):
+            try:
+                file = place.open("rb")
+            except FileNotFoundError:
+                continue
+            return _read_out(file, packed=packed)
+        raise BlobMissing(name)
+
+    def path(self, name: str) -> Path:
+        """The plain file."""
+        plain = self._plain(name)
+        if not plain.is_file():
+            raise BlobMissing(name)
+        return plain
+
+    def writable(self) -> bool:
+        """Makes a file and removes it."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.root, prefix=_INCOMING):
+                return True
+        except OSError:
+            return False
+
+    def entries(self) -> Iterator[Entry]:
+        """In the order of their names."""
+        yield from self._listed(self.root, 0)
+
+    def _listed(self, folder: Path, depth: int) -> Iterator[Entry]:
+        try:
+            found = sorted(os.scandir(folder), key=lambda one: one.name)
+        except FileNotFoundError:
+            return
+        for one in found:
+            if one.is_dir(follow_symlinks=False):
+                if depth < 2 and len(one.name) == 2:
+                    yield from self._listed(Path(one.path), depth + 1)
+                continue
+            stem = one.name.removesuffix(PACKED)
+            leftover = one.name.startswith(_INCOMING)
+            if not leftover and (depth < 2 or not is_name(stem)):
+                continue  # Nothing of ours.
+            try:
+                told = one.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # A write that has just ended.
+            yield Entry(
+                place=one.path,
+                name="" if leftover else stem,
+                packed=one.name.endswith(PACKED),
+                size=told.st_size,
+                modified=told.st_mtime,
+            )
+
+    def opened(self, entry: Entry) -> IO[bytes]:
+        """The file."""
+        try:
+            return Path(entry.place).open("rb")
+        except FileNotFoundError:
+            raise BlobMissing(entry.name) from None
+
+    def set_aside(self, entry: Entry) -> str:
+        """Renamed into `quarantine/`, under a name that nothing there has."""
+        source = Path(entry.place)
+        if source.stat().st_mtime != entry.modified:
+            return ""
+        target = self.root / QUARANTINE / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while target.exists():
+            number += 1
+            target = target.with_name(f"{source.name}.{number}")
+        os.replace(source, target)
+        _flush({source.parent, target.parent, self.root})
+        return str(target)
+
+    def discard(self, entry: Entry) -> None:
+        """Removed; it is no matter if it is gone."""
+        Path(entry.place).unlink(missing_ok=True)
+
+    def _plain(self, name: str) -> Path:
+        return self.root / named(name)[:2] / name[2:4] / name
+
+    def _packed(self, name: str) -> Path:
+        plain = self._plain(name)
+        return plain.with_name(plain.name + PACKED)
+
+    def _packed_bytes(self, name: str) -> bytes:
+        try:
+            return self._packed(name).read_bytes()
+        except FileNotFoundError:
+            raise BlobMissing(name) from None
+
+    def _place(self, name: str, data: Bytes, *, compress: bool) -> set[Path]:
+        """Write the blob unless it is here; return the folders that must be flushed for it.
+
+        Also for one that is here: another process may have renamed it a moment ago.
+        """
+        plain, packed = self._plain(name), self._packed(name)
+        size = _size(plain)
+        if size == memoryview(data).nbytes:
+            return _touched(plain)
+        if size is not None or not compress:
+            return _write(plain, data, self.root)
+        if packed.is_file():
+            return _touched(packed)
+        return _write(packed, pack(data), self.root)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _touched(path: Path) -> set[Path]:
+    if time.time() - path.stat().st_mtime > _TOUCH_SECONDS:
+        os.utime(path)
+    return {path.parent, path.parent.parent}
+
+
+def _read_out(file: IO[bytes], *, packed: bool) -> Iterator[bytes]:
+    with file:
+        yield from pieces(file, packed=packed)
+
+
+def _write(path: Path, data: Bytes, root: Path) -> set[Path]:
+    """Write beside, flush, rename; return the folders whose entries changed."""
+    folders = {path.parent, path.parent.parent}
+    if not path.parent.parent.is_dir():
+        folders.add(root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_INCOMING)
+    try:
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            rest = memoryview(data).cast("B")
+            while rest.nbytes:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return folders
+
+
+def _flush(folders: set[Path]) -> None:
+    """Flush the entries of folders to the disk."""
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
