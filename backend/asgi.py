@@ -8,12 +8,15 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
-from django.core.asgi import get_asgi_application
+# This process answers many at once: they share connections to the database.
+os.environ.setdefault("CONCORD_DATABASE_POOL", "40")
+
+import django
 
 # WhiteNoise hands out our few small static files as synchronous streams; read whole, they are fine.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 # Only now are the apps loaded that these import.
 from channels.auth import AuthMiddlewareStack  # noqa: E402
@@ -21,6 +24,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
+from backend.archive.arriving import Handler  # noqa: E402
 from backend.archive.fast_route import FastRoute  # noqa: E402
 from backend.audit.consumers import NoSuchSocket  # noqa: E402
 from backend.jobs.consumers import websocket_urlpatterns as worker_sockets  # noqa: E402
@@ -40,4 +44,4 @@ async def sockets(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await door(scope, receive, send)
 
 
-application = ProtocolTypeRouter({"http": FastRoute(django_application), "websocket": sockets})
+application = ProtocolTypeRouter({"http": FastRoute(Handler()), "websocket": sockets})

@@ -135,6 +135,16 @@ TEMPLATES = [
 
 # `default` is the web role (no DDL, no change of the audit log); `owner` migrates.
 DATABASES: dict[str, dict[str, Any]] = database_settings(STATE)
+# Connections a process keeps open and shares among its requests; 0: each request opens its own.
+# The web process takes up to 40. A connection that died is found out before it is used.
+if DATABASE_POOL := _number("CONCORD_DATABASE_POOL", 0):
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL,
+        "timeout": 5.0,
+        "reconnect_timeout": 1.0,
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [

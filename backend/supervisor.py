@@ -181,7 +181,8 @@ def web_command(port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "uvicorn", "backend.asgi:application"),
         *("--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"),
-        *("--log-level", "warning", "--no-server-header", "--timeout-graceful-shutdown", "3"),
+        *("--log-level", "warning", "--no-server-header", "--no-access-log"),
+        *("--timeout-graceful-shutdown", "3"),
     ]
 
 

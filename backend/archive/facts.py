@@ -9,6 +9,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from backend.archive.parsing import is_uid, text
+from backend.archive.plain_header import Header
 
 _AGE = re.compile(r"(\d{1,3})([DWMY])")
 _PER_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
@@ -54,12 +55,12 @@ def series_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def patient_id_of(dataset: Dataset) -> str:
+def patient_id_of(dataset: Dataset | Header) -> str:
     """The Patient ID as it is kept."""
     return text(dataset, "PatientID")[:256]
 
 
-def modality_of(dataset: Dataset) -> str:
+def modality_of(dataset: Dataset | Header) -> str:
     """The modality as it is kept."""
     return text(dataset, "Modality")[:16]
 

@@ -12,10 +12,12 @@ import gzip
 import os
 import re
 import uuid
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import numpy as np
 from django.conf import settings
 
 from backend.archive import grants
@@ -43,6 +45,7 @@ _SERIES = re.compile(
 _OCTETS = f"application/octet-stream; transfer-syntax={EXPLICIT_LITTLE_ENDIAN}".encode()
 _IMMUTABLE = b"private, max-age=31536000, immutable"
 _REVALIDATE = b"private, no-cache"
+READY_BYTES = 24 << 20
 
 
 class FastRoute:
@@ -101,17 +104,17 @@ async def _send_frame(placed: Placed, number: int, headers: Headers, send: Send)
     if headers.get(b"if-none-match") == told[0][1]:
         await _answer(send, 304, told, b"")
         return True
-    try:
-        data = await _read(placed, number - 1)
-    except OSError:  # The file went away: Django says what is to be done.
-        return False
-    kind = _OCTETS
+    kind, head, tail = _OCTETS, b"", b""
     if multipart:
         boundary = uuid.uuid4().hex.encode()
         head = b"--%b\r\nContent-Type: %b\r\n\r\n" % (boundary, _OCTETS)
-        data = b"".join((head, data, b"\r\n--%b--\r\n" % boundary))
+        tail = b"\r\n--%b--\r\n" % boundary
         kind = b'multipart/related; type="application/octet-stream"; boundary="%b"' % boundary
-    await _answer(send, 200, [(b"content-type", kind), *told], data)
+    try:
+        body = await _read(placed, number - 1, head, tail)
+    except OSError:  # The file went away: Django says what is to be done.
+        return False
+    await _answer(send, 200, [(b"content-type", kind), *told], body)
     return True
 
 
@@ -124,10 +127,13 @@ async def _send_document(document: Document, headers: Headers, send: Send) -> bo
         await _answer(send, 304, told, b"")
         return True
     zipped = b"gzip" in headers.get(b"accept-encoding", b"")
-    try:
-        data = await asyncio.to_thread(_document, document.blob, zipped=zipped)
-    except (BlobMissing, OSError):
-        return False
+    data = _ready.get((document.blob, zipped))
+    if data is None:
+        try:
+            data = await asyncio.to_thread(_document, document.blob, zipped=zipped)
+        except (BlobMissing, OSError):
+            return False
+        _keep((document.blob, zipped), data)
     told += [(b"content-type", kind), (b"vary", b"Accept-Encoding, Cookie")]
     if zipped:
         told.append((b"content-encoding", b"gzip"))
@@ -135,10 +141,19 @@ async def _send_document(document: Document, headers: Headers, send: Send) -> bo
     return True
 
 
-@lru_cache(maxsize=16)
 def _document(blob: str, *, zipped: bool) -> bytes:
     packed = store().read(blob)
     return packed if zipped else gzip.decompress(packed)
+
+
+# Documents sent lately, by blob and whether zipped: touched by the event loop alone.
+_ready: OrderedDict[tuple[str, bool], bytes] = OrderedDict()
+
+
+def _keep(key: tuple[str, bool], data: bytes) -> None:
+    _ready[key] = data
+    while sum(map(len, _ready.values())) > READY_BYTES:
+        _ready.popitem(last=False)
 
 
 def _session(cookies: bytes) -> str | None:
@@ -168,32 +183,36 @@ def _json(accept: bytes) -> bytes | None:
         return None
 
 
-async def _read(placed: Placed, index: int) -> bytes:
-    """One frame; in a thread where it has to come from the disk."""
-    start = placed.offset + index * placed.frame_bytes
+async def _read(placed: Placed, index: int, head: bytes, tail: bytes) -> memoryview:
+    """One frame between `head` and `tail`; in a thread where it has to come from the disk."""
+    size, start = placed.frame_bytes, placed.offset + index * placed.frame_bytes
+    # Written once, by the kernel, and handed to the socket as it is.
+    body = memoryview(np.empty(len(head) + size + len(tail), np.uint8))
+    body[: len(head)] = head
+    body[len(head) + size :] = tail
+    frame = body[len(head) : len(head) + size]
     descriptor = os.open(placed.path, os.O_RDONLY)
     try:
-        data = _from_memory(descriptor, placed.frame_bytes, start)
-        if data is None:
-            data = await asyncio.to_thread(os.pread, descriptor, placed.frame_bytes, start)
+        if not _from_memory(descriptor, frame, start):
+            count = await asyncio.to_thread(os.preadv, descriptor, [frame], start)
+            if count != size:
+                raise OSError(f"{placed.blob} is shorter than its frames")
     finally:
         os.close(descriptor)
-    if len(data) != placed.frame_bytes:
-        raise OSError(f"{placed.blob} is shorter than its frames")
-    return data
+    return body
 
 
-def _from_memory(descriptor: int, size: int, start: int) -> bytes | None:
-    """The bytes if the kernel holds them all in memory, else None."""
-    buffer = bytearray(size)
+def _from_memory(descriptor: int, frame: memoryview, start: int) -> bool:
+    """Fill the frame if the kernel holds all of it in memory."""
     try:
-        count = os.preadv(descriptor, [buffer], start, os.RWF_NOWAIT)
+        return os.preadv(descriptor, [frame], start, os.RWF_NOWAIT) == len(frame)
     except OSError:
-        return None
-    return bytes(buffer) if count == size else None
+        return False
 
 
-async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+async def _answer(
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes | memoryview
+) -> None:
     lengths = [(b"content-length", str(len(body)).encode())] if status == 200 else []
     safe = (b"x-content-type-options", b"nosniff")
     await send(

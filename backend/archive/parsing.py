@@ -8,6 +8,7 @@ import re
 import warnings
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pydicom
@@ -17,7 +18,8 @@ from pydicom.errors import InvalidDicomError
 
 from backend.archive.findings import ASK_SENDER, Ignored, NotTaken
 from backend.archive.metadata import Metadata, clean_text, metadata_of
-from backend.archive.pixels import PixelFacts, inspect
+from backend.archive.pixels import PixelFacts, inspect, plain_pixels
+from backend.archive.plain_header import Header, read_header
 from backend.archive.sources import MAX_FILE_BYTES
 
 # What pydicom would log of a broken file is a sentence of ours.
@@ -50,11 +52,14 @@ _NEEDED = (
 
 @dataclass(frozen=True)
 class Incoming:
-    """One DICOM object, read and found whole."""
+    """One DICOM object, read and found whole.
+
+    `header` answers `get(keyword)`: a pydicom data set, or of a plain file what was read of it.
+    """
 
     name: str
     data: bytes = field(repr=False)
-    dataset: Dataset = field(repr=False)
+    header: Dataset | Header = field(repr=False)
     study_uid: str
     series_uid: str
     sop_uid: str
@@ -67,6 +72,13 @@ class Incoming:
     def is_image(self) -> bool:
         """Whether it is a CT, MR or PET image."""
         return self.sop_class_uid in READ_CLASSES
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The object as pydicom reads it; of a plain file only now."""
+        if isinstance(self.header, Dataset):
+            return self.header
+        return pydicom.dcmread(io.BytesIO(self.data))
 
 
 def parse(name: str, data: bytes) -> Incoming:
@@ -96,6 +108,8 @@ def parse(name: str, data: bytes) -> Incoming:
 
 
 def _parse(name: str, data: bytes) -> Incoming:
+    if plain := _plain(name, data):
+        return plain
     dataset, data = _read(data)
     if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == DICOMDIR_CLASS:
         raise Ignored(name)
@@ -115,7 +129,7 @@ def _parse(name: str, data: bytes) -> Incoming:
     return Incoming(
         name=name,
         data=data,
-        dataset=dataset,
+        header=dataset,
         study_uid=uids["StudyInstanceUID"],
         series_uid=uids["SeriesInstanceUID"],
         sop_uid=uids["SOPInstanceUID"],
@@ -123,6 +137,30 @@ def _parse(name: str, data: bytes) -> Incoming:
         transfer_syntax=str(dataset.file_meta.TransferSyntaxUID),
         pixels=pixels,
         metadata=_served_metadata(dataset),
+    )
+
+
+def _plain(name: str, data: bytes) -> Incoming | None:
+    """The same of a plain file with whole native pixels; None where it has to be judged above."""
+    header = read_header(data)
+    pixels = plain_pixels(header) if header is not None else None
+    if header is None or pixels is None:
+        return None
+    uids = [header.get(key) for key, _ in _NEEDED]
+    if not all(isinstance(value, str) and is_uid(value) for value in uids):
+        return None
+    sop_uid, series_uid, study_uid, sop_class_uid = uids
+    return Incoming(
+        name=name,
+        data=data,
+        header=header,
+        study_uid=study_uid,
+        series_uid=series_uid,
+        sop_uid=sop_uid,
+        sop_class_uid=sop_class_uid,
+        transfer_syntax=header.syntax,
+        pixels=pixels,
+        metadata=header.metadata,
     )
 
 
@@ -236,7 +274,7 @@ def _served_metadata(dataset: Dataset) -> Metadata:
     return metadata
 
 
-def text(dataset: Dataset, keyword: str) -> str:
+def text(dataset: Dataset | Header, keyword: str) -> str:
     """A value as text ("" where absent or malformed), safe for the database."""
     try:
         value: Any = dataset.get(keyword)

@@ -14,11 +14,13 @@ from pydicom.pixels import pixel_array
 from pydicom.pixels.utils import get_expected_length, get_nr_frames
 
 from backend.archive.findings import ASK_SENDER, NotTaken
+from backend.archive.plain_header import PIXEL_DATA, Header
 from backend.imaging import codecs
 
 codecs.register()
 
 NATIVE_LITTLE_ENDIAN = frozenset({uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian})
+_OTHER_PIXELS = frozenset({0x7FE00008, 0x7FE00009})  # Float and double float pixel data.
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 MAX_PIXEL_BYTES = 1 << 30  # Decoded; a header may promise any number.
 
@@ -89,6 +91,58 @@ def inspect(dataset: Dataset) -> PixelFacts | None:
         return _native(facts, raw, syntax, expected)
     _decode_all(dataset, facts)
     return facts
+
+
+def plain_pixels(header: Header) -> PixelFacts | None:
+    """The same of a plain header: one monochrome frame of whole bytes; None for anything else."""
+    place = header.elements.get(PIXEL_DATA)
+    if (
+        place is None
+        or place[0] not in ("OW", "OB")
+        or not _OTHER_PIXELS.isdisjoint(header.elements)
+    ):
+        return None
+    bits, stored = _whole(header, "BitsAllocated"), _whole(header, "BitsStored", 0)
+    rows, columns = _whole(header, "Rows"), _whole(header, "Columns")
+    signed, frames = _whole(header, "PixelRepresentation", 0), _whole(header, "NumberOfFrames", 1)
+    slope, intercept = _number(header, "RescaleSlope", 1), _number(header, "RescaleIntercept", 0)
+    if (
+        header.get("PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2")
+        or _whole(header, "SamplesPerPixel") != 1
+        or frames != 1
+        or bits not in (8, 16, 32)
+        or not rows
+        or not columns
+        or None in (stored, signed, slope, intercept)
+        or not _OTHER_PIXELS.isdisjoint(header.elements)
+    ):
+        return None
+    size, (_, _, start, stop) = rows * columns * (bits // 8), place
+    if size > MAX_PIXEL_BYTES or stop - start < size:
+        return None
+    return PixelFacts(
+        rows=rows,
+        columns=columns,
+        frames=1,
+        samples=1,
+        bits_allocated=bits,
+        bits_stored=stored or bits,
+        signed=bool(signed),
+        slope=float(slope or 1),
+        intercept=float(intercept or 0),
+        offset=start,
+        frame_bytes=size,
+    )
+
+
+def _whole(header: Header, keyword: str, absent: int | None = None) -> int | None:
+    value = header.get(keyword, absent)
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _number(header: Header, keyword: str, absent: int) -> float | None:
+    value = header.get(keyword, absent)
+    return value if isinstance(value, (int, float)) else None
 
 
 def _truncated(expected: int, present: int) -> NotTaken:

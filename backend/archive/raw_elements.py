@@ -9,6 +9,7 @@ and a test holds both to the same answer.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,11 +18,13 @@ from typing import Any
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 
-_LONGEST = 4096
+LONGEST = 4096
+_CACHED = 64
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _SEVERAL = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UC", "UI"})
 _ONE = frozenset({"LT", "ST", "UT"})
-_LINES = frozenset("\r\n\t\f")
+_ODD = re.compile(rb"[\x00-\x1f\x80-\xff]")
+_ODD_IN_LINES = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x80-\xff]")
 
 
 @lru_cache(maxsize=4096)
@@ -34,29 +37,43 @@ def _vr_of(tag: int) -> str:
 
 def plain_json(raw: RawDataElement) -> dict[str, Any] | None:
     """The element as DICOM JSON; None where pydicom has to read it."""
-    vr = raw.VR or _vr_of(int(raw.tag))
-    if raw.value is None or len(raw.value) > _LONGEST or raw.tag.is_private:
+    if raw.value is None or len(raw.value) > LONGEST or raw.tag.is_private:
         return None
+    return plain_value(raw.VR or _vr_of(int(raw.tag)), raw.value, little=raw.is_little_endian)
+
+
+def plain_value(vr: str, value: bytes, *, little: bool = True) -> dict[str, Any] | None:
+    """A value of at most `LONGEST` bytes as DICOM JSON; None where pydicom has to read it.
+
+    Most values are the same in every slice of a series, so short ones are remembered: the answer
+    is shared, and not to be changed.
+    """
+    if len(value) <= _CACHED:
+        return _remembered(vr, value, little)
+    return _read(vr, value, little)
+
+
+def _read(vr: str, value: bytes, little: bool) -> dict[str, Any] | None:
     if form := _NUMBERS.get(vr):
-        return _numbers(vr, form, raw.value, little=raw.is_little_endian)
-    if not raw.value.isascii() or b"\x00" in raw.value.rstrip(b"\x00"):
+        return _numbers(vr, form, value, little=little)
+    if (_ODD_IN_LINES if vr in _ONE else _ODD).search(value.rstrip(b"\x00")):
         return None
-    text = raw.value.decode("ascii")
-    allowed = _LINES if vr in _ONE else frozenset[str]()
-    if any(c < " " and c not in allowed for c in text.rstrip("\x00")):
-        return None
+    text = value.decode("ascii")
     if vr == "PN":
         return _person(text)
     if vr in _SEVERAL:
         return _texts(vr, text)
     if vr in _ONE:
-        value = text.rstrip("\x00 ")
-        return {"vr": vr, "Value": [value]} if value else {"vr": vr}
+        found = text.rstrip("\x00 ")
+        return {"vr": vr, "Value": [found]} if found else {"vr": vr}
     if vr == "IS":
         return _decimals(vr, text, int)
     if vr == "DS":
         return _decimals(vr, text, float)
     return None
+
+
+_remembered = lru_cache(maxsize=8192)(_read)
 
 
 def _numbers(vr: str, form: str, value: bytes, *, little: bool) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import io
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pydicom
@@ -22,6 +22,7 @@ from backend.archive.metadata import Metadata
 from backend.archive.models import Instance, Receipt, Series, Study, VolumeState
 from backend.archive.parsing import Incoming
 from backend.archive.pixels import decode
+from backend.archive.plain_header import Header
 from backend.audit.services import revoke_grants
 from backend.imaging.dicom import facts_of
 from backend.store import store
@@ -130,13 +131,13 @@ def _insert(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> list[Ins
 
 
 def _row(receipt: Receipt, series: Series, incoming: Incoming, blob: str) -> Instance:
-    dataset, pixels = incoming.dataset, incoming.pixels
+    header, pixels = incoming.header, incoming.pixels
     return Instance(
         series=series,
         receipt=receipt,
         sop_uid=incoming.sop_uid,
         sop_class_uid=incoming.sop_class_uid,
-        number=_integer(dataset, "InstanceNumber"),
+        number=_integer(header, "InstanceNumber"),
         transfer_syntax=incoming.transfer_syntax,
         blob=blob,
         size=len(incoming.data),
@@ -146,14 +147,13 @@ def _row(receipt: Receipt, series: Series, incoming: Incoming, blob: str) -> Ins
         pixel_offset=pixels.offset if pixels else None,
         frame_bytes=pixels.frame_bytes if pixels else None,
         metadata=incoming.metadata,
-        geometry=geometry_of(dataset) if incoming.is_image else {},
+        geometry=geometry_of(header) if incoming.is_image else {},
         pixels=pixels.to_json() if pixels else {},
     )
 
 
 def _series(incoming: Incoming) -> Series:
     """The object's series, made if it is new, its row locked."""
-    dataset = incoming.dataset
     series = (
         Series.objects.select_for_update(of=("self",))
         .select_related("study")
@@ -162,7 +162,7 @@ def _series(incoming: Incoming) -> Series:
     )
     if series is None:
         study, _ = Study.objects.get_or_create(
-            uid=incoming.study_uid, defaults=study_facts(dataset)
+            uid=incoming.study_uid, defaults=study_facts(incoming.dataset)
         )
         series, _ = Series.objects.select_for_update().get_or_create(
             uid=incoming.series_uid,
@@ -170,7 +170,7 @@ def _series(incoming: Incoming) -> Series:
                 "study": study,
                 "received_at": timezone.now(),
                 "is_image": incoming.is_image,
-                **series_facts(dataset),
+                **series_facts(incoming.dataset),
             },
         )
     return series
@@ -194,14 +194,14 @@ def _require_place(series: Series, incoming: Incoming) -> None:
             "One of the two carries a wrong UID: have the sender correct it and send it again.",
             *uids,
         )
-    if series.study.patient_id != patient_id_of(incoming.dataset):
+    if series.study.patient_id != patient_id_of(incoming.header):
         raise NotTaken(
             "STUDY_PATIENT",
             "{name} claims a study that is already here with another Patient ID.",
             "One of the two carries a wrong UID or ID: have the sender correct it.",
             *uids,
         )
-    modality = modality_of(incoming.dataset)
+    modality = modality_of(incoming.header)
     if series.modality != modality:
         raise NotTaken(
             "SERIES_MODALITY",
@@ -212,9 +212,9 @@ def _require_place(series: Series, incoming: Incoming) -> None:
         )
 
 
-def geometry_of(dataset: Dataset) -> dict[str, Any]:
+def geometry_of(dataset: Dataset | Header) -> dict[str, Any]:
     """`imaging.dicom.SliceFacts` of one image, as JSON."""
-    return dict(vars(facts_of(dataset)))
+    return dict(vars(facts_of(cast(Dataset, dataset))))
 
 
 def _compare(existing: Instance, incoming: Incoming) -> None:
@@ -297,7 +297,7 @@ def read_dataset(instance: Instance) -> Dataset:
         return pydicom.dcmread(io.BytesIO(store().read(instance.blob)))
 
 
-def _integer(dataset: Dataset, keyword: str) -> int | None:
+def _integer(dataset: Dataset | Header, keyword: str) -> int | None:
     try:
         value = int(dataset.get(keyword))
     except Exception:  # noqa: BLE001  absent or malformed

@@ -2,49 +2,54 @@
 
 The same files, the same client, loopback, the two taking turns; every figure of ours has the
 peer's beside it. Both servers share this machine's cores with the client, whose own cost is
-measured against a server that sends bytes from memory.
+measured against a server that sends bytes from memory; beside times stand the processors' seconds
+that each server used, which a busy machine does not change. At the end each path runs once more
+with a sampler in Concord's process: what limits it is written from those samples.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from backend.archive.benchmarks import servers
-from backend.archive.benchmarks.client import (
-    DICOM_JSON,
-    OCTETS,
-    Connection,
-    at_once,
-    median,
-    p95,
-    timed,
-)
+from backend.archive.benchmarks.client import timed
+from backend.archive.benchmarks.limits import limit, read_samples
+from backend.archive.benchmarks.measuring import Row, Spent, spent, table
 from backend.archive.benchmarks.servers import Concord, Server
-from backend.archive.benchmarks.slices import SIDE, Files, write_series
-from backend.database import free_port
+from backend.archive.benchmarks.serving_speed import (
+    STUDY_LIST,
+    getter,
+    memory,
+    path_of,
+    pull,
+    serving,
+    study_list,
+)
+from backend.archive.benchmarks.slices import SIDE, Files
+from backend.archive.benchmarks.storing_speed import (
+    CONNECTIONS,
+    Studies,
+    deidentifying,
+    receive,
+    storing,
+    stow,
+    warm,
+)
 
 SIZES = (300, 1200)
-STOW_CONNECTIONS, STOW_BATCH = 4, 10
-ROUNDS = 5
 STUDIES = 10_000
-LIST_TARGET_MS = 30.0
-MEMORY_TARGET_MB = 400.0
-Row = dict[str, Any]
+PROFILED = 300
 
 
 def dicomweb_benchmark(sizes: tuple[int, ...] = SIZES, studies: int = STUDIES) -> dict[str, Any]:
-    """All rows, for each number of slices; needs Orthanc (`make system`).
+    """All rows for each number of slices, what limits each path, and a table for people.
+
+    Needs Orthanc (`make system`).
 
     Raises:
         NoOrthanc: when it is not installed.
@@ -52,238 +57,74 @@ def dicomweb_benchmark(sizes: tuple[int, ...] = SIZES, studies: int = STUDIES) -
     rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="concord-benchmark-"))
     try:
-        files = {n: write_series(folder / f"files-{n}", n, n) for n in sizes}
-        again = {n: write_series(folder / f"again-{n}", n, n + 1) for n in sizes}
+        series = Studies(folder)
         with ExitStack() as stack:
             ours = stack.enter_context(servers.concord(folder))
             peer = stack.enter_context(servers.orthanc(folder))
+            warm(ours, peer, series)
+            rows += [deidentifying(ours, series, count) for count in sizes]
+            deidentified = _profiled_deidentifying(ours, series)
+            ours.store_as_is()
             for count in sizes:
-                rows += _of_a_series(ours, peer, files[count], again[count])
-            rows.append(_memory(ours, peer, files[max(sizes)]))
-            rows += _study_lists(ours, peer, studies)
+                stored, files = storing(ours, peer, series, count)
+                rows += stored + serving(ours, peer, files)
+            rows.append(memory(ours, peer, files))
+            rows.append(study_list(ours, studies))
+            limits = deidentified + _limits(ours, series)
             configuration = servers.orthanc_configuration(Path("…"), 0)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    lines = table(rows)
+    sys.stderr.write("\n".join(lines) + "\n")
     return {
         "sizes": {"slices": list(sizes), "pixels": [SIDE, SIDE], "studies": studies},
         "peer_config": {"version": servers.version_of("Orthanc"), **configuration},
         "rows": rows,
+        "limits": limits,
+        "table": lines,
     }
 
 
-def _of_a_series(ours: Concord, peer: Server, files: Files, again: Files) -> list[Row]:
-    count = len(files.sops)
-    series = f"/studies/{files.study}/series/{files.series}"
-    rows = [
-        _rate(
-            f"STOW, {STOW_CONNECTIONS} connections",
-            count,
-            _stow(ours, files),
-            _stow(peer, files),
-            2.0,
-        )
-    ]
-    received = timed(lambda: ours.manage("receive", str(again.paths[0].parent)), 1)[0]
-    rows.append(
-        _rate("receive of a folder beside STOW", count, received, _stow(peer, again), 2.5)
-        | {"peer_name": "Orthanc, STOW"}
+def _profiled_deidentifying(ours: Concord, series: Studies) -> list[dict[str, Any]]:
+    with ours.profiled() as (profiled, samples):
+        stow(profiled, series.new(20))
+        what = f"STOW, {CONNECTIONS} connections, de-identified"
+        found = {what: stow(profiled, series.new(PROFILED))}
+    return _told(found, samples)
+
+
+def _limits(ours: Concord, series: Studies) -> list[dict[str, Any]]:
+    """Each path once more in a process with a sampler in it."""
+    found: dict[str, Spent] = {}
+    with ours.profiled() as (profiled, samples):
+        stow(profiled, series.new(20))
+        files = series.new(PROFILED)
+        found[f"STOW, {CONNECTIONS} connections"] = stow(profiled, files)
+        for connections in (1, 6):
+            pull(profiled, files, connections)
+            found[f"frames, connections: {connections}"] = pull(profiled, files, connections)
+        found["series metadata"] = _repeated(profiled, f"{path_of(files)}/metadata", 100)
+        found["QIDO of instances"] = _repeated(profiled, f"{path_of(files)}/instances", 50)
+        found["QIDO study list"] = _repeated(profiled, STUDY_LIST, 50)
+    told = _told(found, samples)
+    return [*told, _receiving(ours, series.new(PROFILED), samples.with_name("receive"))]
+
+
+def _receiving(ours: Concord, files: Files, samples: Path) -> dict[str, Any]:
+    took = receive(ours, files, samples)
+    whole: Spent = took["spent"]
+    within = Spent(
+        took["seconds"], took["cpu"], 0.0, whole.busy - whole.wall, took["began"], took["ended"]
     )
-    rows.append(
-        _turns(f"series metadata, warm ({count})", _getter(series + "/metadata"), ours, peer, 20.0)
-    )
-    for connections, target in ((1, 2.5), (6, 2.0)):
-        rows.append(_frames(ours, peer, files, connections, target))
-    rows.append(
-        _turns(f"QIDO of {count} instances", _getter(series + "/instances"), ours, peer, 10.0)
-    )
-    return rows
+    return limit("receive of a folder", within, read_samples(samples))
 
 
-def _stow(server: Server, files: Files) -> float:
-    batches = [files.paths[i : i + STOW_BATCH] for i in range(0, len(files.paths), STOW_BATCH)]
-    os.sync()  # One server's writing is not another's waiting.
-    return at_once(
-        server.connections(STOW_CONNECTIONS),
-        [partial(_store, batch) for batch in batches],
-    )
+def _repeated(server: Server, path: str, runs: int) -> Spent:
+    ask = getter(server, path)
+    ask()
+    return spent(server.processes(), lambda: timed(ask, runs))
 
 
-def _store(batch: list[Path], connection: Connection) -> None:
-    connection.store(batch)
-
-
-def _frame(path: str, connection: Connection) -> None:
-    connection.get(path, OCTETS)
-
-
-def _rate(what: str, count: int, ours_s: float, peer_s: float, target: float) -> Row:
-    ours, peer = count / ours_s, count / peer_s
-    return {
-        "what": f"{what} ({count} slices)",
-        "ours": round(ours, 1),
-        "unit": "instances/s",
-        "peer": round(peer, 1),
-        "peer_name": "Orthanc",
-        "peer_runs": 1,
-        "ratio": round(ours / peer, 2),
-        "target": f">= {target} x",
-        "met": ours / peer >= target,
-    }
-
-
-def _getter(path: str) -> Callable[[Server], Callable[[], object]]:
-    def of(server: Server) -> Callable[[], object]:
-        connection = server.connections(1)[0]
-        return lambda: connection.get(path, DICOM_JSON)
-
-    return of
-
-
-def _turns(
-    what: str,
-    action: Callable[[Server], Callable[[], object]],
-    ours: Server,
-    peer: Server,
-    target: float,
-) -> Row:
-    """Medians of several runs after one that warms up, the servers in turn."""
-    found: dict[str, list[float]] = {ours.name: [], peer.name: []}
-    actions = {server.name: action(server) for server in (ours, peer)}
-    for one in actions.values():
-        one()
-    for _ in range(ROUNDS):
-        for name, one in actions.items():
-            found[name] += timed(one, 1)
-    mine, theirs = median(found[ours.name]), median(found[peer.name])
-    return {
-        "what": what,
-        "ours": round(mine * 1000, 2),
-        "unit": "ms",
-        "peer": round(theirs * 1000, 2),
-        "peer_name": peer.name,
-        "peer_runs": ROUNDS,
-        "ratio": round(theirs / mine, 1),
-        "target": f">= {target:g} x",
-        "met": theirs / mine >= target,
-    }
-
-
-def _frames(ours: Server, peer: Server, files: Files, connections: int, target: float) -> Row:
-    count = len(files.sops)
-    rates: dict[str, list[float]] = {}
-    with _bytes_from_memory() as nothing:
-        for _ in range(ROUNDS):
-            for server in (ours, peer, nothing):
-                seconds = _pull(server, files, connections)
-                rates.setdefault(server.name, []).append(count / seconds)
-    mine, theirs, client = (median(rates[s.name]) for s in (ours, peer, nothing))
-    return {
-        "what": f"frames, connections: {connections} ({count} slices)",
-        "ours": round(mine),
-        "unit": "frames/s",
-        "peer": round(theirs),
-        "peer_name": peer.name,
-        "peer_runs": ROUNDS,
-        "ratio": round(mine / theirs, 2),
-        "target": f">= {target} x",
-        "met": mine / theirs >= target,
-        "client_alone": round(client),
-    }
-
-
-def _pull(server: Server, files: Files, connections: int) -> float:
-    base = f"/studies/{files.study}/series/{files.series}/instances"
-    return at_once(
-        server.connections(connections),
-        [partial(_frame, f"{base}/{sop}/frames/1") for sop in files.sops],
-    )
-
-
-@contextmanager
-def _bytes_from_memory() -> Iterator[Server]:
-    """A server that sends one frame's bytes to whoever asks: what is left is the client's cost."""
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "backend.archive.benchmarks.bytes_from_memory",
-        str(port),
-    ]
-    process = subprocess.Popen(command)
-    try:
-        servers.wait_for_port(port)
-        yield Server("bytes from memory", port, "", {}, process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _memory(ours: Concord, peer: Server, files: Files) -> Row:
-    """Resident memory while eight clients pull a whole series at once."""
-    path = f"/studies/{files.study}/series/{files.series}"
-    accept = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-    highest = {server.name: _highest(server, path, accept) for server in (ours, peer)}
-    return {
-        "what": f"resident memory, 8 clients pull {len(files.sops)} slices",
-        "ours": round(highest[ours.name]),
-        "unit": "MB",
-        "peer": round(highest[peer.name]),
-        "peer_name": peer.name,
-        "peer_runs": 1,
-        "ratio": round(highest[peer.name] / highest[ours.name], 2),
-        "target": f"< {MEMORY_TARGET_MB:g} MB",
-        "met": highest[ours.name] < MEMORY_TARGET_MB,
-    }
-
-
-def _highest(server: Server, path: str, accept: str) -> float:
-    seen = [server.resident_mb()]
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            seen.append(server.resident_mb())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        at_once(server.connections(8), [lambda c: c.drain(path, accept)] * 8)
-    finally:
-        done.set()
-        watcher.join()
-    return max(seen)
-
-
-def _study_lists(ours: Concord, peer: Server, studies: int) -> list[Row]:
-    """The study list with a thousand and with all studies indexed."""
-    rows, times = [], {}
-    for count in (studies // 10, studies):
-        _fill(ours, count)
-        ask = _getter("/studies?limit=50&StudyDate=20200101-20301231")(ours)
-        ask()
-        times[count] = timed(ask, 100)
-    fewer, all_of_them = (p95(times[count]) * 1000 for count in (studies // 10, studies))
-    rows.append(
-        {
-            "what": f"QIDO study list, {studies} studies, p95",
-            "ours": round(all_of_them, 2),
-            "unit": "ms",
-            "peer": round(fewer, 2),
-            "peer_name": f"Concord with {studies // 10} studies",
-            "peer_runs": 100,
-            "ratio": round(fewer / all_of_them, 2),
-            "target": f"< {LIST_TARGET_MS:g} ms, and < 1.5 x the time with {studies // 10}",
-            "met": all_of_them < LIST_TARGET_MS and all_of_them < 1.5 * fewer,
-            "median": round(statistics.median(times[studies]) * 1000, 2),
-        }
-    )
-    return rows
-
-
-def _fill(ours: Concord, count: int) -> None:
-    """Index studies without files until there are so many."""
-    subprocess.run(
-        [sys.executable, "-m", "backend.archive.benchmarks.fill", str(count)],
-        env=ours.environment,
-        check=True,
-    )
+def _told(found: dict[str, Spent], samples: Path) -> list[dict[str, Any]]:
+    kept = read_samples(samples)
+    return [limit(what, spent, kept) for what, spent in found.items()]

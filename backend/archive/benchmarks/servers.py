@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from backend.archive.benchmarks.client import Connection
-from backend.database import free_port, port_is_free, running_database
+from backend.database import EmbeddedPostgres, free_port, port_is_free, running_database
 from backend.supervisor import Supervisor, process_environment, web_command
 
 ORTHANC_PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+
+APPLICATION = "backend.asgi:application"
+SENDER = "coordinator"
 
 
 class NoOrthanc(RuntimeError):
@@ -41,32 +44,66 @@ class Server:
         """Open connections."""
         return [Connection(self.port, self.root, self.headers) for _ in range(count)]
 
-    def resident_mb(self) -> float:
-        """Resident memory of the answering process, MB."""
-        status = Path(f"/proc/{self.process}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
+    def processes(self) -> list[int]:
+        """The processes without which it could not answer."""
+        return [self.process]
 
 
 class Concord(Server):
     """Concord's web process on an embedded database."""
 
     environment: dict[str, str]
+    supervisor: Supervisor
+    database: int
 
-    def manage(self, *arguments: str) -> str:
-        """Run `manage.py` on the same installation."""
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            env=self.environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+    def processes(self) -> list[int]:
+        """The web process, and Postgres with all its backends."""
+        return [self.process, self.database]
+
+    def run(self, module: str, *arguments: str) -> str:
+        """Run a module on the same installation; what it says."""
+        return _output([sys.executable, "-m", module, *arguments], self.environment)
+
+    def store_as_is(self) -> None:
+        """De-identify nothing of what comes in from now on."""
+        reason = "The peer of this measurement does not de-identify."
+        for door, name in (("stow", SENDER), ("receive", "benchmark")):
+            command = ["manage.py", "sources", "--as-is", door, name, "--reason", reason]
+            _output([sys.executable, *command], self.environment)
+
+    @contextmanager
+    def profiled(self) -> Iterator[tuple[Server, Path]]:
+        """A second web process with a sampler in it; its samples are there when it has ended."""
+        port, samples = free_port(), Path(self.environment["CONCORD_STATE"]) / "samples"
+        command = [
+            "backend.archive.benchmarks.profiled:application" if part == APPLICATION else part
+            for part in web_command(port)
+        ]
+        child = self.supervisor.add(
+            "profiled", *command, CONCORD_PORT=str(port), CONCORD_BENCHMARK_SAMPLES=str(samples)
+        )
+        self.supervisor.wait_ready(f"http://127.0.0.1:{port}/readyz")
+        if child.process is None:
+            raise RuntimeError("The web process did not start.")
+        server = Concord("Concord", port, self.root, self.headers, child.process.pid)
+        server.database = self.database
+        try:
+            yield server, samples
+        finally:
+            child.stop()
+            self.supervisor.children.remove(child)
+
+
+def _output(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[1:])} failed.\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 @contextmanager
 def concord(folder: Path) -> Iterator[Concord]:
-    """A whole installation: database, web and work process; no inference worker."""
+    """A whole installation: database and web process; no work process, no inference worker."""
     state, port = folder / "concord", free_port()
     environment = {
         name: value
@@ -79,17 +116,14 @@ def concord(folder: Path) -> Iterator[Concord]:
             supervisor.run_once("setup", "--demo", quiet=True)
             web = supervisor.add("web", *web_command(port))
             supervisor.wait_ready(f"http://127.0.0.1:{port}/readyz")
-            token = supervisor.run_once("create_token", "coordinator").strip()
+            token = supervisor.run_once("create_token", SENDER).strip()
             if web.process is None:
                 raise RuntimeError("The web process did not start.")
-            server = Concord(
-                "Concord",
-                port,
-                "/dicom-web",
-                {"Authorization": f"Bearer {token}"},
-                web.process.pid,
-            )
-            server.environment = environment
+            headers = {"Authorization": f"Bearer {token}"}
+            server = Concord("Concord", port, "/dicom-web", headers, web.process.pid)
+            server.environment, server.supervisor = environment, supervisor
+            lines = (EmbeddedPostgres(state / "postgres").data / "postmaster.pid").read_text()
+            server.database = int(lines.splitlines()[0])
             yield server
         finally:
             supervisor.stop()
