@@ -6,7 +6,6 @@ import hashlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +13,6 @@ from backend.archive.benchmarks import dicomweb, measuring, storing_speed
 from backend.archive.benchmarks.limits import limit
 from backend.archive.benchmarks.measuring import Spent, compared, costs, spent, table
 from backend.archive.benchmarks.profiled import place_of
-from tests.conftest import ORTHANC
 
 
 def test_a_rate_and_a_time_are_compared_each_its_own_way() -> None:
@@ -88,16 +86,14 @@ def test_the_table_says_what_was_missed() -> None:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every pass with few slices."""
     monkeypatch.setattr(dicomweb, "PROFILED", 12)
     monkeypatch.setattr(storing_speed, "RUNS", {})
-    yield
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not ORTHANC.exists(), reason="Orthanc is not installed (make system)")
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("orthanc_installed", "small")
 def test_every_path_is_measured_beside_orthanc_and_its_limit_is_told() -> None:
     found = dicomweb.dicomweb_benchmark((12,), 40)
     names = [row["what"] for row in found["rows"]]
