@@ -187,7 +187,7 @@ async def _read(placed: Placed, index: int, head: bytes, tail: bytes) -> memoryv
     """One frame between `head` and `tail`; in a thread where it has to come from the disk."""
     size, start = placed.frame_bytes, placed.offset + index * placed.frame_bytes
     # Written once, by the kernel, and handed to the socket as it is.
-    body = memoryview(np.empty(len(head) + size + len(tail), np.uint8))
+    body = np.empty(len(head) + size + len(tail), np.uint8).data
     body[: len(head)] = head
     body[len(head) + size :] = tail
     frame = body[len(head) : len(head) + size]

@@ -69,7 +69,8 @@ class Header:
         return values[0] if len(values) == 1 else values
 
     def _json(self) -> Metadata:
-        data, metadata, left = self._data, {}, self._left
+        data, left = self._data, self._left
+        metadata: Metadata = {}
         for tag, (vr, _, start, stop) in self.elements.items():
             if not tag & 0xFFFF:
                 continue
@@ -81,7 +82,7 @@ class Header:
                 found = plain_value(vr, data[start:stop])
             if found is None:
                 left.append(tag)
-            metadata[f"{tag:08X}"] = found
+            metadata[f"{tag:08X}"] = found or {}
         if left:
             read = metadata_of(self._by_pydicom(left))
             for tag in left:
