@@ -157,8 +157,16 @@ def panel_of(case: Case, *, link: bool) -> dict[str, Any]:
         "total": len(states),
         "waits": _waits(consensus, now),
         "published_at": consensus.published_at,
+        "standing": _standing(case, consensus),
         "url": settle_url(consensus) if link else None,
     }
+
+
+def _standing(case: Case, newest: Consensus) -> dict[str, Any] | None:
+    """The published version that stands while a newer one is under way."""
+    published = case.consensuses.filter(state=ConsensusState.PUBLISHED.value)
+    found = published.exclude(pk=newest.pk).first()
+    return {"version": found.version, "published_at": found.published_at} if found else None
 
 
 def _waits(consensus: Consensus, now: Progress) -> list[tuple[str, str]]:

@@ -24,7 +24,15 @@ from backend.reading.label_presentation import (
     nodes_json,
     signing_json,
 )
-from backend.reading.models import Case, Cluster, Consensus, Discrepancy, Step
+from backend.reading.models import (
+    Case,
+    Cluster,
+    Comparison,
+    Consensus,
+    Discrepancy,
+    NodeState,
+    Step,
+)
 from backend.reading.protocols import settling_of
 from backend.reading.workflow import (
     OF_A_READER_SETTLING,
@@ -84,9 +92,7 @@ def consensus_json(consensus: Consensus, asker: Asker) -> dict[str, Any]:
         "show_ai": shows_ai(case),
         "resolutions": resolutions_of(case),
         "counts": counts_json(found, clusters),
-        "clusters": [
-            cluster_json(cluster, x_is_first=comparison.x_is_first) for cluster in clusters
-        ],
+        "clusters": clusters_json(consensus, clusters, asker),
         "discrepancies": [
             discrepancy_json(each, asker, x_is_first=comparison.x_is_first) for each in found
         ],
@@ -114,6 +120,50 @@ def cluster_json(cluster: Cluster, *, x_is_first: bool) -> dict[str, Any]:
         "x": _side_json(whole["x"]),
         "y": _side_json(whole["y"]),
     }
+
+
+def clusters_json(
+    consensus: Consensus, clusters: Sequence[Cluster], asker: Asker
+) -> list[dict[str, Any]]:
+    """The clusters; beside each what either reader decided on the AI's nodes there, and why.
+
+    That says where the AI saw a node, so it is null where the protocol keeps the AI's shapes to
+    itself; and to who sees counts alone.
+    """
+    comparison = consensus.comparison
+    shown = asker.whole and shows_ai(consensus.case)
+    said = decisions_json(comparison, clusters) if shown else {}
+    return [
+        {
+            **cluster_json(cluster, x_is_first=comparison.x_is_first),
+            "decisions": said.get(cluster.number),
+        }
+        for cluster in clusters
+    ]
+
+
+def decisions_json(
+    comparison: Comparison, clusters: Sequence[Cluster]
+) -> dict[int, dict[str, list[dict[str, Any]]]]:
+    """By cluster: what X and Y decided on its nodes; a rejection stands where nothing is left."""
+    of_node: dict[str, list[int]] = {}
+    for cluster in clusters:
+        for node in {each["node"] for each in (*cluster.first_nodes, *cluster.second_nodes)}:
+            of_node.setdefault(node, []).append(cluster.number)
+    sides = comparison.first_id, comparison.second_id
+    if not comparison.x_is_first:
+        sides = sides[::-1]
+    names = dict(zip(sides, ("x", "y"), strict=True))
+    found: dict[int, dict[str, list[dict[str, Any]]]] = {
+        cluster.number: {"x": [], "y": []} for cluster in clusters
+    }
+    states = NodeState.objects.filter(reading__in=sides, node__in=list(of_node)).order_by("label")
+    for reading, node, decision, reason in states.values_list(
+        "reading", "node", "decision", "reason"
+    ):
+        for number in of_node[str(node)]:
+            found[number][names[reading]].append({"decision": decision, "reason": reason or None})
+    return found
 
 
 def _side_json(side: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from backend.reading.comparison_serializers import ComparedSide, TriggerAnswer
 from backend.reading.discrepancies import Outcome
+from backend.reading.vocabulary import Decision, Reason
 from backend.reading.workflow import DiscrepancyState
 
 LONGEST_RATIONALE = 1000
@@ -50,6 +51,20 @@ class ConsensusCase(serializers.Serializer[None]):
     study_date = serializers.DateField(allow_null=True)
 
 
+class DecidedNode(serializers.Serializer[None]):
+    """What a reader decided on one node."""
+
+    decision = serializers.ChoiceField(choices=Decision.choices)
+    reason = serializers.ChoiceField(choices=Reason.choices, allow_null=True)
+
+
+class DecidedNodes(serializers.Serializer[None]):
+    """What X and Y decided on the nodes of one cluster."""
+
+    x = DecidedNode(many=True)
+    y = DecidedNode(many=True)
+
+
 class SettledCluster(serializers.Serializer[None]):
     """Nodes of both readers that hang together; `box` is half-open, slices first."""
 
@@ -63,6 +78,7 @@ class SettledCluster(serializers.Serializer[None]):
     asd_mm = serializers.FloatField(allow_null=True)
     hd95_mm = serializers.FloatField(allow_null=True)
     sad_difference_mm = serializers.FloatField(allow_null=True)
+    decisions = DecidedNodes(allow_null=True)
 
 
 class StepAnswer(serializers.Serializer[None]):

@@ -138,6 +138,16 @@ def days_from_study(date: datetime.date | None, study: datetime.date | None) -> 
     return None if date is None or study is None else (date - study).days
 
 
+def shortcomings(item: Item, study: datetime.date | None, rules: Rules) -> list[str]:
+    """Every reason why the item does not count, whichever node it is for; none where it does."""
+    first = standing(item, study, rules)
+    if first.counts or item.withdrawn:
+        return [first.sentence] if first.sentence else []
+    check = _STANDING.get(item.kind)
+    also = check(item, study, rules) if check else COUNTS
+    return list(dict.fromkeys(said.sentence for said in (first, also) if not said.counts))
+
+
 def standing(item: Item, study: datetime.date | None, rules: Rules) -> Verdict:
     """Whether the item counts as positive at all, whichever node it is for."""
     name = KIND_NAMES[EvidenceKind(item.kind)]

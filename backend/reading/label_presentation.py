@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,15 @@ from uuid import UUID
 from backend.accounts.models import User
 from backend.reading.consensus_record import hash_of, record_of_consensus, required_signers
 from backend.reading.consensus_selectors import Asker, Seat
-from backend.reading.evidence import LabelKind, days_from_study, standing, text_of
+from backend.reading.evidence import (
+    Item,
+    LabelKind,
+    Rules,
+    days_from_study,
+    shortcomings,
+    standing,
+    text_of,
+)
 from backend.reading.label_selectors import (
     LABELLING,
     SIGNED,
@@ -113,7 +122,7 @@ def items_json(
                 "level": one.level or None,
                 "details": one.details,
                 "counts_as_positive": verdict.counts,
-                "why_not": verdict.sentence,
+                "why_not": _why_not(item, study, rules),
                 "text": text_of(item, study, node=node.number if node else None),
                 "withdrawn": one.withdrawn_reason or None,
             }
@@ -121,10 +130,25 @@ def items_json(
     return found
 
 
+_CURE = " Rest the label on other evidence."
+
+
+def _why_not(item: Item, study: datetime.date | None, rules: Rules) -> str:
+    """Every reason, and the cure that several of them share only once."""
+    found = shortcomings(item, study, rules)
+    if sum(sentence.endswith(_CURE) for sentence in found) > 1:
+        found = [*(sentence.removesuffix(_CURE) for sentence in found), _CURE.strip()]
+    return " ".join(found)
+
+
 def labels_json(consensus: Consensus) -> dict[str, Any]:
     """What the protocol asks of labels."""
     rules = rules_of(consensus.case)
-    return {"values": list(rules.values), "metastatic_needs": rules.metastatic_needs}
+    return {
+        "values": list(rules.values),
+        "metastatic_needs": rules.metastatic_needs,
+        "pet_max_days": rules.pet_max_days,
+    }
 
 
 def signing_json(consensus: Consensus, asker: Asker) -> dict[str, Any]:

@@ -17,18 +17,19 @@ from backend.reading import selectors, services
 from backend.reading.comparison_presentation import TRIGGER_NAMES
 from backend.reading.discrepancies import TriggerKind
 from backend.reading.label_selectors import LABELLING, unfinished_version
-from backend.reading.models import Case, Consensus
+from backend.reading.models import Case, Consensus, ReferenceLabel
 from backend.reading.workflow import ConsensusState
 
+# The words of the settling screen (frontend/viewer/settle/words.ts).
 _DECIDED = {
-    "X": "as X drew it",
-    "Y": "as Y drew it",
-    "AI": "as the AI drew it",
-    "union": "union",
-    "intersection": "intersection",
-    "redrawn": "redrawn",
-    "absent": "no node",
-    "mean": "by rule: mean of both",
+    "X": "X’s shape",
+    "Y": "Y’s shape",
+    "AI": "the AI’s shape",
+    "union": "the union of X and Y",
+    "intersection": "only what X and Y share",
+    "redrawn": "a redrawn shape",
+    "absent": "no node here",
+    "mean": "by rule: the mean of both borders",
     "ignore": "by rule: ignored",
 }
 
@@ -38,12 +39,24 @@ def reopening_of(case: Case) -> dict[str, Any] | None:
     consensus = _reopenable(case)
     if consensus is None:
         return None
+    became: dict[int, list[int]] = {}
+    labelled = set(
+        ReferenceLabel.objects.filter(node__consensus=consensus).values_list(
+            "node__number", flat=True
+        )
+    )
+    for number, cluster in consensus.nodes.values_list("number", "cluster__number"):
+        became.setdefault(cluster, []).append(number)
+    found = list(consensus.discrepancies.select_related("cluster").order_by("cluster__number"))
     return {
         "id": str(consensus.pk),
         "version": consensus.version,
         "following": consensus.version + 1,
         "published": consensus.state == ConsensusState.PUBLISHED,
         "client": str(uuid.uuid4()),
+        "labels": len(labelled),
+        "nodes": sum(map(len, became.values())),
+        "signatures": consensus.signatures.filter(void_at__isnull=True).count(),
         "discrepancies": [
             {
                 "id": str(each.pk),
@@ -52,11 +65,11 @@ def reopening_of(case: Case) -> dict[str, Any] | None:
                     TRIGGER_NAMES[TriggerKind(trigger["kind"])] for trigger in each.triggers
                 )
                 or "within tolerance",
-                "decided": _DECIDED.get(each.resolution, "indeterminate"),
+                "decided": _DECIDED.get(each.resolution, "cannot be told"),
+                "nodes": ", ".join(map(str, became.get(each.cluster.number, []))),
+                "labelled": bool(labelled & set(became.get(each.cluster.number, []))),
             }
-            for each in consensus.discrepancies.select_related("cluster").order_by(
-                "cluster__number"
-            )
+            for each in found
         ],
     }
 

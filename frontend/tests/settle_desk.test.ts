@@ -1,10 +1,15 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { SettleSession } from "../viewer/settle/consensus";
-import type { Act } from "../viewer/settle/contract";
+import type { Act, Evidence } from "../viewer/settle/contract";
 import { Desk } from "../viewer/settle/desk";
 import { actionOf, KEYS, type Phase } from "../viewer/settle/keys";
+import { headerHtml } from "../viewer/settle/panel/header";
+import { editHtml, labelVerbsHtml } from "../viewer/settle/panel/nodes";
+import { placeHtml } from "../viewer/settle/panel/place";
 import { settleLines } from "../viewer/settle/panel/rows";
+import { verbsHtml } from "../viewer/settle/panel/say";
 import { summaryHtml } from "../viewer/settle/panel/sign";
+import type { Shape } from "../viewer/settle/stage";
 import { MemoryShelf } from "../viewer/shelf";
 import { Server, type Who } from "./settle_server";
 import { Stage } from "./settle_stage";
@@ -51,15 +56,37 @@ function settled(): void {
 
 describe("the keys", () => {
   it("mean one thing in each phase", () => {
-    const phases: Phase[] = ["settle", "redraw", "label", "pick", "sign"];
+    const phases: Phase[] = ["settle", "redraw", "say", "label", "pick", "sign"];
     for (const phase of phases) {
       const strokes = KEYS.filter((key) => key.in.includes(phase)).flatMap(({ keys }) => keys);
       expect(new Set(strokes).size, phase).toBe(strokes.length);
     }
   });
 
+  it("mean the same in every phase of one screen, Esc and Enter aside", () => {
+    const screens: Phase[][] = [
+      ["settle", "redraw", "say"],
+      ["label", "pick"],
+    ];
+    const meaning: Record<string, string> = { fromX: "X", takeX: "X", fromY: "Y", takeY: "Y" };
+    meaning.fromUnion = meaning.union = "union";
+    for (const screen of screens) {
+      const found = new Map<string, Set<string>>();
+      for (const key of KEYS.filter(({ in: phases }) =>
+        screen.some((one) => phases.includes(one)),
+      )) {
+        for (const stroke of key.keys) {
+          const known = found.get(stroke) ?? new Set();
+          found.set(stroke, known.add(meaning[key.action] ?? key.action));
+        }
+      }
+      const twice = [...found].filter(([stroke, all]) => all.size > 1 && stroke !== "enter");
+      expect(twice).toEqual([]);
+    }
+  });
+
   it("decide under the left hand", () => {
-    const left = new Set("12345qwertasdfgzxcvb");
+    const left = new Set("123456qwertasdfgzxcvb");
     for (const key of KEYS.filter(({ group }) => group === "Settle")) {
       expect(left.has(key.keys[0] ?? ""), key.action).toBe(true);
     }
@@ -227,6 +254,58 @@ describe("settling by keys", () => {
     expect(stage.redraw.cluster).toBeNull();
   });
 
+  it("sends the shape on screen, also what was painted while its reason was written", async () => {
+    const desk = await opened();
+    press(desk, "r");
+    stage.stroke();
+    press(desk, "enter");
+    expect(desk.phase).toBe("say");
+    press(desk, "2", "6");
+    expect(desk.settling.choice).toMatchObject({ resolution: "redrawn" });
+    const more: Shape = { slices: [{ sop: "1.1", box: [0, 0, 1, 1], runs: [[0, 1, 1]] }] };
+    stage.redraw.shape = () => more;
+    desk.settling.send("Wider");
+    await desk.session.outbox.idle();
+    expect(server.acts[0]).toMatchObject({ shape: more });
+  });
+
+  it("decides on nothing before every slice is there, and says how far they are", async () => {
+    server.act("r2", {
+      kind: "propose",
+      id: "p",
+      discrepancy: "d1",
+      seen: 0,
+      resolution: "Y",
+      rationale: ".",
+    });
+    const desk = await opened();
+    desk.settling.goTo("d1");
+    stage.loading = { complete: false, percent: 34, lost: 0 };
+    press(desk, "1");
+    press(desk, "a");
+    press(desk, "r");
+    expect([desk.settling.choice, stage.redraw.cluster]).toEqual([null, null]);
+    expect(desk.session.notice).toMatch(/34 %/);
+    expect(desk.session.alarm).toBe(true);
+    expect(headerHtml(desk.session, "", stage.loading)).toContain("images-coming");
+    expect(verbsHtml(desk)).toMatch(/verb-agree[^>]*disabled/);
+    stage.loading = { complete: false, percent: 99, lost: 2 };
+    press(desk, "1");
+    expect(desk.session.notice).toMatch(/2 slices could not be loaded/);
+    stage.loading = { complete: true, percent: 100, lost: 0 };
+    press(desk, "1");
+    expect(desk.settling.choice).toMatchObject({ resolution: "X" });
+  });
+
+  it("offers the AI's shape only where the AI has one", async () => {
+    const desk = await opened();
+    stage.sizes = {};
+    press(desk, "3");
+    expect(desk.settling.choice).toBeNull();
+    expect(desk.session.notice).toBe("The AI has nothing here.");
+    expect(verbsHtml(desk)).toMatch(/verb-takeAI[^>]*disabled/);
+  });
+
   it("gives the adjudicator what was deferred, and nothing else", async () => {
     server.act("r1", { kind: "defer", id: "d", discrepancy: "d4", seen: 0, rationale: "hard" });
     const desk = await opened("adj");
@@ -270,7 +349,13 @@ describe("labelling by keys", () => {
     expect(desk.phase).toBe("pick");
     press(desk, "enter");
     expect(desk.session.notice).toMatch(/rests on evidence/);
-    press(desk, "1", "enter");
+    expect(desk.session.alarm).toBe(true);
+    press(desk, "1", "2", "e");
+    expect([desk.labelling.edit?.value, desk.labelling.edit?.evidence.size]).toEqual([
+      "metastatic",
+      0,
+    ]);
+    press(desk, "z", "enter");
     await desk.session.outbox.idle();
     expect(server.acts.at(-1)).toMatchObject({ value: "metastatic", evidence: ["e1"], seen: 0 });
     expect(server.nodes[1]?.label).toBeNull();
@@ -279,7 +364,7 @@ describe("labelling by keys", () => {
   it("asks why evidence of the patient holds for this node", async () => {
     settled();
     const desk = await opened();
-    press(desk, "1", "2", "enter");
+    press(desk, "1", "x", "enter");
     expect(desk.session.notice).toMatch(/not of this very node/);
     if (desk.labelling.edit) desk.labelling.edit.rationale = "The only node there";
     press(desk, "enter");
@@ -358,7 +443,7 @@ describe("the phases", () => {
     const desk = await opened();
     press(desk, "shift+w");
     expect([desk.tab, stage.phase, stage.layoutNow]).toEqual(["settle", "settle", "side_by_side"]);
-    press(desk, "b", "shift+s", "shift+w");
+    press(desk, "o", "shift+s", "shift+w");
     expect(stage.layoutNow).toBe("overlay");
     press(desk, "1");
     expect(desk.session.notice).toBe("It is decided.");
@@ -387,6 +472,134 @@ describe("the phases", () => {
 });
 
 describe("what is shown", () => {
+  it("makes taking the shape the one thing to do where it is not in dispute", async () => {
+    const found = server.clusters[3];
+    if (found) Object.assign(found, { dice: 1 });
+    const desk = await opened();
+    desk.settling.goTo("d4");
+    expect(placeHtml(desk)).toContain("Same shape in both. The impression is settled under Label.");
+    const html = verbsHtml(desk);
+    expect(html).toContain("Take the shape both drew · 18.3 × 12.1");
+    for (const action of ["takeX", "takeY", "union"]) expect(html).not.toContain(`verb-${action}`);
+    press(desk, "1");
+    expect(desk.settling.choice).toMatchObject({ resolution: "X" });
+    desk.settling.goTo("d1");
+    expect(placeHtml(desk)).not.toContain("Same shape");
+    expect(verbsHtml(desk)).toContain("verb-takeX");
+  });
+
+  it("says what each shape would measure, and the shape in the hand", async () => {
+    const desk = await opened();
+    expect(verbsHtml(desk)).toMatch(/Union<small>15.3 × 9.0/);
+    expect(verbsHtml(desk)).toMatch(/>X<small>14.2 × 9.6/);
+    expect(placeHtml(desk)).toContain(">AI</th>");
+    press(desk, "4");
+    expect(placeHtml(desk)).toContain(">Would be</th>");
+    press(desk, "escape", "r");
+    expect(placeHtml(desk)).not.toContain('data-testid="third"');
+    stage.sizes.redrawn = { long_mm: 12, short_mm: 7, volume_mm3: 300 };
+    stage.stroke();
+    expect(placeHtml(desk)).toMatch(/>Yours<\/th>[^]*12.0 × 7.0[^]*0.30 ml/);
+  });
+
+  it("tells a lost race once, and as no success", async () => {
+    const desk = await opened();
+    press(desk, "6");
+    desk.settling.goTo("d2");
+    press(desk, "6");
+    server.act("r2", {
+      kind: "propose",
+      id: "p",
+      discrepancy: "d2",
+      seen: 0,
+      resolution: "X",
+      rationale: "clear",
+    });
+    desk.settling.send("nothing there");
+    await desk.session.outbox.idle();
+    expect(desk.session.notice).toBe(
+      "2: not recorded. The other reader proposed first; look again.",
+    );
+    expect(desk.session.alarm).toBe(true);
+    desk.settling.goTo("d2");
+    const html = placeHtml(desk);
+    expect(html).toContain("Not recorded: the other reader proposed first.");
+    expect(html.match(/clear/g)).toHaveLength(1);
+    expect(html.match(/data-testid="proposal"/g)).toHaveLength(1);
+    expect(html).toContain("nothing there");
+  });
+
+  it("shows what each reader decided on the AI's proposal, and why", async () => {
+    const [, found] = server.clusters;
+    const decisions = {
+      x: [{ decision: "accepted", reason: null }],
+      y: [{ decision: "rejected", reason: "salivary_gland" }],
+    };
+    if (found) Object.assign(found, { decisions });
+    const desk = await opened();
+    desk.settling.goTo("d2");
+    expect(placeHtml(desk)).toMatch(/Decision<\/th><td>accepted<\/td><td>rejected: salivary gland/);
+  });
+
+  it("keeps a row that moved on where it stands, and says so", async () => {
+    const desk = await opened();
+    server.act("r2", {
+      kind: "propose",
+      id: "p",
+      discrepancy: "d1",
+      seen: 0,
+      resolution: "Y",
+      rationale: ".",
+    });
+    await desk.session.sync();
+    const html = settleLines(desk.session, new Set()).map((line) => line.html);
+    expect(html.filter((one) => one.includes("row-moved"))).toHaveLength(1);
+    expect(html[1]).toContain("now: Waiting for your answer");
+  });
+
+  it("names evidence by letters, says why it does not count, and what is far from the CT", async () => {
+    settled();
+    server.evidence[1] = { ...server.evidence[1], days_from_study: 552 } as Evidence;
+    server.pet_max_days = 92;
+    const desk = await opened();
+    press(desk, "1");
+    const html = editHtml(desk.labelling.edit, desk);
+    expect(html).toMatch(/<kbd>Z<\/kbd>[^]*<kbd>X<\/kbd>/);
+    expect(html).toContain("It does not count.");
+    expect(html.match(/far-away/g)).toHaveLength(1);
+    expect(html).toContain("552 days from this CT");
+    expect(html).toContain("Save label");
+    expect(labelVerbsHtml(desk)).not.toContain("<kbd>1</kbd>");
+    press(desk, "escape");
+    expect(labelVerbsHtml(desk)).toContain("<kbd>1</kbd>");
+  });
+
+  it("puts signatures into the order of time, each with its zone", async () => {
+    settled();
+    const desk = await opened();
+    press(desk, "2", "2", "2");
+    await desk.session.outbox.idle();
+    await desk.session.sync();
+    const { signing } = desk.session.detail ?? {};
+    const signer = (name: string, at: string | null) => ({
+      role: "reader",
+      name,
+      mine: false,
+      signed_at: at,
+    });
+    if (signing) {
+      signing.required = [
+        signer("Late", "2026-11-21T16:00:00Z"),
+        signer("Missing", null),
+        signer("Early", "2026-11-21T15:59:00Z"),
+      ];
+    }
+    const html = summaryHtml(desk.session);
+    const places = ["Early", "Late", "Missing"].map((name) => html.indexOf(name));
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(html).toMatch(/Early<\/b>, 2026-11-21 \d\d:59 \S+/);
+  });
+
   it("says why in numbers, X before Y", async () => {
     const desk = await opened();
     const words = settleLines(desk.session, new Set())
@@ -395,7 +608,7 @@ describe("what is shown", () => {
     expect(words).toContain("borders 1.4 mm apart, limit 1.0");
     expect(words).toContain("short axes 9.6 / 11.9 mm, limit 2.0, size class 5–9 / 10–14");
     expect(words).toContain("only X has it, 7.2 mm");
-    expect(words).toContain("impression metastatic / not metastatic");
+    expect(words).toContain("impression metastatic / non-metastatic");
   });
 
   it("folds what rules decided until asked", async () => {
@@ -419,6 +632,10 @@ describe("what is shown", () => {
     const desk = await opened();
     const html = summaryHtml(desk.session);
     expect(html.match(/signed-decision/g)).toHaveLength(3);
+    expect(html).toContain("Cluster 2 → node 2");
+    expect(html).toContain("Cluster 4 → no node");
+    expect(html).toContain("<b>2</b> settled by rule (1 ignored), <b>3</b> by people");
+    expect(html.indexOf('data-testid="labels"')).toBeLessThan(html.indexOf("signed-decision"));
     expect(html).toContain("PET of 2026-09-30, 2 days before the CT: positive, node 1.");
     expect(html).toContain("not “proven benign”");
     expect(html).toContain("Node 2 has no label.");
@@ -435,7 +652,6 @@ describe("what is shown", () => {
     });
     const desk = await opened();
     desk.settling.goTo("d1");
-    const { placeHtml } = await import("../viewer/settle/panel/place");
-    expect(placeHtml(desk.session)).not.toContain("<img");
+    expect(placeHtml(desk)).not.toContain("<img");
   });
 });

@@ -52,7 +52,8 @@ function side(
 function cluster(number: number, x: ClusterSide | null, y: ClusterSide | null): Cluster {
   const kind = !x ? "only-y" : !y ? "only-x" : "1-1";
   const box = [90 - number * 5, 10, 10, 94 - number * 5, 30, 30];
-  const apart = { dice: null, asd_mm: null, hd95_mm: null, sad_difference_mm: null };
+  const dice = x && y && JSON.stringify(x.measures) === JSON.stringify(y.measures) ? 1 : null;
+  const apart = { dice, asd_mm: null, hd95_mm: null, sad_difference_mm: null, decisions: null };
   return { number, kind, outcome: "open", x, y, box, ...apart };
 }
 
@@ -125,6 +126,7 @@ export class Server {
   objection: string | null = null;
   required: Who[] = ["r1", "r2"];
   show_ai = true;
+  pet_max_days = 10_000;
   answers = new Map<string, ActAnswer>();
   acts: Act[] = [];
   asked = 0;
@@ -185,6 +187,7 @@ export class Server {
       evidence: late ? this.evidence : [],
       labels: {
         values: ["metastatic", "non_metastatic", "indeterminate", "not_assessable"],
+        pet_max_days: this.pet_max_days,
         metastatic_needs: 1,
       },
       signing: this.signing(who).signing,

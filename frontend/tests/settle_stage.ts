@@ -1,6 +1,8 @@
 // Images that are only remembered: what the list asked to be shown.
 
+import type { Size } from "../viewer/settle/measure";
 import type {
+  Loading,
   SettleStage,
   Shape,
   StageCluster,
@@ -10,10 +12,15 @@ import type {
 } from "../viewer/settle/stage";
 import type { WindowName } from "../viewer/views";
 
+const SIZE: Size = { long_mm: 15.26, short_mm: 9.04, volume_mm3: 812 };
+
 export const SHAPE: Shape = { slices: [{ sop: "1.0", box: [1, 1, 2, 3], runs: [[0, 2, 1]] }] };
 
 export class Stage extends EventTarget implements SettleStage {
   isReady = true;
+  loading: Loading = { complete: true, percent: 100, lost: 0 };
+  /** What each resolution measures for every cluster. */
+  sizes: Partial<Record<StageResolution, Size>> = { AI: SIZE, union: SIZE, intersection: SIZE };
   layoutNow: StageLayout = "side_by_side";
   windowNow: WindowName = "soft";
   toolNow: StageTool = "window";
@@ -65,6 +72,9 @@ export class Stage extends EventTarget implements SettleStage {
 
   start(): void {
     this.dispatchEvent(new Event("ready"));
+  }
+  sizeOf(resolution: StageResolution): Size | null {
+    return this.sizes[resolution] ?? null;
   }
   show(cluster: StageCluster): void {
     this.shown = cluster.number;

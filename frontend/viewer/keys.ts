@@ -16,7 +16,7 @@ export const KEYS: readonly Key[] = [
   { keys: ["d"], action: "nextUndecided", label: "Next undecided node", group: "Nodes" },
   { keys: ["c"], action: "centre", label: "Centre the node again", group: "Nodes" },
   { keys: ["1"], action: "metastatic", label: "Metastatic", group: "Label" },
-  { keys: ["2"], action: "nonMetastatic", label: "Not metastatic", group: "Label" },
+  { keys: ["2"], action: "nonMetastatic", label: "Non-metastatic", group: "Label" },
   { keys: ["3"], action: "indeterminate", label: "Indeterminate", group: "Label" },
   { keys: ["4"], action: "notAssessable", label: "Not assessable", group: "Label" },
   { keys: ["f"], action: "doubt", label: "Doubt: second reader, please look", group: "Label" },

@@ -104,6 +104,16 @@ export interface Viewport {
   worldToCanvas(point: Point3): Point2;
   canvasToWorld(point: Point2): Point3;
   render(): void;
+  /** Of a viewport that cuts volumes. */
+  getAllVolumeIds?(): string[];
+}
+
+/** A volume as far as it is here; counts are missing where it came all at once. */
+export interface ImageVolume {
+  loadStatus?: { loaded: boolean };
+  framesLoaded?: number;
+  framesProcessed?: number;
+  totalNumFrames?: number;
 }
 
 export interface LabelmapImage {
@@ -116,7 +126,10 @@ export interface LabelmapImage {
 interface Cornerstone {
   eventTarget: EventTarget;
   Enums: { Events: Record<string, string> };
-  cache: { getImage(imageId: string): LabelmapImage | undefined };
+  cache: {
+    getImage(imageId: string): LabelmapImage | undefined;
+    getVolume(volumeId: string): ImageVolume | undefined;
+  };
   metaData: { get(kind: string, imageId: string): Record<string, unknown> | undefined };
 }
 

@@ -16,6 +16,7 @@ export const toolbarSheet = sheet(`${TOKENS}
     .group { padding: 0 5px; }
     button { padding: 0 6px; gap: 5px; }
   }
+  output.wide { white-space: nowrap; padding: 0 4px; }
   output { min-width: 38px; text-align: center; font-size: 12px; color: var(--soft); align-self: center; }
 `);
 

@@ -31,7 +31,7 @@ export const DECISIONS: Record<Decision, string> = {
 export const IMPRESSIONS: Record<ImpressionValue, { short: string; long: string; action: string }> =
   {
     metastatic: { short: "M", long: "metastatic", action: "metastatic" },
-    non_metastatic: { short: "N", long: "not metastatic", action: "nonMetastatic" },
+    non_metastatic: { short: "N", long: "non-metastatic", action: "nonMetastatic" },
     indeterminate: { short: "I", long: "indeterminate", action: "indeterminate" },
     not_assessable: { short: "–", long: "not assessable", action: "notAssessable" },
   };

@@ -191,6 +191,10 @@ def test_x_and_y_stand_side_by_side_and_move_as_one(room: Settling, compared: Co
     z0, r0, c0, z1, r1, c1 = cluster["box"]
     at = room.stage(f"sliceIn('{AXIAL_X}')")
     assert z0 <= at < z1
+    slices = compared.detail["grid"]["shape"][0]
+    for viewport in (AXIAL_X, AXIAL_Y):
+        assert room.stage(f"placeIn('{viewport}')") == f"slice {slices - at}/{slices}"
+    assert room.stage("loading") == {"complete": True, "percent": 100, "lost": 0}
     # The middle of the cluster lies in the middle of its plane.
     middle = room.point(at, (r0 + r1 - 1) / 2, (c0 + c1 - 1) / 2)
     box = room.page.locator(f'[data-viewportid="{AXIAL_X}"]').first.bounding_box()

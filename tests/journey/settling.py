@@ -83,7 +83,7 @@ class Settler(ReadingRoom):
     def came_too_late(self) -> bool:
         """Whether this window says that what was sent was not taken."""
         said = self.page.get_by_test_id("settle-notice").inner_text()
-        return "not taken" in said or self.page.get_by_test_id("moved-on").is_visible()
+        return "not recorded" in said or self.page.get_by_test_id("moved-on").is_visible()
 
     def hears(self, cluster: int, state: str) -> None:
         """Until this window knows, by itself, where a row stands."""

@@ -254,7 +254,7 @@ def _side_of(reader: Settler, cluster: int) -> str:
 def _settle_one_at_once(first: Settler, second: Settler, cluster: int) -> None:
     """Both write about one row and send: one is taken, the other sees what changed and answers."""
     first.begin(cluster, _side_of(first, cluster), WHY["take"])
-    second.begin(cluster, "z", "I see nothing there")
+    second.begin(cluster, "6", "I see nothing there")
     first.press("Enter")
     second.press("Enter")
     late: list[Settler] = until(
@@ -268,8 +268,8 @@ def _settle_one_at_once(first: Settler, second: Settler, cluster: int) -> None:
     winner.taken()
     loser.choose(cluster)
     notice = loser.page.get_by_test_id("moved-on")
-    expect(notice).to_contain_text("Not taken")
-    expect(notice).to_contain_text("The other reader proposed")
+    expect(notice).to_contain_text("Not recorded: the other reader proposed first")
+    expect(notice).to_contain_text("The other reader proposes")
     expect(loser.page.get_by_test_id("kept-rationale")).to_be_visible()
     loser.picture("consensus-5-too-late")
     assert loser.discrepancy(cluster)["version"] == 1
@@ -342,7 +342,7 @@ def _label(first: Settler, second: Settler, case: Case) -> None:
     first.look_at(proven)
     first.press("1")
     expect(first.page.get_by_test_id("pick")).to_have_count(2)
-    first.press("1")
+    first.press("z")
     first.picture("consensus-10-label")
     first.press("Enter")
     first.taken()

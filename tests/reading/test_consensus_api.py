@@ -82,6 +82,31 @@ def test_a_draft_shows_what_is_to_be_settled_and_nothing_that_comes_later(room: 
     assert [version["version"] for version in found["versions"]] == [1]
 
 
+def test_beside_x_and_y_stands_what_each_decided_and_why(room: Room) -> None:
+    found = room.detail("reader1")
+    first = "x" if room.comparison.x_is_first else "y"
+    second = "y" if first == "x" else "x"
+    node = room.site.nodes[0]
+    (cluster,) = [
+        cluster
+        for cluster in room.comparison.clusters.all()
+        if node in {each["node"] for each in cluster.second_nodes}
+    ]
+    (shown,) = [each for each in found["clusters"] if each["number"] == cluster.number]
+    assert shown[first] is None
+    assert shown["decisions"][first] == [{"decision": "rejected", "reason": "vessel"}]
+    assert shown["decisions"][second] == [{"decision": "accepted", "reason": None}]
+    (cluster,) = [
+        cluster
+        for cluster in room.comparison.clusters.all()
+        if room.added in {each["node"] for each in cluster.first_nodes}
+    ]
+    (shown,) = [each for each in found["clusters"] if each["number"] == cluster.number]
+    assert shown["decisions"] == {first: [{"decision": "added", "reason": None}], second: []}
+    assert room.detail("reader2")["clusters"] == found["clusters"]
+    assert {each["decisions"] for each in room.detail("coordinator")["clusters"]} == {None}
+
+
 def test_a_proposal_is_answered_by_the_other_reader_alone(room: Room) -> None:
     found = room.discrepancies()[0]
     told = room.act("reader1", "propose", found, resolution="union").json()
@@ -395,6 +420,7 @@ def test_there_is_no_ai_where_the_protocol_shows_none(
     found = room.detail("reader1")
     assert found["show_ai"] is False
     assert "AI" not in found["resolutions"]
+    assert {each["decisions"] for each in found["clusters"]} == {None}
     for name in ("reader1", "auditor"):
         assert room.get(name, f"/api/consensus/{found['id']}/volumes/ai").status_code == 404
     refused = room.act("reader1", "propose", room.discrepancies()[0], resolution="AI")
@@ -442,6 +468,12 @@ def test_the_worklist_says_how_far_settling_is_and_what_waits(room: Room) -> Non
     room.act("reader1", "agree", one)
     (row,) = rows(room, "reader1")["results"]
     assert (row["settle"]["state"], row["settle"]["text"]) == ("labelling", "5 nodes to label")
+
+
+def test_who_only_adjudicates_sees_no_empty_list_of_readings(room: Room) -> None:
+    assert 'id="deferred"' in room.get("adjudicator", "/").content.decode()
+    assert 'id="worklist"' not in room.get("adjudicator", "/").content.decode()
+    assert 'id="worklist"' in room.get("reader1", "/").content.decode()
 
 
 def panel(room: Room, name: str) -> str:
@@ -523,7 +555,7 @@ def test_it_is_read_in_few_queries_however_much_is_to_settle(
             rationale="a reason",
         )
     client = site.client("reader2")
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         found = client.get(path).json()
     assert found["counts"]["proposed"] == len(found["clusters"]) == 30
     with django_assert_max_num_queries(12):

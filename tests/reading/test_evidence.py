@@ -66,6 +66,17 @@ def test_what_does_not_count_is_kept_and_says_so(room: LabelRoom) -> None:
     assert "118 days after the CT" in found["why_not"]
 
 
+def test_all_that_keeps_it_from_counting_is_said_and_the_cure_once(room: LabelRoom) -> None:
+    path = f"/api/cases/{room.case.pk}/evidence"
+    given = body(result="negative", date="2026-06-30")
+    found = room.send("abstractor", "POST", path, given).json()["evidence"]
+    assert found["why_not"] == (
+        "PET: negative does not count, only positive does. "
+        "The PET is 118 days after the CT; within 92 days it would count. "
+        "Rest the label on other evidence."
+    )
+
+
 def test_faults_stand_beside_their_fields(room: LabelRoom) -> None:
     path = f"/api/cases/{room.case.pk}/evidence"
     answer = room.send("abstractor", "POST", path, body(kind="HIST", date=None, scope="side_level"))

@@ -255,6 +255,12 @@ def test_the_form_lists_what_can_be_settled_again_and_names_nobody(room: LabelRo
     for word in ("Rita", "Rolf", "reader1", "R1", "R2"):
         assert word not in form
     assert "only one reader has it" in form
+    nodes = room.consensus.nodes.count()
+    assert f"{nodes} labels of {nodes} nodes" in form
+    assert "with its 2 signatures" in form
+    assert "decision and label dropped" in form
+    for secret in ("non_metastatic", "metastatic"):
+        assert secret not in form, "a coordinator sees no labels"
     for name in ("auditor",):
         page = room.client(name).get(f"/cases/{room.case.pk}/").content.decode()
         assert 'id="reopening"' not in page
@@ -276,6 +282,9 @@ def test_the_form_opens_the_next_version(room: LabelRoom) -> None:
     assert "Version 2 of the consensus is open." in page
     assert 'id="reopening"' not in page
     assert room.consensus.state == "draft"
+    panel = page[page.index('id="settling"') :].partition("</section>")[0]
+    assert 'data-standing="1"' in panel
+    assert "stands until version 2 is published" in panel
 
 
 def test_a_wrong_form_opens_nothing_and_says_why(room: LabelRoom) -> None:

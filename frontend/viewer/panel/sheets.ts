@@ -34,7 +34,7 @@ export function submitHtml(session: Session): string {
     <ul class="facts">
       <li><b>${kept}</b> nodes kept: ${count("accepted")} accepted, ${count("reshaped")} reshaped, ${count("added")} added</li>
       <li><b>${count("rejected")}</b> rejected</li>
-      <li><b>${labelled}</b> marked metastatic; unmarked means not marked metastatic</li>
+      <li><b>${labelled}</b> marked metastatic; unmarked counts as non-metastatic, not as proven benign</li>
       <li>${nodes.filter(({ doubt }) => doubt).length} in doubt</li>
     </ul>
     <h4>Record</h4><div class="hash">${text(mask?.head)}</div>

@@ -5,6 +5,7 @@ import type { Point2 } from "../ohif";
 import { diffPlane } from "../patch";
 import { AXIS } from "../views";
 import { type Box3, type Solid, stamp } from "./layers";
+import { unmeasured } from "./measure";
 import { repainted } from "./overlay";
 import type { Shape } from "./stage";
 
@@ -68,7 +69,7 @@ export class Clay {
         if (this.set(voxel, value)) changed = true;
       }
     }
-    if (changed) repainted(this.data);
+    if (changed) this.forget();
     return changed;
   }
 
@@ -85,7 +86,7 @@ export class Clay {
   undo(): boolean {
     const stroke = this.strokes.pop();
     for (const at of stroke ?? []) this.data[at] = this.data[at] ? 0 : 1;
-    if (stroke) repainted(this.data);
+    if (stroke) this.forget();
     return stroke !== undefined;
   }
 
@@ -108,6 +109,12 @@ export class Clay {
       });
     }
     return shape.slices.length ? shape : null;
+  }
+
+  /** Outlines and sizes of the voxels are no longer true. */
+  private forget(): void {
+    repainted(this.data);
+    unmeasured(this.data);
   }
 
   private end(axis: 0 | 1 | 2): number {

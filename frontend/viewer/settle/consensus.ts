@@ -19,6 +19,7 @@ import type {
 } from "./contract";
 import { Shown } from "./shown";
 import { type Subject, subjectOf, tidings } from "./tidings";
+import { firstWords } from "./words";
 
 export type SaveState = OutboxState | "loading" | "closed";
 type Body<A> = A extends Act ? Omit<A, "id"> : never;
@@ -223,7 +224,8 @@ export class SettleSession extends Shown implements Courier<Act, Sent> {
       message: refusal.code === "MOVED_ON" ? "" : refusal.message,
     });
     const number = "node" in act ? act.node : this.truth(act.discrepancy)?.cluster;
-    this.notice = `${number}: not taken. ${refusal.code === "MOVED_ON" ? "It moved on; look again." : refusal.message}`;
+    const why = refusal.code === "MOVED_ON" ? lateWords(act, moved) : refusal.message;
+    this.warn(`${number}: not recorded. ${why}`);
     if (moved.discrepancy) this.lay(moved.discrepancy);
     if (moved.node) this.layNode(moved.node);
     if (!moved.discrepancy && !moved.node) this.catchUp();
@@ -231,6 +233,13 @@ export class SettleSession extends Shown implements Courier<Act, Sent> {
 
   /** Never called: a refusal of one act does not stop the others. */
   refused(error: ApiError): void {
-    this.notice = error.message;
+    this.warn(error.message);
   }
+}
+
+/** Who was first, and what they did. */
+function lateWords(act: Act, { since = [] }: MovedOn): string {
+  if ("node" in act) return "The node was labelled in the meantime; look again.";
+  const last = since.filter(({ by }) => by !== "you").at(-1);
+  return `${last ? firstWords(last) : "It moved on in the meantime"}; look again.`;
 }

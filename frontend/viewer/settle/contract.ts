@@ -31,6 +31,12 @@ export interface ClusterSide {
   measures: Measures | null;
 }
 
+/** What a reader decided on one node, beside the AI's. */
+export interface Decided {
+  decision: "undecided" | "accepted" | "rejected" | "reshaped" | "added";
+  reason: string | null;
+}
+
 export interface Cluster extends StageCluster {
   kind: string;
   outcome: "identical" | "settled" | "ignored" | "open";
@@ -40,6 +46,8 @@ export interface Cluster extends StageCluster {
   asd_mm: number | null;
   hd95_mm: number | null;
   sad_difference_mm: number | null;
+  /** Null where the protocol keeps the AI's shapes to itself, or the asker sees counts alone. */
+  decisions: { x: Decided[]; y: Decided[] } | null;
 }
 
 export interface Trigger {
@@ -188,7 +196,8 @@ export interface ConsensusDetail {
   discrepancies: Discrepancy[];
   nodes?: AgreedNode[];
   evidence?: Evidence[];
-  labels?: { values: ImpressionValue[]; metastatic_needs?: number };
+  /** Evidence counts only within `pet_max_days` of the study where it is a PET. */
+  labels?: { values: ImpressionValue[]; metastatic_needs?: number; pet_max_days?: number };
   signing?: Signing;
   versions: Version[];
   /** Where the report of a published version is read. */

@@ -62,7 +62,8 @@ export class Desk extends EventTarget {
 
   get phase(): Phase {
     if (this.tab === "settle") {
-      return this.settling.redrawing && !this.settling.choice ? "redraw" : "settle";
+      if (!this.settling.redrawing) return "settle";
+      return this.settling.choice ? "say" : "redraw";
     }
     if (this.tab === "label") return this.labelling.edit?.kind === "evidence" ? "pick" : "label";
     return "sign";
@@ -121,7 +122,7 @@ export class Desk extends EventTarget {
 
   show(tab: Tab): void {
     if (!this.opened(tab)) {
-      this.session.notice = "The labels follow once every disagreement is settled.";
+      this.session.warn("The labels follow once every disagreement is settled.");
       return;
     }
     if (this.tab === "settle" && tab !== "settle" && !this.settling.mayLeave()) return;
@@ -161,7 +162,7 @@ export class Desk extends EventTarget {
       .catch((error: unknown) => {
         this.shownAgreed = false;
         const why = error instanceof Error ? error.message : "";
-        session.notice = `The agreed nodes cannot be shown. ${why}`;
+        session.warn(`The agreed nodes cannot be shown. ${why}`);
         this.changed();
       });
   }

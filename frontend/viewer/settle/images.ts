@@ -5,12 +5,15 @@ import { Geometry } from "../geometry";
 import type { DisplaySet, Host } from "../ohif";
 import { Tools } from "../tools";
 import { WINDOWS, type WindowName } from "../views";
+import { Arrival } from "./arrival";
 import { type Box3, boxAround } from "./layers";
 import { PLANES, placesCss } from "./layout";
+import { type Size, sizeOf } from "./measure";
 import { Overlay } from "./overlay";
 import { RedrawDesk } from "./redraw";
-import { compose, type Wish } from "./scene";
+import { compose, resolved, type Wish } from "./scene";
 import type {
+  Loading,
   StageCluster,
   StageConsensus,
   StageLayout,
@@ -26,6 +29,7 @@ export class Stage extends EventTarget implements ToolStage {
   readonly redraw: RedrawDesk;
   volumes: Volumes | null = null;
   private readonly tools: Tools;
+  private readonly arrival: Arrival;
   private readonly overlays = new Map<string, Overlay>();
   private readonly filled = new Set<string>();
   private readonly ends: (() => void)[] = [];
@@ -51,6 +55,7 @@ export class Stage extends EventTarget implements ToolStage {
     super();
     this.views = new StageViews(host);
     this.tools = new Tools(host);
+    this.arrival = new Arrival(() => this.views.volumes);
     this.redraw = new RedrawDesk({
       grid: () => this.consensus?.grid ?? null,
       solids: (side, cluster) => this.volumes?.of(side, cluster) ?? [],
@@ -63,6 +68,19 @@ export class Stage extends EventTarget implements ToolStage {
 
   get isReady(): boolean {
     return this.ready;
+  }
+
+  get loading(): Loading {
+    const { complete, percent, lost } = this.arrival;
+    return { complete: this.ready && complete, percent, lost };
+  }
+
+  /** Of a proposed shape only once it was fetched. */
+  sizeOf(resolution: StageResolution): Size | null {
+    const spacing = this.consensus?.grid.spacing_mm;
+    if (!this.ready || !this.volumes || !spacing) return null;
+    const { solids } = this.volumes;
+    return sizeOf(resolved(resolution, this.wish, solids, this.redraw.solid), spacing);
   }
 
   get phase() {
@@ -131,6 +149,8 @@ export class Stage extends EventTarget implements ToolStage {
     const retell = () => this.dispatchEvent(new Event("tool"));
     this.tools.addEventListener("change", retell);
     this.redraw.addEventListener("tool", retell);
+    const loading = () => this.dispatchEvent(new Event("loading"));
+    this.arrival.addEventListener("change", loading);
     this.ends.push(
       () => style.remove(),
       () => subscription.unsubscribe(),
@@ -138,6 +158,7 @@ export class Stage extends EventTarget implements ToolStage {
       () => this.views.removeEventListener("drawn", drawn),
       () => delete document.documentElement.dataset.settleLayout,
       this.redraw.listen(),
+      this.arrival.listen(),
       this.views.resizeLightly(),
     );
     this.sizes = sizes;
@@ -160,6 +181,7 @@ export class Stage extends EventTarget implements ToolStage {
     this.wish.preview = null;
     this.schedule();
     this.centre();
+    this.dispatchEvent(new Event("shown"));
   }
 
   showNode(number: number): void {
@@ -305,6 +327,8 @@ export class Stage extends EventTarget implements ToolStage {
     if (this.wish.step !== step) return;
     this.wish.redrawn = solids ?? null;
     this.schedule();
+    // Its size is known now.
+    this.dispatchEvent(new Event("layout"));
   }
 
   private arrange(): void {
@@ -329,7 +353,8 @@ export class Stage extends EventTarget implements ToolStage {
       showAi: this.consensus?.show_ai ?? false,
       drawing: this.redraw.solid,
     });
-    this.overlays.get(id)?.draw(scene);
+    const shape = this.consensus?.grid.shape;
+    if (shape) this.overlays.get(id)?.draw(scene, shape);
   }
 
   private point(event: PointerEvent | null): void {

@@ -3,8 +3,11 @@
 
 import { strokeName } from "../keys";
 
-/** Where a key means something; the same key may mean another thing in another phase. */
-export type Phase = "settle" | "redraw" | "label" | "pick" | "sign";
+/**
+ * Where a key means something: settling, drawing, saying why of what is drawn, labelling, picking
+ * evidence, signing. Of two phases of one screen no key means two things.
+ */
+export type Phase = "settle" | "redraw" | "say" | "label" | "pick" | "sign";
 
 export interface SettleKey {
   keys: string[];
@@ -15,8 +18,13 @@ export interface SettleKey {
 }
 
 const LISTS: readonly Phase[] = ["settle", "label"];
-const IMAGES: readonly Phase[] = ["settle", "redraw", "label", "pick"];
-const ALL: readonly Phase[] = ["settle", "redraw", "label", "pick", "sign"];
+const IMAGES: readonly Phase[] = ["settle", "redraw", "say", "label", "pick"];
+/** The brush stays in the hand while its reason is written. */
+const DRAWS: readonly Phase[] = ["redraw", "say"];
+const ALL: readonly Phase[] = ["settle", "redraw", "say", "label", "pick", "sign"];
+
+/** Letters of the evidence, in its order: none of them labels anything. */
+export const PICK_KEYS = ["z", "x", "c", "b", "r", "h", "j", "k", "l"] as const;
 
 export const KEYS: readonly SettleKey[] = [
   { keys: ["w", "arrowup"], action: "previous", label: "Previous", in: LISTS, group: "List" },
@@ -42,7 +50,7 @@ export const KEYS: readonly SettleKey[] = [
   },
   { keys: ["r"], action: "redraw", label: "Redraw", in: ["settle"], group: "Settle" },
   {
-    keys: ["z", "0"],
+    keys: ["6"],
     action: "absent",
     label: "Absent: no node here",
     in: ["settle"],
@@ -74,21 +82,21 @@ export const KEYS: readonly SettleKey[] = [
     group: "Redraw",
   },
   {
-    keys: ["5"],
+    keys: ["0"],
     action: "fromEmpty",
     label: "Start from nothing",
     in: ["redraw"],
     group: "Redraw",
   },
-  { keys: ["b"], action: "brush", label: "Brush", in: ["redraw"], group: "Redraw" },
-  { keys: ["e"], action: "eraser", label: "Eraser", in: ["redraw"], group: "Redraw" },
-  { keys: ["["], action: "smaller", label: "Smaller brush", in: ["redraw"], group: "Redraw" },
-  { keys: ["]"], action: "larger", label: "Larger brush", in: ["redraw"], group: "Redraw" },
+  { keys: ["b"], action: "brush", label: "Brush", in: DRAWS, group: "Redraw" },
+  { keys: ["e"], action: "eraser", label: "Eraser", in: DRAWS, group: "Redraw" },
+  { keys: ["["], action: "smaller", label: "Smaller brush", in: DRAWS, group: "Redraw" },
+  { keys: ["]"], action: "larger", label: "Larger brush", in: DRAWS, group: "Redraw" },
   {
     keys: ["z", "ctrl+z", "meta+z"],
     action: "undo",
     label: "Undo a stroke",
-    in: ["redraw"],
+    in: DRAWS,
     group: "Redraw",
   },
   { keys: ["enter"], action: "drawn", label: "Done: say why", in: ["redraw"], group: "Redraw" },
@@ -131,9 +139,9 @@ export const KEYS: readonly SettleKey[] = [
   },
 
   {
-    keys: ["1", "2", "3", "4", "5", "6", "7", "8", "9"],
+    keys: [...PICK_KEYS],
     action: "pick",
-    label: "Take or leave the item of that number",
+    label: "Take or leave the evidence of that letter",
     in: ["pick"],
     group: "Evidence",
   },
@@ -145,29 +153,22 @@ export const KEYS: readonly SettleKey[] = [
     group: "Evidence",
   },
   {
-    keys: ["e", "enter"],
+    keys: ["enter"],
     action: "picked",
-    label: "Done: set the label",
+    label: "Save the label",
     in: ["pick"],
     group: "Evidence",
   },
 
   {
-    keys: ["b", "o"],
-    action: "overlay",
-    label: "Side by side or overlaid",
-    in: ["settle"],
-    group: "Image",
-  },
-  {
     keys: ["o"],
     action: "overlay",
     label: "Side by side or overlaid",
-    in: ["redraw"],
+    in: ["settle", "redraw", "say"],
     group: "Image",
   },
   {
-    keys: ["e"],
+    keys: ["shift+o"],
     action: "difference",
     label: "Where only one of the two has a voxel",
     in: ["settle"],

@@ -3,9 +3,10 @@
 import type { ImpressionValue } from "../contract";
 import type { SettleSession } from "./consensus";
 import type { AgreedNode, Evidence } from "./contract";
+import { PICK_KEYS } from "./keys";
 import type { ShownNode } from "./projection";
 import type { SettleStage } from "./stage";
-import { LABELS } from "./words";
+import { LABELS, loadingWords } from "./words";
 
 /** A label being set: its evidence picked, its reason or rationale written. */
 export interface Edit {
@@ -42,7 +43,7 @@ export class Labelling {
       evidence: () => this.begun(this.value(), "evidence"),
       necrosis: () => this.begun(this.edit?.value ?? this.value(), "necrosis"),
       defer: () => this.begun("indeterminate", "defer"),
-      pick: () => this.pick(Number(stroke)),
+      pick: () => this.pick(PICK_KEYS.findIndex((key) => key === stroke)),
       picked: () => this.save(),
     };
     verbs[action]?.();
@@ -113,10 +114,10 @@ export class Labelling {
 
   private allowed(): ShownNode | null {
     const node = this.session.agreed();
-    if (node && this.writable(node)) return node;
-    this.session.notice = node
-      ? "This label can no longer be changed here."
-      : "Select a node first.";
+    const coming = loadingWords(this.stage.loading);
+    if (node && this.writable(node) && !coming) return node;
+    const closed = node ? "This label can no longer be changed here." : "Select a node first.";
+    this.session.warn(node && this.writable(node) ? coming : closed);
     return null;
   }
 
@@ -139,7 +140,7 @@ export class Labelling {
   private pick(place: number): void {
     const { edit } = this;
     const node = edit && this.session.agreed(edit.node);
-    const item = node && this.fitting(node)[place - 1];
+    const item = node && this.fitting(node)[place];
     if (item) this.toggle(item.id);
   }
 
@@ -156,7 +157,7 @@ export class Labelling {
     if (!edit || !node) return;
     const missing = this.missing(edit, node);
     if (missing) {
-      session.notice = missing;
+      session.warn(missing);
       if (edit.evidence.size > 0 || edit.kind !== "evidence") this.focus("words");
       return;
     }
@@ -192,6 +193,12 @@ export class Labelling {
       return "Metastatic rests on evidence: pick at least one item.";
     const why = "This evidence is not of this very node: say why it holds for it.";
     return !said && this.broad(edit, node) ? why : "";
+  }
+
+  /** Read months from the images it explains: nothing forbids it, and it is worth a second look. */
+  farAway({ kind, days_from_study: days }: Evidence): boolean {
+    const window = this.session.detail?.labels?.pet_max_days;
+    return kind === "HIST" && days !== null && window !== undefined && Math.abs(days) > window;
   }
 
   /** Nothing picked names this very node or its side and level. */

@@ -12,6 +12,10 @@ export default viewerMode({
   panelWidth: 372,
   toolbar: "concord.settleTools",
   room: () => (window as { __concordSettling?: Room }).__concordSettling,
-  // A double click would leave one plane alone on the screen.
-  customizations: { cornerstoneViewportClickCommands: { $set: {} } },
+  customizations: {
+    // A double click would leave one plane alone on the screen.
+    cornerstoneViewportClickCommands: { $set: {} },
+    // Slices are counted by our own overlay, once and from the skull base down.
+    "viewportOverlay.bottomRight": { $set: [] },
+  },
 });

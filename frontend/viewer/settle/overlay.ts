@@ -4,6 +4,7 @@
 import type { Plane, Voxel } from "../contract";
 import { text, write } from "../html";
 import type { Point2 } from "../ohif";
+import { AXIS } from "../views";
 import type { Box3, Polygon, Solid } from "./layers";
 import { cut, outlines } from "./layers";
 import type { StageViews } from "./views";
@@ -20,7 +21,7 @@ export interface Ink {
 }
 
 export interface LegendRow {
-  swatch: InkKind | "only-x" | "only-y" | "absent";
+  swatch: InkKind | "only-x" | "only-y" | "absent" | "limit";
   words: string;
   /** Said in a fainter tone. */
   aside?: string;
@@ -47,11 +48,16 @@ export const INK_COLOURS: Record<InkKind, string> = {
   ignored: "#fff",
   redraw: "#fff",
 };
-const DASHES: Partial<Record<InkKind, string>> = { y: "7 4", ai: "0.1 4.5", ignored: "0.1 6" };
+const DASHES: Partial<Record<InkKind, string>> = { y: "7 4", ai: "0.1 10", ignored: "0.1 6" };
 const DOTTED = new Set<InkKind>(["ai", "ignored"]);
 const WIDTHS: Record<Ink["strength"], number> = { faint: 1, calm: 1.5, strong: 2.25 };
-const BOLD = new Set<InkKind>(["preview", "ignored"]);
+const BOLD = new Set<InkKind>(["ignored"]);
 const BOLD_WIDTH = 3.5;
+/** Wide enough to be seen on both sides of a reader's outline on top of it. */
+const UNDER = new Set<InkKind>(["preview", "redraw"]);
+const UNDER_WIDTH = 6.5;
+/** Beads, seen on both sides of a reader's outline on top of them. */
+const AI_WIDTH = 6;
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const FULL = "position:absolute;inset:0;width:100%;height:100%;pointer-events:none;overflow:hidden";
@@ -59,6 +65,9 @@ const FONT = "font:600 11px system-ui,sans-serif;font-variant-numeric:tabular-nu
 const LEGEND = `position:absolute;left:6px;top:6px;pointer-events:none;display:grid;gap:2px;
   padding:3px 7px 3px 5px;border-radius:4px;background:rgb(10 13 14/.62);
   font:12px/16px system-ui,sans-serif;color:#e8eef0`;
+const PLACE = `position:absolute;right:22px;bottom:8px;pointer-events:none;
+  font:12px/16px system-ui,sans-serif;font-variant-numeric:tabular-nums;color:#c6d4ee;
+  text-shadow:0 0 3px #000,0 0 3px #000`;
 
 type Map2 = (point: readonly [number, number]) => Point2;
 
@@ -66,6 +75,7 @@ export class Overlay {
   private readonly svg = document.createElementNS(NAMESPACE, "svg");
   private readonly hand = document.createElementNS(NAMESPACE, "svg");
   private readonly legend = document.createElement("div");
+  private readonly place = document.createElement("div");
   private drawn = "";
 
   constructor(
@@ -79,18 +89,22 @@ export class Overlay {
     this.hand.setAttribute("aria-hidden", "true");
     this.legend.setAttribute("style", LEGEND);
     this.legend.dataset.testid = "legend";
+    this.place.setAttribute("style", PLACE);
+    this.place.dataset.testid = "slice";
   }
 
   private get plane(): Plane {
     return this.views.planes[this.id] ?? "axial";
   }
 
-  draw(scene: Scene): void {
+  /** `shape` is the whole grid's: slices, rows, columns. */
+  draw(scene: Scene, shape: Voxel): void {
     const element = this.views.viewport(this.id)?.element;
     if (!element) return;
-    for (const layer of [this.svg, this.hand, this.legend]) {
+    for (const layer of [this.svg, this.hand, this.legend, this.place]) {
       if (layer.parentNode !== element) element.append(layer);
     }
+    write(this.place, this.placeWords(shape));
     this.legend.style.display = scene.legend.length ? "grid" : "none";
     write(this.legend, scene.legend.map(legendHtml).join(""));
     const html = this.html(scene);
@@ -109,7 +123,16 @@ export class Overlay {
   }
 
   remove(): void {
-    for (const layer of [this.svg, this.hand, this.legend]) layer.remove();
+    for (const layer of [this.svg, this.hand, this.legend, this.place]) layer.remove();
+  }
+
+  /** Axial slices are counted from the skull base down, as in every report. */
+  private placeWords(shape: Voxel): string {
+    const index = this.views.sliceIn(this.id);
+    const axis = AXIS[this.plane];
+    const among = shape[axis];
+    if (index === null || index < 0 || index >= among) return "";
+    return `slice ${axis === 0 ? among - index : index + 1}/${among}`;
   }
 
   private html({ inks, only, crossed, limit }: Scene): string {
@@ -123,22 +146,23 @@ export class Overlay {
       if (d) parts.push(`<path data-ink="only-${side}" d="${d}" fill="url(#${side}-${this.id})"/>`);
     }
     if (limit) parts.push(this.limitHtml(limit, index, place));
-    for (const ink of inks) parts.push(this.inkHtml(ink, index, place));
+    const cased = inks.some(({ kind, solids }) => UNDER.has(kind) && solids.length > 0);
+    for (const ink of inks) parts.push(this.inkHtml(ink, index, place, cased));
     if (crossed) parts.push(this.crossHtml(crossed, index, place));
     return parts.join("");
   }
 
-  private inkHtml(ink: Ink, index: number, place: Map2): string {
+  private inkHtml(ink: Ink, index: number, place: Map2, cased: boolean): string {
     const { kind, solids, strength } = ink;
     const d = solids.map((solid) => this.path(solid, index, place)).join("");
     if (!d) return "";
-    const bold = BOLD.has(kind) && strength === "strong";
-    const width = bold ? BOLD_WIDTH : WIDTHS[strength];
+    const width = widthOf(kind, strength);
     const line = `d="${d}" fill="none" stroke-linejoin="round"`;
-    const halo =
-      strength === "faint" || kind === "ai"
-        ? ""
-        : `<path ${line} stroke="#000" stroke-opacity=".6" stroke-width="${width + 2}"/>`;
+    // On a wide outline below, a dark edge of its own would hide it.
+    const bare = strength === "faint" || kind === "ai" || (cased && (kind === "x" || kind === "y"));
+    const halo = bare
+      ? ""
+      : `<path ${line} stroke="#000" stroke-opacity=".6" stroke-width="${width + 2}"/>`;
     const fill = kind === "redraw" ? `<path d="${d}" fill="#57c7b4" fill-opacity=".18"/>` : "";
     return `<g data-ink="${kind}" data-strength="${strength}" ${strength === "faint" ? 'opacity=".55"' : ""}>
       ${fill}${halo}<path ${line} stroke="${INK_COLOURS[kind]}" stroke-width="${width}"${dashHtml(kind)}/>
@@ -241,6 +265,13 @@ export function repainted(data: Uint8Array): void {
   kept.delete(data);
 }
 
+function widthOf(kind: InkKind, strength: Ink["strength"]): number {
+  if (strength === "faint") return WIDTHS.faint;
+  if (UNDER.has(kind)) return UNDER_WIDTH;
+  if (kind === "ai") return AI_WIDTH;
+  return BOLD.has(kind) ? BOLD_WIDTH : WIDTHS[strength];
+}
+
 function dashHtml(kind: InkKind): string {
   const dash = DASHES[kind];
   if (!dash) return "";
@@ -275,6 +306,9 @@ function swatchHtml(swatch: LegendRow["swatch"]): string {
   if (swatch === "absent") {
     return `${box}<path d="M8 1L16 9M8 9L16 1" stroke="#fff" stroke-width="2.5"/></svg>`;
   }
-  const width = BOLD.has(swatch) ? 3.5 : 2.25;
+  if (swatch === "limit") {
+    return `${box}<path d="M1 5H23" stroke="#57c7b4" stroke-opacity=".8" stroke-dasharray="3 5"/></svg>`;
+  }
+  const width = widthOf(swatch, "strong");
   return `${box}<path d="M1 5H23" stroke="${INK_COLOURS[swatch]}" stroke-width="${width}"${dashHtml(swatch)}/></svg>`;
 }

@@ -5,7 +5,7 @@ import type { SettleRoom } from "./session";
 export function exposePanelHook(room: SettleRoom): void {
   const hook = {
     get ready() {
-      return Boolean(room.desk) && room.stage.isReady;
+      return Boolean(room.desk) && room.stage.loading.complete;
     },
     get state() {
       return room.session?.detail?.state ?? null;

@@ -36,7 +36,7 @@ const NAMES: Record<StageResolution, string> = {
   intersection: "what X and Y share",
   redrawn: "redrawn",
   absent: "no node here",
-  indeterminate: "left open, ignored",
+  indeterminate: "cannot be told, ignored",
 };
 
 export function compose(id: string, wish: Wish, solids: Solids, beside: Beside): Scene {
@@ -71,21 +71,22 @@ function settleScene(id: string, wish: Wish, solids: Solids, beside: Beside): Sc
     strength: "faint",
     ...(side === sides[0] ? { numberOf: ({ cluster: number }: Solid) => number } : {}),
   }));
-  for (const side of sides) inks.push({ kind: side, solids: own(side), strength: "strong" });
-  const withAi = beside.showAi && wish.ai && own("ai").length > 0;
-  if (withAi) inks.push({ kind: "ai", solids: own("ai"), strength: "calm" });
-  const only = { x: null as Solid | null, y: null as Solid | null };
-  if (layout === "overlay" && wish.difference && !drawing) {
-    only.x = onlyIn(own("x"), own("y"));
-    only.y = onlyIn(own("y"), own("x"));
-  }
+  // What would be, what is drawn and the AI's lie under the readers' outlines, wider than those.
   let crossed: Scene["crossed"] = null;
   if (drawing) inks.push({ kind: "redraw", solids: [drawing], strength: "strong" });
   else if (wish.preview === "absent") {
     crossed = (cluster?.box as unknown as Scene["crossed"]) ?? null;
   } else if (wish.preview) {
     const kind = wish.preview === "indeterminate" ? "ignored" : "preview";
-    inks.push({ kind, solids: previewed(wish, own), strength: "strong" });
+    inks.push({ kind, solids: shapeOf(wish.preview, wish, own), strength: "strong" });
+  }
+  const withAi = beside.showAi && wish.ai && own("ai").length > 0;
+  if (withAi) inks.push({ kind: "ai", solids: own("ai"), strength: "calm" });
+  for (const side of sides) inks.push({ kind: side, solids: own(side), strength: "strong" });
+  const only = { x: null as Solid | null, y: null as Solid | null };
+  if (layout === "overlay" && wish.difference && !drawing) {
+    only.x = onlyIn(own("x"), own("y"));
+    only.y = onlyIn(own("y"), own("x"));
   }
   const limit = drawing?.box ?? null;
   const legend = legendOf(id, wish, { sides, own, withAi, drawing: drawing !== null, only });
@@ -93,6 +94,19 @@ function settleScene(id: string, wish: Wish, solids: Solids, beside: Beside): Sc
 }
 
 type Own = (kind: keyof Solids) => readonly Solid[];
+
+/** What a resolution gives for the cluster shown; of a redrawn shape the one in the hand. */
+export function resolved(
+  resolution: StageResolution,
+  wish: Wish,
+  solids: Solids,
+  drawing: Solid | null,
+): readonly Solid[] {
+  if (resolution === "redrawn" && drawing) return [drawing];
+  return shapeOf(resolution, wish, (kind) =>
+    solids[kind].filter((solid) => solid.cluster === wish.selected),
+  );
+}
 
 const parts = new WeakMap<Solid, Solid | null>();
 
@@ -111,9 +125,9 @@ function onlyIn(one: readonly Solid[], other: readonly Solid[]): Solid | null {
 const unions = new WeakMap<Solid, Solid | null>();
 const shared = new WeakMap<Solid, Solid | null>();
 
-function previewed(wish: Wish, own: Own): readonly Solid[] {
+function shapeOf(resolution: StageResolution, wish: Wish, own: Own): readonly Solid[] {
   const [x, y] = [own("x"), own("y")];
-  switch (wish.preview) {
+  switch (resolution) {
     case "X":
       return x;
     case "Y":
@@ -167,15 +181,17 @@ function legendOf(id: string, wish: Wish, shown: Shown): LegendRow[] {
   if (withAi) rows.push({ swatch: "ai", words: "AI" });
   if (only.x) rows.push({ swatch: "only-x", words: "only X" });
   if (only.y) rows.push({ swatch: "only-y", words: "only Y" });
-  if (drawing) rows.push({ swatch: "redraw", words: "your shape" });
-  else if (wish.preview) rows.push(previewRow(wish, own));
+  if (drawing) {
+    rows.push({ swatch: "redraw", words: "your shape" });
+    rows.push({ swatch: "limit", words: "the brush reaches to here" });
+  }
+  if (!drawing && wish.preview) rows.push(previewRow(wish, wish.preview, own));
   return rows;
 }
 
-function previewRow(wish: Wish, own: Own): LegendRow {
-  const { preview } = wish;
-  const words = preview ? NAMES[preview] : "";
-  const nothing = preview !== "absent" && !previewed(wish, own).length;
+function previewRow(wish: Wish, preview: StageResolution, own: Own): LegendRow {
+  const words = NAMES[preview];
+  const nothing = preview !== "absent" && !shapeOf(preview, wish, own).length;
   return {
     swatch: preview === "absent" ? "absent" : preview === "indeterminate" ? "ignored" : "preview",
     words: `${wish.decided ? "decided" : "would be"}: ${words}`,

@@ -86,11 +86,11 @@ export class SettleRoom extends EventTarget {
     this.on(window, "focus", () => session.outbox.start());
     this.on(window, "online", () => session.outbox.start());
     this.on(session, "change", () => desk.follow());
-    for (const type of ["ready", "layout", "tool", "window"]) {
+    for (const type of ["ready", "loading", "layout", "tool", "window"]) {
       this.on(this.stage, type, () => desk.changed());
     }
     this.on(this.stage, "failed", (event) => {
-      session.notice = String((event as CustomEvent).detail ?? "The images could not be shown.");
+      session.warn(String((event as CustomEvent).detail ?? "The images could not be shown."));
       session.changed();
     });
   }

@@ -6,6 +6,7 @@ import type { Resolution } from "./contract";
 import type { ShownDiscrepancy } from "./projection";
 import type { RedrawStart, SettleStage, Shape } from "./stage";
 import { stepsSince } from "./tidings";
+import { loadingWords } from "./words";
 
 /** A verb chosen, whose rationale is being written. */
 export interface Choice {
@@ -94,7 +95,7 @@ export class Settling {
   mayLeave(): boolean {
     if (!this.redrawing) return true;
     if (this.stage.redraw.undoable) {
-      this.session.notice = "Finish the shape (Enter) or leave it (Esc) first.";
+      this.session.warn("Finish the shape (Enter) or leave it (Esc) first.");
       return false;
     }
     this.stage.redraw.end();
@@ -150,6 +151,9 @@ export class Settling {
     if (!found.possible.includes("propose") && !found.possible.includes("resolve")) {
       return whyNot(found);
     }
+    const coming = loadingWords(this.stage.loading);
+    if (coming) return coming;
+    if (resolution === "AI" && !this.stage.sizeOf("AI")) return "The AI has nothing here.";
     const cluster = this.session.cluster(found.cluster);
     const missing = !cluster?.x ? "X" : !cluster?.y ? "Y" : "";
     if (missing === resolution) return `${missing} has nothing here: that is "absent".`;
@@ -161,7 +165,7 @@ export class Settling {
     const found = this.session.discrepancy();
     const refusal = this.refusal(resolution, found);
     if (refusal || !found) {
-      this.session.notice = refusal;
+      this.session.warn(refusal);
       return;
     }
     const { proposal, possible } = found;
@@ -174,8 +178,11 @@ export class Settling {
 
   private agree(): void {
     const found = this.session.discrepancy();
+    const coming = loadingWords(this.stage.loading);
     if (!found?.possible.includes("agree") || !found.proposal) {
-      this.session.notice = found ? whyNot(found) : "";
+      this.session.warn(found ? whyNot(found) : "");
+    } else if (coming) {
+      this.session.warn(coming);
     } else if (this.mayLeave()) {
       this.open(found, "agree", found.proposal.resolution);
     }
@@ -183,7 +190,7 @@ export class Settling {
 
   private defer(): void {
     const found = this.session.discrepancy();
-    if (!found?.possible.includes("defer")) this.session.notice = found ? whyNot(found) : "";
+    if (!found?.possible.includes("defer")) this.session.warn(found ? whyNot(found) : "");
     else if (this.mayLeave()) this.open(found, "defer", "");
   }
 
@@ -220,7 +227,7 @@ export class Settling {
     if (found.version !== choice.seen) {
       this.lookAgain(found);
     } else if (!rationale && choice.verb !== "agree") {
-      session.notice = "Say why in a few words; ↓ walks through phrases.";
+      session.warn("Say why in a few words; ↓ walks through phrases.");
       this.focus("rationale");
     } else {
       this.choice = null;
@@ -240,7 +247,10 @@ export class Settling {
     } else if (verb === "defer") {
       this.session.act({ kind: verb, ...base, rationale });
     } else if (resolution) {
-      this.session.act({ kind: verb, ...base, resolution, rationale, ...(shape && { shape }) });
+      // What was painted since is sent, too: the shape is the one on screen.
+      const drawn = resolution === "redrawn" ? this.stage.redraw.shape() : null;
+      const now = drawn ?? shape;
+      this.session.act({ kind: verb, ...base, resolution, rationale, ...(now && { shape: now }) });
     }
   }
 
@@ -278,7 +288,7 @@ export class Settling {
     const refusal = this.refusal("redrawn", found);
     const cluster = this.session.cluster(found?.cluster);
     if (refusal || !cluster) {
-      this.session.notice = refusal;
+      this.session.warn(refusal);
       return;
     }
     this.choice = null;
@@ -289,7 +299,7 @@ export class Settling {
   private drawn(): void {
     const shape = this.stage.redraw.shape();
     if (shape) this.choose("redrawn", shape);
-    else this.session.notice = "Nothing is drawn yet. Paint with the brush, or leave with Esc.";
+    else this.session.warn("Nothing is drawn yet. Paint with the brush, or leave with Esc.");
   }
 }
 
@@ -299,7 +309,7 @@ function agreeing(id: string): string {
 }
 
 /** Why nothing can be done about it, as a sentence. */
-function whyNot(found: ShownDiscrepancy): string {
+export function whyNot(found: ShownDiscrepancy): string {
   if (found.by_rule) return "A rule of the protocol decided it.";
   if (found.state === "deferred") return "It waits for the adjudicator.";
   if (found.state === "resolved" || found.state === "indeterminate") return "It is decided.";

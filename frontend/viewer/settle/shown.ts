@@ -21,12 +21,29 @@ export abstract class Shown extends EventTarget {
   /** The discrepancy, and in the later phases the agreed node, that is looked at. */
   selected: string | null = null;
   node: number | null = null;
-  /** One sentence for the person about what just happened; read aloud. */
-  notice = "";
+  /** The notice says that something was refused, or is still missing. */
+  alarm = false;
+  private said = "";
   readonly overtaken = new Map<Subject, Overtaken>();
   /** Rows the other reader changed and this person has not looked at since. */
   readonly unseen = new Set<Subject>();
   private places: Place[] = [];
+
+  /** One sentence for the person about what just happened; read aloud. */
+  get notice(): string {
+    return this.said;
+  }
+
+  set notice(words: string) {
+    this.said = words;
+    this.alarm = false;
+  }
+
+  /** The same where it is no good news. */
+  warn(words: string): void {
+    this.notice = words;
+    this.alarm = words !== "";
+  }
 
   /** Acts of ours that the server has not answered yet. */
   protected abstract get acts(): Act[];

@@ -3,6 +3,7 @@
 
 import type { Box, ReadingDetail, Run, Voxel } from "../contract";
 import type { WindowName } from "../views";
+import type { Size } from "./measure";
 
 /** A clustered place of disagreement; `box` is first slice, row, column, then their ends. */
 export interface StageCluster {
@@ -54,12 +55,22 @@ export interface Redraw {
   end(): void;
 }
 
+/** How far the slices of the images are here. */
+export interface Loading {
+  complete: boolean;
+  percent: number;
+  /** Slices that will not come. */
+  lost: number;
+}
+
 /**
- * Announces "ready" (images, masks and views are there), "failed" (detail: a sentence), "tool",
- * "window" and "layout". Every call is safe before "ready": the last wish counts then.
+ * Announces "ready" (masks and views are there), "loading" (more of the images are here), "failed"
+ * (detail: a sentence), "shown" (another cluster), "tool", "window" and "layout". Every call is safe before "ready": the last
+ * wish counts then.
  */
 export interface SettleStage extends EventTarget {
   readonly isReady: boolean;
+  readonly loading: Loading;
   readonly layoutNow: StageLayout;
   readonly windowNow: WindowName;
   readonly toolNow: StageTool;
@@ -69,6 +80,8 @@ export interface SettleStage extends EventTarget {
   /** Shown at all: the agreed nodes once `agreed()` was called, else the readers'. */
   readonly phase: "settle" | "agreed";
 
+  /** What a resolution measures for the cluster shown; null where it leaves nothing. */
+  sizeOf(resolution: StageResolution): Size | null;
   /** Selects a cluster, centres and fits it in every plane, where its area is largest. */
   show(cluster: StageCluster): void;
   layout(kind: StageLayout): void;

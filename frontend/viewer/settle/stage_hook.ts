@@ -8,8 +8,14 @@ export function exposeStage(stage: Stage): void {
   const { views } = stage;
   const hook = {
     get ready() {
-      return stage.isReady;
+      return stage.isReady && stage.loading.complete;
     },
+    get loading() {
+      return stage.loading;
+    },
+    /** The slice as it is counted on screen. */
+    placeIn: (id: string) =>
+      views.viewport(id)?.element.querySelector('[data-testid="slice"]')?.textContent ?? "",
     get selected() {
       return stage.selected;
     },

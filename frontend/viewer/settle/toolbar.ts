@@ -9,7 +9,7 @@ import { type StageTool, type ToolStage, watchStage } from "./stage";
 type Keyed = Omit<Button, "key">;
 const icon = (button: Keyed) => iconHtml({ ...button, key: keyFor(button.action) });
 const word = (button: Keyed) => wordHtml({ ...button, key: keyFor(button.action) });
-const NEWS = ["ready", "tool", "window", "layout"];
+const NEWS = ["ready", "shown", "tool", "window", "layout"];
 
 export class SettleToolbarElement extends HTMLElement {
   private stage: ToolStage | null = null;
@@ -72,10 +72,19 @@ function toolsHtml(stage: ToolStage): string {
   const off = stage.redraw.cluster === null;
   const settles = stage.phase === "settle";
   const overlaid = stage.layoutNow === "overlay";
+  const brush = off
+    ? ""
+    : `<div class="group">
+      ${icon({ action: "brush", label: "Brush", pressed: held("brush") })}
+      ${icon({ action: "eraser", label: "Eraser", pressed: held("eraser") })}
+      <output class="wide" data-testid="brush-size" title="Radius of the brush ([ and ])">brush radius ${stage.brushMm} mm</output>
+      ${icon({ action: "undo", label: "Undo a stroke", disabled: !stage.redraw.undoable })}
+    </div>`;
   const windows = (Object.keys(WINDOWS) as WindowName[]).map((name) =>
     word({ action: name, label: WINDOWS[name].label, pressed: stage.windowNow === name }),
   );
-  const ai = { action: "ai", label: "AI", pressed: settles && stage.aiNow, disabled: !settles };
+  const draws = settles && stage.sizeOf("AI") !== null;
+  const ai = { action: "ai", label: "AI", pressed: draws && stage.aiNow, disabled: !draws };
   return `<div class="group">
       ${icon({ action: "window", label: "Window", pressed: held("window") })}
       ${icon({ action: "pan", label: "Pan (middle button)", pressed: held("pan") })}
@@ -88,15 +97,10 @@ function toolsHtml(stage: ToolStage): string {
         action: "difference",
         label: "Difference",
         pressed: overlaid && settles && stage.differenceNow,
-        disabled: !settles || !overlaid,
+        disabled: !settles || !overlaid || !off,
       })}
       ${stage.showsAi ? word(ai) : ""}
     </div>
-    <div class="group">
-      ${icon({ action: "brush", label: "Brush", pressed: held("brush"), disabled: off })}
-      ${icon({ action: "eraser", label: "Eraser", pressed: held("eraser"), disabled: off })}
-      <output data-testid="brush-size" title="Brush radius ([ and ])">${stage.brushMm} mm</output>
-      ${icon({ action: "undo", label: "Undo a stroke", disabled: !stage.redraw.undoable })}
-    </div>
+    ${brush}
     <div class="group">${windows.join("")}</div>`;
 }

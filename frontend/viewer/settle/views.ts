@@ -1,7 +1,7 @@
 // The planes of the settling screen: X's and Y's move as one, and those a layout hides rest.
 
 import type { Plane, Voxel } from "../contract";
-import type { Host, Viewport } from "../ohif";
+import { cornerstone, type Host, type ImageVolume, type Viewport } from "../ohif";
 import { AXIS, Views } from "../views";
 import { type Box3, combine, largestCuts, type Solid } from "./layers";
 import { isShown, LINKED, PLANES } from "./layout";
@@ -39,6 +39,13 @@ export class StageViews extends Views {
       const viewport = this.viewport(id);
       return viewport && !this.resting.has(viewport);
     });
+  }
+
+  /** The volumes that the planes cut: one, where they show one series. */
+  get volumes(): ImageVolume[] {
+    const { cache } = cornerstone();
+    const ids = this.ids.flatMap((id) => this.viewport(id)?.getAllVolumeIds?.() ?? []);
+    return [...new Set(ids)].flatMap((id) => cache.getVolume(id) ?? []);
   }
 
   private get service() {

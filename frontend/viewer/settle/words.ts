@@ -1,12 +1,13 @@
 // The words of the settling screen for the server's codes.
 
 import type { ImpressionValue, Measures } from "../contract";
-import { minuteOf } from "../words";
+import { minuteOf, REASONS } from "../words";
 import type { SaveState } from "./consensus";
 import type {
   By,
   Cluster,
   ConsensusState,
+  Decided,
   Discrepancy,
   Resolution,
   Role,
@@ -14,6 +15,7 @@ import type {
   Trigger,
 } from "./contract";
 import type { Group } from "./projection";
+import type { Loading } from "./stage";
 
 export const RESOLUTIONS: Record<Resolution, { button: string; short: string; long: string }> = {
   X: { button: "X", short: "X", long: "X’s shape" },
@@ -23,7 +25,7 @@ export const RESOLUTIONS: Record<Resolution, { button: string; short: string; lo
   intersection: { button: "Shared", short: "shared part", long: "only what X and Y share" },
   redrawn: { button: "Redraw", short: "redrawn", long: "a redrawn shape" },
   absent: { button: "Absent", short: "absent", long: "no node here" },
-  indeterminate: { button: "Can’t tell", short: "indeterminate", long: "indeterminate" },
+  indeterminate: { button: "Can’t tell", short: "cannot be told", long: "cannot be told" },
 };
 
 /** What a decision came to, also one by rule. */
@@ -69,11 +71,50 @@ export function stepWords({ action, by, resolution }: Step, role: Role): string 
   const verbs: Record<string, string> = {
     propose: `proposed ${what}`,
     agree: what ? `agreed on ${what}` : "agreed",
-    leave: "left it indeterminate",
+    leave: "said that it cannot be told",
     defer: "deferred it to the adjudicator",
     resolve: `resolved it: ${what}`,
   };
   return `${byWords(by, role)} ${verbs[action] ?? action}`;
+}
+
+/** The same of a step that came before one's own. */
+export function firstWords(step: Step): string {
+  const who = byWords(step.by, "reader");
+  const verbs: Record<string, string> = { propose: "proposed first", agree: "agreed first" };
+  return `${who} ${verbs[step.action] ?? "acted first"}`;
+}
+
+/** Why nothing can be decided yet; "" once every slice is here. */
+export function loadingWords({ complete, percent, lost }: Loading): string {
+  if (complete) return "";
+  if (lost)
+    return `${lost} ${lost === 1 ? "slice" : "slices"} could not be loaded: reload the page.`;
+  return `The images are still coming (${percent} %): decide once all planes are there.`;
+}
+
+/** Both drew the very same voxels. */
+export function sameShape(cluster: Cluster | undefined): boolean {
+  return cluster?.kind === "1-1" && cluster.dice === 1;
+}
+
+/** What is left to settle where the shape is not in dispute. */
+export function sameWords({ triggers }: Discrepancy): string {
+  const kinds = new Set(triggers.map(({ kind }) => kind));
+  const rest = kinds.has("impression")
+    ? "The impression is settled under Label."
+    : kinds.has("doubt")
+      ? "Take it, unless the doubt is about its border."
+      : "";
+  return `Same shape in both. ${rest}`.trim();
+}
+
+/** What a reader decided on the AI's proposals here. */
+export function decidedWords(decided: readonly Decided[]): string {
+  const words = decided.map(({ decision, reason }) =>
+    reason ? `${decision}: ${REASONS[reason] ?? reason}` : decision,
+  );
+  return [...new Set(words)].join(" + ") || "–";
 }
 
 export function newsWords(step: Step, found: Discrepancy, role: Role): string {
@@ -94,6 +135,8 @@ export function stateWords(found: Discrepancy, role: Role): string {
     }
     case "resolved":
       return RESOLUTIONS[(found.resolution ?? "") as Resolution]?.short ?? found.resolution ?? "";
+    case "indeterminate":
+      return RESOLUTIONS.indeterminate.short;
     default:
       return found.state;
   }
@@ -186,14 +229,14 @@ export function impressionWords(value: string | null | undefined): string {
 
 /** The same where unmarked and non-metastatic are one. */
 function markedWords(value: string): string {
-  return value === "non_metastatic" ? "not metastatic" : impressionWords(value);
+  return value === "" ? impressionWords("non_metastatic") : impressionWords(value);
 }
 
 export const LABELS: Record<ImpressionValue, { long: string; button: string }> = {
   metastatic: { long: "metastatic", button: "Metastatic" },
-  non_metastatic: { long: "non-metastatic", button: "Non-met." },
-  indeterminate: { long: "indeterminate", button: "Indeterm." },
-  not_assessable: { long: "not assessable", button: "Not assess." },
+  non_metastatic: { long: "non-metastatic", button: "Non-metastatic" },
+  indeterminate: { long: "indeterminate", button: "Indeterminate" },
+  not_assessable: { long: "not assessable", button: "Not assessable" },
 };
 
 export function saveWords(state: SaveState, waiting: number): string {
@@ -215,8 +258,17 @@ export function clock(at: string): string {
   return minuteOf(new Date().toISOString()).startsWith(day) ? time : `${day} ${time}`;
 }
 
+/** Day, minute and the zone they are told in, for what stands on record. */
+export function stamp(at: string): string {
+  const parts = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts(
+    new Date(at),
+  );
+  return `${minuteOf(at)} ${parts.find(({ type }) => type === "timeZoneName")?.value ?? ""}`.trim();
+}
+
 /** Phrases a rationale often is, by what is decided; ↑ and ↓ walk through them. */
-export function phrases(verb: string, resolution: string): string[] {
+export function phrases(verb: string, resolution: string, same = false): string[] {
+  if (same && resolution === "intersection") return ["Both drew the same shape"];
   if (verb === "agree")
     return ["Seen the same way on all three planes", "Agreed after a second look"];
   if (verb === "defer") return ["We read the border differently", "Needs a third opinion"];

@@ -2,7 +2,7 @@
 
 import { ApiError } from "../../api";
 import type { SettleRoom } from "../session";
-import { NOT_ASSESSABLE, phrases } from "../words";
+import { NOT_ASSESSABLE, phrases, sameShape } from "../words";
 
 export class Forms {
   room: SettleRoom | null = null;
@@ -83,7 +83,10 @@ export class Forms {
   private phrasesOf(field: string): string[] {
     const choice = this.room?.desk?.settling.choice;
     if (field === "reason") return NOT_ASSESSABLE;
-    return field === "rationale" && choice ? phrases(choice.verb, choice.resolution) : [];
+    if (field !== "rationale" || !choice) return [];
+    const { session } = this.room ?? {};
+    const cluster = session?.cluster(session.discrepancy(choice.discrepancy)?.cluster);
+    return phrases(choice.verb, choice.resolution, sameShape(cluster));
   }
 
   private readonly submitted = (event: Event) => {

@@ -3,11 +3,12 @@
 import { text } from "../../html";
 import type { SettleSession } from "../consensus";
 import { type Desk, TABS, type Tab } from "../desk";
-import { CONSENSUS, saveWords } from "../words";
+import type { Loading } from "../stage";
+import { CONSENSUS, loadingWords, saveWords } from "../words";
 
 const ROLES = { reader: "", adjudicator: "Adjudicator", observer: "Looking on" } as const;
 
-export function headerHtml(session: SettleSession, failure: string): string {
+export function headerHtml(session: SettleSession, failure: string, loading?: Loading): string {
   const { detail } = session;
   if (!detail) {
     return `<div class="title"><h2>Settling</h2></div>
@@ -20,25 +21,36 @@ export function headerHtml(session: SettleSession, failure: string): string {
       ${role ? `<span class="chip quiet" data-testid="role">${role}</span>` : ""}
       <button class="help" data-act="help" data-testid="help" title="Keys (?)" aria-label="Keys">?</button>
     </div>
-    ${saveHtml(session)}${reopenedHtml(session)}`;
+    ${saveHtml(session)}${loadingHtml(session, loading)}${reopenedHtml(session)}`;
+}
+
+function signInHtml(): string {
+  const next = encodeURIComponent(location.pathname + location.search);
+  return ` · <a href="/sign-in/?next=${next}" target="_blank" rel="opener" data-testid="sign-in">Sign in again</a>`;
+}
+
+/** Nobody decides on planes that are half there. */
+function loadingHtml(session: SettleSession, loading: Loading | undefined): string {
+  const words = loading && !session.readOnly ? loadingWords(loading) : "";
+  return words ? `<p class="fine warn" role="status" data-testid="images-coming">${words}</p>` : "";
 }
 
 function saveHtml(session: SettleSession): string {
   const state = session.saveState;
   const words = saveWords(state, session.outbox.waiting.length);
-  const next = encodeURIComponent(location.pathname + location.search);
-  const signIn =
-    state === "signed_out"
-      ? ` · <a href="/sign-in/?next=${next}" target="_blank" rel="opener" data-testid="sign-in">Sign in again</a>`
-      : "";
+  const signIn = state === "signed_out" ? signInHtml() : "";
   return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}${signIn}</span></div>`;
 }
 
 function reopenedHtml({ detail }: SettleSession): string {
+  const standing = detail?.versions.find(
+    ({ state, version }) => state === "published" && version !== detail.version,
+  );
   const reason = detail?.versions.find(({ version }) => version === detail.version)?.reason;
   const objection = detail?.signing?.objection;
   const lines = [
-    reason && `Reopened: ${text(reason)}`,
+    reason &&
+      `Reopened: ${text(reason)}.${standing ? ` Version ${standing.version} stays published until this one is.` : ""}`,
     objection && `Objected: “${text(objection)}”. The signatures given before are void.`,
   ].filter(Boolean);
   return lines.map((line) => `<p class="fine warn" data-testid="why-open">${line}</p>`).join("");

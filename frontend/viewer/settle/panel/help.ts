@@ -16,9 +16,9 @@ const GROUPS: readonly SettleKey["group"][] = [
 export function helpHtml(): string {
   const parts = GROUPS.map((group) => {
     const rows = unique(group).map(({ keys, label }) => {
-      const digits = keys.length > 3;
-      const shown = digits ? [keys[0] ?? "", "–", keys.at(-1) ?? ""] : keys.slice(0, 2);
-      const names = shown.map((name) => (name === "–" ? "–" : `<kbd>${text(keyName(name))}</kbd>`));
+      const shown = keys.length > 3 ? keys.slice(0, 3) : keys.slice(0, 2);
+      const names = shown.map((name) => `<kbd>${text(keyName(name))}</kbd>`);
+      if (keys.length > 3) names.push("…");
       return `<dt>${names.join(" ")}</dt><dd>${text(label)}</dd>`;
     });
     return `<h4>${group}</h4><dl>${rows.join("")}</dl>`;

@@ -5,8 +5,8 @@ import { volume } from "../../words";
 import type { SettleSession } from "../consensus";
 import type { AgreedNode, Evidence, Label, Role } from "../contract";
 import type { Desk } from "../desk";
-import { keyFor } from "../keys";
-import type { Edit } from "../labelling";
+import { keyFor, keyName, PICK_KEYS } from "../keys";
+import type { Edit, Labelling } from "../labelling";
 import type { ShownNode } from "../projection";
 import { byWords, clock, impressionWords, LABELS, NOT_ASSESSABLE, resolutionWords } from "../words";
 import type { Line } from "./rows";
@@ -61,7 +61,7 @@ function placeHtml({ side, level }: AgreedNode): string {
   return place ? ` · ${text(place)}` : "";
 }
 
-function labelWords(label: Label | null): string {
+export function labelWords(label: Label | null): string {
   if (!label) return "no label";
   if (label.deferred || !label.value) return "deferred";
   return LABELS[label.value].long;
@@ -88,7 +88,7 @@ export function nodeHtml(desk: Desk): string {
       <tr><th scope="row">Impressions</th><td><b class="x">X</b> ${impressionWords(node.impressions.x)}</td><td><b class="y">Y</b> ${impressionWords(node.impressions.y)}</td></tr>
     </tbody></table>
     ${suggestionHtml(desk, node)}${needsHtml(node)}
-    ${desk.labelling.edit ? "" : evidenceHtml(labelling.fitting(node), node)}`;
+    ${desk.labelling.edit ? "" : evidenceHtml(labelling, node)}`;
 }
 
 function noNodesWords(role: Role): string {
@@ -137,22 +137,34 @@ function needsHtml({ needs }: ShownNode): string {
 }
 
 /** What speaks for this node. */
-function evidenceHtml(items: Evidence[], node: ShownNode): string {
+function evidenceHtml(labelling: Labelling, node: ShownNode): string {
+  const items = labelling.fitting(node);
   if (!items.length) return '<p class="fine">No evidence of this node has been entered.</p>';
   const used = new Set(node.label?.evidence ?? []);
   const lines = items.map(
     (item) =>
-      `<li data-testid="evidence" data-id="${text(item.id)}" data-used="${used.has(item.id)}">${sentenceHtml(item)}</li>`,
+      `<li data-testid="evidence" data-id="${text(item.id)}" data-used="${used.has(item.id)}">${sentenceHtml(item, labelling)}</li>`,
   );
   return `<ul class="evidence">${lines.join("")}</ul>`;
 }
 
-export function sentenceHtml(item: Evidence): string {
+/** What it is, every reason why it does not count, and what is worth a second look. */
+function sentenceHtml(item: Evidence, labelling: Labelling): string {
   const [what = "", ...rest] = item.text.split(": ");
-  const weak = item.counts_as_positive ? "" : ` <span class="quiet">${text(item.why_not)}</span>`;
   const undated = item.kind !== "NECR" && item.days_from_study === null;
-  const apart = undated ? ' <span class="days">undated</span>' : "";
-  return `<b>${text(what)}</b>${rest.length ? `: ${text(rest.join(": "))}` : ""}${apart}${weak}`;
+  const notes = [
+    undated ? '<span class="days">undated</span>' : "",
+    item.counts_as_positive
+      ? ""
+      : `<span class="quiet" data-testid="why-not">${text(item.why_not)}</span>`,
+    labelling.farAway(item)
+      ? `<span class="flag" data-testid="far-away">${Math.abs(item.days_from_study ?? 0)} days from this CT: is it still the same node?</span>`
+      : "",
+    item.scope === "patient" && item.counts_as_positive
+      ? '<span class="quiet">Of the patient as a whole: say in words why it holds for this node.</span>'
+      : "",
+  ].filter(Boolean);
+  return `<b>${text(what)}</b>${rest.length ? `: ${text(rest.join(": "))}` : ""} ${notes.join(" ")}`;
 }
 
 /** The buttons of a label, or the form of the one being set. */
@@ -162,6 +174,8 @@ export function labelVerbsHtml(desk: Desk): string {
   if (!node || session.readOnly) return "";
   const off = labelling.writable(node) ? "" : "disabled";
   const value = labelling.edit?.value ?? node.label?.value;
+  // While evidence is picked the digits label nothing.
+  const keyed = (action: string) => (desk.phase === "pick" ? "" : `<kbd>${keyFor(action)}</kbd>`);
   const buttons = (
     [
       ["metastatic", "metastatic"],
@@ -171,7 +185,7 @@ export function labelVerbsHtml(desk: Desk): string {
     ] as const
   ).map(
     ([label, action]) =>
-      `<button data-act="${action}" data-testid="label-${label}" aria-pressed="${value === label}" title="${LABELS[label].long} (${keyFor(action)})" ${off}><kbd>${keyFor(action)}</kbd><span>${LABELS[label].button}</span></button>`,
+      `<button data-act="${action}" data-testid="label-${label}" aria-pressed="${value === label}" title="${LABELS[label].long} (${keyFor(action)})" ${off}>${keyed(action)}<span>${LABELS[label].button}</span></button>`,
   );
   const more = [
     ["evidence", "Evidence"],
@@ -179,9 +193,9 @@ export function labelVerbsHtml(desk: Desk): string {
     ["defer", "Defer"],
   ].map(
     ([action = "", word]) =>
-      `<button data-act="${action}" data-testid="label-${action}" ${action === "defer" && session.detail?.role !== "reader" ? "disabled" : off}><kbd>${keyFor(action)}</kbd><span>${word}</span></button>`,
+      `<button data-act="${action}" data-testid="label-${action}" ${action === "defer" && session.detail?.role !== "reader" ? "disabled" : off}>${action === "necrosis" ? `<kbd>${keyFor(action)}</kbd>` : keyed(action)}<span>${word}</span></button>`,
   );
-  return `<div class="verbs four" role="group" aria-label="Label">${buttons.join("")}</div>
+  return `<div class="verbs two" role="group" aria-label="Label">${buttons.join("")}</div>
     <div class="verbs three" role="group" aria-label="More">${more.join("")}</div>`;
 }
 
@@ -201,23 +215,23 @@ export function editHtml(edit: Edit | null, desk: Desk): string {
     edit.kind === "defer" ? `${node.number} to the adjudicator` : LABELS[edit.value].long;
   const optional = edit.kind === "defer" ? "because…" : "why, if you like";
   return `<form data-form="label" data-testid="label-form" data-value="${edit.value}">
-    ${edit.kind === "evidence" ? pickerHtml(desk.labelling.fitting(node)) : ""}${reason}
+    ${edit.kind === "evidence" ? pickerHtml(desk.labelling, node) : ""}${reason}
     <label for="words"><b>${verb} ${what}</b>, ${optional}</label>
     <div class="line-in"><input id="words" name="rationale" type="text" maxlength="1000" autocomplete="off" value="${text(edit.rationale)}" data-testid="label-rationale">
-    <button class="send" type="submit" data-testid="label-send">Set <kbd>⏎</kbd></button></div></form>`;
+    <button class="send" type="submit" data-testid="label-send">${edit.kind === "defer" ? "Defer" : "Save label"} <kbd>⏎</kbd></button></div></form>`;
 }
 
 export function phraseHtml(phrase: string): string {
   return `<button type="button" data-act="phrase" data-value="${text(phrase)}" data-testid="phrase">${text(phrase)}</button>`;
 }
 
-function pickerHtml(items: Evidence[]): string {
-  const lines = items.map(
+function pickerHtml(labelling: Labelling, node: ShownNode): string {
+  const lines = labelling.fitting(node).map(
     (
       item,
       at,
     ) => `<label class="pick"><input type="checkbox" value="${text(item.id)}" data-act-change="pick" data-testid="pick" data-kind="${item.kind}">
-      <kbd>${at < 9 ? at + 1 : ""}</kbd><span>${sentenceHtml(item)}</span></label>`,
+      <kbd>${keyName(PICK_KEYS[at] ?? "")}</kbd><span>${sentenceHtml(item, labelling)}</span></label>`,
   );
   return `<fieldset class="picker" data-testid="picker"><legend>Evidence of this node <button type="button" class="link" data-act="necrosis" data-testid="enter-necrosis">central necrosis on this slice <kbd>${keyFor("necrosis")}</kbd></button></legend>
     ${lines.join("") || '<p class="fine">None has been entered for it. What the abstractor enters appears here by itself.</p>'}</fieldset>`;

@@ -98,10 +98,10 @@ export class SettlePanelElement extends HTMLElement {
   }
 
   private render(): void {
-    const { session, desk, failure } = this.room ?? {};
+    const { session, desk, failure, stage } = this.room ?? {};
     if (!session) return;
-    write(this.find("header"), headerHtml(session, failure ?? ""));
-    this.say(session.notice);
+    write(this.find("header"), headerHtml(session, failure ?? "", stage?.loading));
+    this.say(session.notice, session.alarm);
     if (!desk) return;
     const { tab } = desk;
     write(this.find(".tabs"), tabsHtml(desk));
@@ -127,9 +127,10 @@ export class SettlePanelElement extends HTMLElement {
     else this.list?.focusCurrent();
   }
 
-  /** One line, so that nothing moves; the whole of it on pointing. */
-  private say(words: string): void {
+  /** Two lines always, so that nothing moves; the whole of it on pointing. */
+  private say(words: string, alarm: boolean): void {
     const line = this.find(".notice");
+    line.classList.toggle("warn", alarm);
     if (line.textContent === words) return;
     line.textContent = words;
     line.title = words;
@@ -138,7 +139,7 @@ export class SettlePanelElement extends HTMLElement {
   private renderDesk(desk: Desk, tab: Tab): void {
     const { session, settling, labelling } = desk;
     const parts: Record<Tab, [string, string, string, string]> = {
-      settle: [placeHtml(session), verbsHtml(desk), sayHtml(settling.choice, desk), ""],
+      settle: [placeHtml(desk), verbsHtml(desk), sayHtml(settling.choice, desk), ""],
       label: [nodeHtml(desk), labelVerbsHtml(desk), editHtml(labelling.edit, desk), ""],
       sign: ["", hashHtml(session), "", signFormsHtml(session)],
     };

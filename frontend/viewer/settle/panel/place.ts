@@ -3,12 +3,37 @@
 import { text } from "../../html";
 import { volume } from "../../words";
 import type { SettleSession } from "../consensus";
-import type { Cluster, ClusterSide, Discrepancy, Role, Step } from "../contract";
+import type {
+  Cluster,
+  ClusterSide,
+  Discrepancy,
+  Proposal,
+  Resolution,
+  Role,
+  Step,
+} from "../contract";
+import type { Desk } from "../desk";
 import { keyFor } from "../keys";
+import type { Size } from "../measure";
 import type { Overtaken } from "../tidings";
-import { byWords, clock, impressionWords, resolutionWords, stepWords, why } from "../words";
+import {
+  byWords,
+  clock,
+  decidedWords,
+  firstWords,
+  impressionWords,
+  resolutionWords,
+  sameShape,
+  sameWords,
+  stepWords,
+  why,
+} from "../words";
 
-export function placeHtml(session: SettleSession): string {
+/** So few steps are read at once. */
+const FEW_STEPS = 3;
+
+export function placeHtml(desk: Desk): string {
+  const { session } = desk;
   const { detail } = session;
   const found = session.discrepancy();
   if (!detail) return "";
@@ -16,10 +41,10 @@ export function placeHtml(session: SettleSession): string {
   const cluster = session.cluster(found.cluster);
   const reasons = why(found, cluster);
   return `<h3 data-testid="place" data-cluster="${found.cluster}">Cluster ${found.cluster} <small>${kindWords(cluster)}</small></h3>
-    ${overtakenHtml(session.overtaken.get(`d:${found.id}`), found, detail.role)}
-    ${nowHtml(found, detail.role)}
+    ${lateHtml(session.overtaken.get(`d:${found.id}`), found, detail.role) || nowHtml(found, detail.role)}
     ${reasons.length ? `<p class="reasons-why" data-testid="why">${reasons.map(text).join(" · ")}</p>` : ""}
-    ${cluster ? besideHtml(cluster) : ""}
+    ${sameShape(cluster) ? `<p class="same" data-testid="same-shape">${sameWords(found)}</p>` : ""}
+    ${cluster ? besideHtml(cluster, third(desk, found)) : ""}
     ${historyHtml(found, detail.role)}`;
 }
 
@@ -42,10 +67,7 @@ function kindWords(cluster: Cluster | undefined): string {
 function nowHtml(found: Discrepancy, role: Role): string {
   const { proposal, rationale } = found;
   if (found.state === "proposed" && proposal) {
-    const verb = role === "reader" && proposal.by === "you" ? "propose" : "proposes";
-    return `<p class="now proposal" data-testid="proposal" data-resolution="${text(proposal.resolution)}" data-by="${text(proposal.by)}">
-      <b>${text(byWords(proposal.by, role))} ${verb} ${text(resolutionWords(proposal.resolution))}</b> ${quoteHtml(proposal.rationale)}
-      <time>${clock(proposal.at)}</time></p>`;
+    return `<p class="now" ${proposedData(proposal)}>${proposedHtml(proposal, role)}</p>`;
   }
   if (found.state === "deferred") {
     const last = found.steps.at(-1);
@@ -58,58 +80,121 @@ function nowHtml(found: Discrepancy, role: Role): string {
   return "";
 }
 
+function proposedData({ resolution, by }: Proposal): string {
+  return `data-testid="proposal" data-resolution="${text(resolution)}" data-by="${text(by)}"`;
+}
+
+function proposedHtml({ by, resolution, rationale, at }: Proposal, role: Role): string {
+  const verb = role === "reader" && by === "you" ? "propose" : "proposes";
+  return `<b>${text(byWords(by, role))} ${verb} ${text(resolutionWords(resolution))}</b> ${quoteHtml(rationale)}
+    <time>${clock(at)}</time>`;
+}
+
 function quoteHtml(words: string | undefined): string {
   return words ? `<q>${text(words)}</q>` : "";
 }
 
-/** An act of ours came too late: who did what in the meantime, and what we wrote. */
-function overtakenHtml(late: Overtaken | undefined, found: Discrepancy, role: Role): string {
+/** An act of ours came too late: what stands instead, and what we wrote; told once. */
+function lateHtml(late: Overtaken | undefined, found: Discrepancy, role: Role): string {
   if (!late) return "";
-  const since = late.since.map(
-    (step) =>
-      `<li>${text(stepWords(step, role))} ${quoteHtml(step.rationale)} <time>${clock(step.at)}</time></li>`,
-  );
-  const meant = late.what ? ` ${text(resolutionWords(late.what))}` : "";
+  const { proposal } = found;
+  const first = late.since.filter(({ by }) => by !== "you").at(-1);
+  const head = first ? firstWords(first) : "it moved on in the meantime";
+  const why = late.message
+    ? text(late.message)
+    : text(`${head.charAt(0).toLowerCase()}${head.slice(1)}`);
+  const stands = proposal
+    ? `<p ${proposedData(proposal)}>${proposedHtml(proposal, role)}</p>`
+    : nowHtml(found, role) || sinceHtml(late.since, role);
   const next = found.possible.length
     ? "Look again; then agree, or choose once more: your words are kept."
     : "Nothing more can be done here.";
   return `<div class="overtaken" role="alert" data-testid="moved-on">
-    <b>Not taken: your ${nounOf(late.kind)}${meant}.</b> ${text(late.message)}
-    ${since.length ? `<ul>${since.join("")}</ul>` : ""}
-    ${late.rationale ? `<p>You wrote <q data-testid="kept-rationale">${text(late.rationale)}</q></p>` : ""}
-    <p>${next}</p></div>`;
+    <b>Not recorded: ${why}.</b> ${stands}
+    <p>Yours was ${nounOf(late)}${late.rationale ? ` <q data-testid="kept-rationale">${text(late.rationale)}</q>` : ""}.
+    ${next}</p></div>`;
 }
 
-function nounOf(kind: string): string {
+function sinceHtml(since: readonly Step[], role: Role): string {
+  return since.map((step) => `<p>${stepHtml(step, role)}</p>`).join("");
+}
+
+function stepHtml(step: Step, role: Role): string {
+  return `${text(stepWords(step, role))} ${quoteHtml(step.rationale)} <time>${clock(step.at)}</time>`;
+}
+
+function nounOf({ kind, what }: Overtaken): string {
+  const meant = text(resolutionWords(what));
   const nouns: Record<string, string> = {
-    propose: "proposal of",
-    resolve: "decision for",
-    agree: "agreement to",
-    defer: "deferral",
+    propose: `a proposal: ${meant}`,
+    resolve: `a decision: ${meant}`,
+    agree: `an agreement: ${meant}`,
+    defer: "a deferral",
   };
   return nouns[kind] ?? kind;
 }
 
-/** Both readers' measures, beside each other. */
-function besideHtml({ x, y }: Cluster): string {
-  const rows: [string, (side: ClusterSide) => string][] = [
-    ["Long × short", (side) => axes(side)],
-    ["Volume", ({ measures }) => (measures ? volume(measures.volume_mm3) : "–")],
-    ["Place", placeOf],
-    ["Impression", ({ nodes }) => unique(nodes.map((node) => impressionWords(node.impression)))],
+interface Column {
+  name: string;
+  size: Size;
+}
+
+/** What would come out, beside X and Y: the shape in the hand, what is chosen or proposed, the AI's. */
+function third({ stage, settling, session }: Desk, found: Discrepancy): Column | null {
+  const column = (name: string, resolution: Resolution): Column | null => {
+    const size = stage.sizeOf(resolution);
+    return size && { name, size };
+  };
+  const drawn = (resolution: string) => resolution !== "X" && resolution !== "Y";
+  const { choice } = settling;
+  if (settling.redrawing) return column("Yours", "redrawn");
+  if (choice?.resolution && choice.verb !== "agree" && drawn(choice.resolution)) {
+    return column("Would be", choice.resolution);
+  }
+  if (found.proposal && drawn(found.proposal.resolution)) {
+    return column("Proposed", found.proposal.resolution);
+  }
+  return session.detail?.show_ai ? column("AI", "AI") : null;
+}
+
+/** Both readers' measures, and what would come of them. */
+function besideHtml({ x, y, decisions }: Cluster, more: Column | null): string {
+  const sides = [x, y] as const;
+  const rows: [string, readonly string[]][] = [
+    ["Size, mm", [...sides.map(axes), ...(more ? [sizeWords(more.size)] : [])]],
+    ["Volume", [...sides.map(volumeOf), ...(more ? [volume(more.size.volume_mm3)] : [])]],
   ];
-  const doubt = [x, y].some((side) => side?.nodes.some((node) => node.doubt));
-  if (doubt) rows.push(["Doubt", ({ nodes }) => (nodes.some((n) => n.doubt) ? "in doubt" : "–")]);
-  const body = rows.map(
-    ([name, words]) =>
-      `<tr><th scope="row">${name}</th><td>${x ? text(words(x)) : "–"}</td><td>${y ? text(words(y)) : "–"}</td></tr>`,
-  );
-  return `<table class="beside" data-testid="beside"><thead><tr><td></td><th scope="col" class="x">X</th><th scope="col" class="y">Y</th></tr></thead>
+  const add = (name: string, words: (side: ClusterSide) => string) => {
+    const said = sides.map((side) => (side ? words(side) : "–"));
+    if (said.some((one) => one !== "–")) rows.push([name, said]);
+  };
+  add("Place", placeOf);
+  add("Impression", ({ nodes }) => unique(nodes.map((node) => impressionWords(node.impression))));
+  if (decisions) rows.push(["Decision", [decidedWords(decisions.x), decidedWords(decisions.y)]]);
+  add("Doubt", ({ nodes }) => (nodes.some((n) => n.doubt) ? "in doubt" : "–"));
+  const body = rows.map(([name, cells]) => {
+    const rest = more && cells.length < 3 ? [...cells, ""] : cells;
+    return `<tr><th scope="row">${name}</th>${rest.map((cell) => `<td>${text(cell)}</td>`).join("")}</tr>`;
+  });
+  const estimate = "Measured here, as the server will measure it";
+  const last = more
+    ? `<th scope="col" title="${estimate}" data-testid="third">${more.name}</th>`
+    : "";
+  return `<table class="beside" data-testid="beside"><thead><tr><td></td><th scope="col" class="x">X</th><th scope="col" class="y">Y</th>${last}</tr></thead>
     <tbody>${body.join("")}</tbody></table>`;
 }
 
-function axes({ measures }: ClusterSide): string {
-  return measures ? `${measures.lad_text} × ${measures.sad_text} mm` : "–";
+export function sizeWords({ long_mm: long, short_mm: short }: Size): string {
+  return `${long.toFixed(1)} × ${short.toFixed(1)}`;
+}
+
+export function axes(side: ClusterSide | null): string {
+  const { measures } = side ?? {};
+  return measures ? `${measures.lad_text} × ${measures.sad_text}` : "–";
+}
+
+function volumeOf(side: ClusterSide | null): string {
+  return side?.measures ? volume(side.measures.volume_mm3) : "–";
 }
 
 function placeOf({ nodes }: ClusterSide): string {
@@ -120,10 +205,11 @@ function unique(words: string[]): string {
   return [...new Set(words)].join(" + ");
 }
 
-function historyHtml({ steps }: Discrepancy, role: Role): string {
-  if (!steps.length) return "";
-  const items = steps.map((step: Step) => {
-    return `<li>${text(stepWords(step, role))} ${quoteHtml(step.rationale)} <time>${clock(step.at)}</time></li>`;
-  });
-  return `<details class="history" data-testid="history"><summary>${steps.length} ${steps.length === 1 ? "step" : "steps"}</summary><ol>${items.join("")}</ol></details>`;
+/** What came before; the step that the card above tells is not told again. */
+function historyHtml({ steps, state }: Discrepancy, role: Role): string {
+  const before = state === "proposed" || state === "deferred" ? steps.slice(0, -1) : steps;
+  if (!before.length) return "";
+  const items = before.map((step) => `<li>${stepHtml(step, role)}</li>`);
+  const words = before.length === steps.length ? "" : " before";
+  return `<details class="history" data-testid="history" ${before.length <= FEW_STEPS ? "open" : ""}><summary>${before.length} ${before.length === 1 ? "step" : "steps"}${words}</summary><ol>${items.join("")}</ol></details>`;
 }

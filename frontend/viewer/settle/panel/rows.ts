@@ -2,9 +2,10 @@
 
 import { text } from "../../html";
 import type { SettleSession } from "../consensus";
-import type { ClusterSide, Role } from "../contract";
+import type { Role } from "../contract";
 import { BY_RULE, type Group, groupOf, type ShownDiscrepancy } from "../projection";
 import { headingWords, stateWords, why } from "../words";
+import { axes } from "./place";
 
 /** One line of a list: a heading, a row that can be chosen, or a note under the rows. */
 export interface Line {
@@ -29,7 +30,9 @@ export function settleLines(session: SettleSession, unfolded: ReadonlySet<string
       lines.push(headingLine(group, count, detail.role, unfolded));
     }
     const folded = BY_RULE.includes(place.group) && !unfolded.has(place.group);
-    if (!folded || found.id === session.selected) lines.push(rowLine(session, found, detail.role));
+    const moved = groupOf(found) !== place.group;
+    const shown = !folded || found.id === session.selected;
+    if (shown) lines.push(rowLine(session, found, detail.role, moved));
   }
   return lines;
 }
@@ -45,13 +48,19 @@ function headingLine(group: Group, count: number, role: Role, unfolded: Readonly
   };
 }
 
-function rowLine(session: SettleSession, found: ShownDiscrepancy, role: Role): Line {
+/** A row that moved on stays where it stands until the list is sorted, and says so. */
+function rowLine(
+  session: SettleSession,
+  found: ShownDiscrepancy,
+  role: Role,
+  moved: boolean,
+): Line {
   const cluster = session.cluster(found.cluster);
   const group = groupOf(found);
   const fresh = session.unseen.has(`d:${found.id}`);
   const late = session.overtaken.has(`d:${found.id}`);
   const mark = late
-    ? '<i class="mark late" title="Yours came too late"></i>'
+    ? '<i class="mark late" title="Yours was not recorded"></i>'
     : fresh
       ? '<i class="mark" title="Changed since you looked"></i>'
       : "";
@@ -63,7 +72,8 @@ function rowLine(session: SettleSession, found: ShownDiscrepancy, role: Role): L
     html: `<span class="no">${found.cluster}${mark}</span>
       <span class="why">${text(words)}</span>
       <span class="state ${group}" data-testid="row-state">${found.saving ? "… " : ""}${text(stateWords(found, role))}</span>
-      <span class="sizes"><span><b>X</b> ${sizeHtml(cluster?.x)}</span><span><b>Y</b> ${sizeHtml(cluster?.y)}</span></span>`,
+      <span class="sizes"><span><b>X</b> ${text(axes(cluster?.x ?? null))}</span><span><b>Y</b> ${text(axes(cluster?.y ?? null))}</span></span>
+      ${moved ? `<span class="moved" data-testid="row-moved">now: ${text(headingWords(group, role))}</span>` : ""}`,
     data: {
       act: "row",
       value: found.id,
@@ -75,10 +85,4 @@ function rowLine(session: SettleSession, found: ShownDiscrepancy, role: Role): L
     },
     current: found.id === session.selected,
   };
-}
-
-function sizeHtml(side: ClusterSide | null | undefined): string {
-  if (!side?.measures) return "–";
-  const { lad_text: long, sad_text: short } = side.measures;
-  return `${text(long)} × ${text(short)}`;
 }

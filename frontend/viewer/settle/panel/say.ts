@@ -1,82 +1,149 @@
 // What can be done about the selected disagreement, and the line in which its reason is written.
 
 import { text } from "../../html";
-import type { Resolution } from "../contract";
+import type { Discrepancy, Resolution } from "../contract";
 import type { Desk } from "../desk";
 import { keyFor } from "../keys";
-import type { Choice } from "../settling";
-import { phrases, RESOLUTIONS, resolutionWords } from "../words";
+import type { ShownDiscrepancy } from "../projection";
+import { type Choice, whyNot } from "../settling";
+import { loadingWords, phrases, RESOLUTIONS, resolutionWords, sameShape } from "../words";
 import { phraseHtml } from "./nodes";
+import { axes, sizeWords } from "./place";
 
-const TAKES: readonly [Resolution, string][] = [
-  ["X", "takeX"],
-  ["Y", "takeY"],
-  ["AI", "takeAI"],
-  ["union", "union"],
-  ["intersection", "intersection"],
-  ["redrawn", "redraw"],
-  ["absent", "absent"],
-  ["indeterminate", "indeterminate"],
-];
+interface Button {
+  action: string;
+  word: string;
+  long: string;
+  /** Why not; "" where it can be done. */
+  refusal: string;
+  pressed: boolean;
+  size?: string;
+  style?: string;
+}
 
+const ACTIONS: Record<Resolution, string> = {
+  X: "takeX",
+  Y: "takeY",
+  AI: "takeAI",
+  union: "union",
+  intersection: "intersection",
+  redrawn: "redraw",
+  absent: "absent",
+  indeterminate: "indeterminate",
+};
+const SHAPES: readonly Resolution[] = ["X", "Y", "AI", "union", "intersection", "redrawn"];
+const PRESENCE: readonly Resolution[] = ["absent", "indeterminate"];
+
+/** What can be done, by what it is about: the other's proposal, the shape, whether it is there. */
 export function verbsHtml(desk: Desk): string {
-  const { session, settling } = desk;
+  const { session } = desk;
   const { detail } = session;
   const found = session.discrepancy();
   if (!detail || !found || session.readOnly) return "";
   if (desk.phase === "redraw") return redrawHtml(desk);
-  const buttons = TAKES.filter(
-    ([resolution]) =>
-      detail.resolutions.includes(resolution) && (resolution !== "AI" || detail.show_ai),
-  ).map(([resolution, action]) => {
-    const refusal = settling.refusal(resolution, found);
-    const { button, long } = RESOLUTIONS[resolution];
-    const pressed = settling.choice?.resolution === resolution && settling.choice.verb !== "agree";
-    return verbHtml(action, button, long, refusal, pressed);
-  });
-  const may = (verb: "agree" | "defer") => (found.possible.includes(verb) ? "" : " ");
-  if (detail.role === "reader") {
-    buttons.push(
-      verbHtml(
-        "defer",
-        "Defer",
-        "to the adjudicator",
-        may("defer"),
-        settling.choice?.verb === "defer",
-      ),
-      verbHtml(
-        "agree",
-        "Agree",
-        "to the proposal",
-        may("agree"),
-        settling.choice?.verb === "agree",
-        "agree",
-      ),
-    );
-  }
-  return `<div class="verbs" role="group" aria-label="Decide" data-testid="verbs">${buttons.join("")}</div>`;
+  if (desk.phase === "say") return backHtml();
+  if (!found.possible.length) return `<p class="verb-words">${whyNot(found)}</p>`;
+  const parts = [
+    answerHtml(desk, found),
+    shapesHtml(desk, found),
+    groupHtml(
+      "Presence",
+      "two",
+      PRESENCE.flatMap((one) => takeOf(desk, found, one)),
+    ),
+    found.possible.includes("defer") ? groupHtml("Pass on", "one", [deferOf(desk)]) : "",
+  ];
+  return `<div data-testid="verbs" role="group" aria-label="Decide">${parts.join("")}</div>`;
 }
 
-function verbHtml(
-  action: string,
-  word: string,
-  long: string,
-  refusal: string,
-  pressed: boolean,
-  style = "",
+function answerHtml({ settling, stage }: Desk, { possible, proposal }: Discrepancy): string {
+  if (!proposal || !possible.includes("agree")) return "";
+  const long = resolutionWords(proposal.resolution);
+  const pressed = settling.choice?.verb === "agree";
+  const word = `Agree: ${long}`;
+  const refusal = loadingWords(stage.loading);
+  const button = { action: "agree", word, long, refusal, pressed, style: "agree" };
+  return groupHtml("Answer", "one", [button]);
+}
+
+/** Where both drew the same, taking it is the one thing to do. */
+function shapesHtml(desk: Desk, found: ShownDiscrepancy): string {
+  const cluster = desk.session.cluster(found.cluster);
+  if (!sameShape(cluster)) {
+    return groupHtml(
+      "Shape",
+      "three",
+      SHAPES.flatMap((one) => takeOf(desk, found, one)),
+    );
+  }
+  const known = desk.session.detail?.resolutions.includes("intersection");
+  const shared = takeOf(desk, found, known ? "intersection" : "X").map((button) => {
+    const word = `Take the shape both drew · ${axes(cluster?.x ?? null)}`;
+    return { ...button, word, size: "", style: found.state === "open" ? "agree" : "" };
+  });
+  const others = (["AI", "redrawn"] as const).flatMap((one) => takeOf(desk, found, one));
+  return groupHtml("Shape", "one", shared) + groupHtml("", "two", others);
+}
+
+function takeOf(desk: Desk, found: ShownDiscrepancy, resolution: Resolution): Button[] {
+  const { session, settling } = desk;
+  const { detail } = session;
+  if (!detail?.resolutions.includes(resolution)) return [];
+  if (resolution === "AI" && !detail.show_ai) return [];
+  const { button: word, long } = RESOLUTIONS[resolution];
+  const { choice } = settling;
+  const pressed = choice?.resolution === resolution && choice.verb !== "agree";
+  const refusal = settling.refusal(resolution, found);
+  const size = sizeBeside(desk, found, resolution);
+  return [{ action: ACTIONS[resolution], word, long, refusal, pressed, size }];
+}
+
+/** What a shape would measure, in mm. */
+function sizeBeside(
+  { session, stage }: Desk,
+  found: ShownDiscrepancy,
+  resolution: Resolution,
 ): string {
-  const title = refusal.trim() || `${word}: ${long} (${keyFor(action)})`;
-  return `<button class="${style}" data-act="${action}" data-testid="verb-${action}" aria-pressed="${pressed}"
-    title="${text(title)}" ${refusal ? "disabled" : ""}><kbd>${keyFor(action)}</kbd><span>${word}</span></button>`;
+  const cluster = session.cluster(found.cluster);
+  if (resolution === "X") return axes(cluster?.x ?? null);
+  if (resolution === "Y") return axes(cluster?.y ?? null);
+  if (!["AI", "union", "intersection"].includes(resolution)) return "";
+  const size = stage.sizeOf(resolution);
+  return size ? sizeWords(size) : "–";
+}
+
+function deferOf({ settling }: Desk): Button {
+  const pressed = settling.choice?.verb === "defer";
+  const long = "leave it to a third person";
+  return { action: "defer", word: "Defer to the adjudicator", long, refusal: "", pressed };
+}
+
+function groupHtml(name: string, columns: string, buttons: readonly Button[]): string {
+  if (!buttons.length) return "";
+  return `<div class="verb-group" role="group" aria-label="${name || "Other shapes"}"><h4>${name}</h4>
+    <div class="verbs ${columns}">${buttons.map(verbHtml).join("")}</div></div>`;
+}
+
+function verbHtml({ action, word, long, refusal, pressed, size, style }: Button): string {
+  const title = refusal || `${word}: ${long} (${keyFor(action)})`;
+  return `<button class="${style ?? ""}" data-act="${action}" data-testid="verb-${action}" aria-pressed="${pressed}"
+    title="${text(title)}" ${refusal ? "disabled" : ""}><kbd>${keyFor(action)}</kbd><span>${text(word)}${size ? `<small>${text(size)}</small>` : ""}</span></button>`;
+}
+
+/** While the reason of a shape is written: what is painted still changes it. */
+function backHtml(): string {
+  return `<div class="verb-group"><h4>Shape</h4><div class="verbs one"><button data-act="cancel" data-testid="redraw-back"><kbd>${keyFor("cancel")}</kbd><span>Back to drawing</span></button></div></div>`;
 }
 
 function redrawHtml({ stage }: Desk): string {
-  const button = (action: string, word: string, pressed = false) =>
-    `<button data-act="${action}" data-testid="redraw-${action}" aria-pressed="${pressed}"><kbd>${keyFor(action)}</kbd><span>${word}</span></button>`;
-  const { toolNow } = stage;
-  return `<p class="verb-words">Redraw, from</p>
-    <div class="verbs four" role="group" aria-label="Start from">${button("fromX", "X")}${button("fromY", "Y")}${button("fromUnion", "Union")}${button("fromEmpty", "Nothing")}</div>
-    <div class="verbs four" role="group" aria-label="Draw">${button("brush", "Brush", toolNow === "brush")}${button("eraser", "Erase", toolNow === "eraser")}${button("undo", "Undo")}${button("drawn", "Done", false)}</div>`;
+  const button = (action: string, word: string, pressed = false, off = false) =>
+    `<button data-act="${action}" data-testid="redraw-${action}" aria-pressed="${pressed}" ${off ? "disabled" : ""}><kbd>${keyFor(action)}</kbd><span>${word}</span></button>`;
+  const { toolNow, redraw } = stage;
+  const starts = [button("fromX", "X"), button("fromY", "Y"), button("fromUnion", "Union")];
+  const brush = button("brush", "Brush", toolNow === "brush");
+  return `<div class="verb-group"><h4>Start from</h4><div class="verbs four" role="group" aria-label="Start from">${starts.join("")}${button("fromEmpty", "Nothing")}</div></div>
+    <div class="verb-group"><h4>Draw</h4><div class="verbs three" role="group" aria-label="Draw">${brush}${button("eraser", "Erase", toolNow === "eraser")}${button("undo", "Undo", false, !redraw.undoable)}</div></div>
+    <div class="verb-group"><h4></h4><div class="verbs two">${button("drawn", "Done: say why", false, !redraw.shape())}${button("cancel", "Leave it")}</div></div>`;
 }
 
 /** The form is written once per choice, so that what is typed survives every piece of news. */
@@ -87,7 +154,8 @@ export function sayHtml(choice: Choice | null, desk: Desk): string {
   const what = resolution ? resolutionWords(resolution) : "to the adjudicator";
   const verbs = { propose: "Propose", resolve: "Decide", agree: "Agree:", defer: "Defer" };
   const optional = verb === "agree" ? "why, if you like" : "because…";
-  const chips = phrases(verb, resolution).map(phraseHtml).join("");
+  const same = sameShape(desk.session.cluster(found.cluster));
+  const chips = phrases(verb, resolution, same).map(phraseHtml).join("");
   return `<form data-form="say" data-testid="say" data-verb="${verb}" data-resolution="${text(resolution)}" data-discrepancy="${text(choice.discrepancy)}">
     <label for="rationale"><b>${verbs[verb]} ${text(what)}</b> for ${found.cluster}, ${optional}</label>
     <div class="line-in"><input id="rationale" name="rationale" type="text" maxlength="1000" autocomplete="off" spellcheck="true" data-testid="rationale">

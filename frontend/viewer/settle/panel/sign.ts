@@ -1,12 +1,11 @@
 // The last phase: everything that is signed, the record's hash, who signs; and what was published.
 
 import { text } from "../../html";
-import { minuteOf } from "../../words";
 import type { SettleSession } from "../consensus";
-import type { ConsensusDetail, Discrepancy, Role } from "../contract";
+import type { ConsensusDetail, Discrepancy, Evidence, Label, Role, Signer } from "../contract";
 import type { ShownNode } from "../projection";
-import { clock, LABELS, resolutionWords } from "../words";
-import { NOT_BENIGN } from "./nodes";
+import { CONSENSUS, resolutionWords, stamp } from "../words";
+import { labelWords, NOT_BENIGN } from "./nodes";
 
 export function summaryHtml(session: SettleSession): string {
   const { detail } = session;
@@ -14,23 +13,23 @@ export function summaryHtml(session: SettleSession): string {
   const decided = detail.discrepancies.filter((one) => !one.by_rule);
   return `${publishedHtml(detail)}${missingHtml(detail)}${signersHtml(session)}
     <h3>What is signed</h3>${countsHtml(detail, session.nodes)}
-    <h3>Decisions <span>${decided.length}</span></h3>${decisionsHtml(decided, detail.role)}
-    ${byRuleHtml(detail)}
     <h3>Labels <span>${session.nodes.length}</span></h3>${labelsHtml(session)}
     <p class="fine">${NOT_BENIGN}</p>
+    <h3>Decisions <span>${decided.length}</span></h3>${decisionsHtml(decided, detail.role, session.nodes)}
+    ${byRuleHtml(detail)}
     ${versionsHtml(detail)}`;
 }
 
 function countsHtml({ counts, discrepancies }: ConsensusDetail, nodes: ShownNode[]): string {
-  const rules = (resolution: string) =>
-    discrepancies.filter((one) => one.by_rule && one.resolution === resolution).length;
+  const ignored = discrepancies.filter((one) => one.by_rule && one.resolution === "ignore").length;
   const labelled = (value: string) => nodes.filter(({ label }) => label?.value === value).length;
   const alone = nodes.filter(({ label }) => label?.rests_on_necrosis_alone).length;
+  const people = counts.resolved + counts.indeterminate;
+  const untold = counts.indeterminate ? ` (${counts.indeterminate} cannot be told)` : "";
   const lines = [
     `<b>${nodes.length}</b> agreed ${nodes.length === 1 ? "node" : "nodes"}`,
-    `<b>${counts.identical}</b> the same in both, <b>${rules("mean")}</b> settled and <b>${rules("ignore")}</b> ignored by rule`,
-    `<b>${counts.resolved}</b> decided, <b>${counts.indeterminate}</b> indeterminate`,
-    `<b>${labelled("metastatic")}</b> metastatic, <b>${labelled("non_metastatic")}</b> non-metastatic, <b>${labelled("indeterminate")}</b> indeterminate, <b>${labelled("not_assessable")}</b> not assessable`,
+    `<b>${counts.identical}</b> the same in both, <b>${counts.by_rule}</b> settled by rule${ignored ? ` (${ignored} ignored)` : ""}, <b>${people}</b> by people${untold}`,
+    `<b>${labelled("metastatic")}</b> metastatic, <b>${labelled("non_metastatic")}</b> non-metastatic, <b>${labelled("indeterminate")}</b> label indeterminate, <b>${labelled("not_assessable")}</b> not assessable`,
     ...(alone
       ? [
           `<span class="flag" data-testid="flag-necrosis"><b>${alone}</b> metastatic on central necrosis of this CT alone</span>`,
@@ -49,13 +48,21 @@ function decidersOf({ steps }: Discrepancy, role: Role): string {
   return steps.length ? "both readers" : "carried over";
 }
 
-function decisionsHtml(decided: Discrepancy[], role: Role): string {
+/** Clusters are numbered before it is known which of them become nodes. */
+function becameWords(cluster: number, nodes: readonly ShownNode[]): string {
+  const own = nodes.filter((node) => node.cluster === cluster).map(({ number }) => number);
+  if (!own.length) return "no node";
+  return `${own.length === 1 ? "node" : "nodes"} ${own.join(", ")}`;
+}
+
+function decisionsHtml(decided: Discrepancy[], role: Role, nodes: ShownNode[]): string {
   if (!decided.length) return '<p class="fine">Nothing had to be decided by hand.</p>';
   const lines = decided.map((one) => {
     const open = one.state !== "resolved" && one.state !== "indeterminate";
     const what = open ? one.state : resolutionWords(one.resolution || "indeterminate");
     const who = open ? "" : ` · ${decidersOf(one, role)}`;
-    return `<li data-testid="signed-decision"><button data-act="see" data-value="${text(one.id)}">${one.cluster}</button>
+    const became = open ? "" : ` → ${becameWords(one.cluster, nodes)}`;
+    return `<li class="wide" data-testid="signed-decision"><button data-act="see" data-value="${text(one.id)}">Cluster ${one.cluster}${became}</button>
       <span><b>${text(what)}</b>${who}${one.rationale ? ` · <q>${text(one.rationale)}</q>` : ""}</span></li>`;
   });
   return `<ul class="record">${lines.join("")}</ul>`;
@@ -71,31 +78,56 @@ function byRuleHtml({ discrepancies }: ConsensusDetail): string {
   return `<details data-testid="by-rule"><summary>${ruled.length} by rule</summary><ul class="record">${lines.join("")}</ul></details>`;
 }
 
+/** Every label in a line: all of them are seen before anybody signs. */
 function labelsHtml(session: SettleSession): string {
   const lines = session.nodes.map((node) => {
     const { label, measures } = node;
-    const size = measures ? `${text(measures.lad_text)} × ${text(measures.sad_text)} mm` : "";
+    const size = measures ? `${text(measures.lad_text)} × ${text(measures.sad_text)}` : "–";
     const place = [node.side, node.level].filter(Boolean).map(text).join(" ");
-    const value = label?.value
-      ? LABELS[label.value].long
-      : label?.deferred
-        ? "deferred"
-        : "no label";
     const reason = label?.reason ? `: ${text(label.reason)}` : "";
+    const said = [label?.rationale ?? "", ...basisOf(session, label).map((item) => item.text)];
+    const more = said.filter(Boolean).join(" ");
     const flag = label?.rests_on_necrosis_alone
-      ? '<br><span class="flag">central necrosis of this CT alone</span>'
+      ? ' <span class="flag" title="Central necrosis of this CT alone">this CT alone</span>'
       : "";
-    return `<li data-testid="signed-label" data-number="${node.number}"><button data-act="seeNode" data-value="${node.number}">${node.number}</button>
-      <span>${[size, place].filter(Boolean).join(" · ")} · <b>${value}</b>${reason}${evidenceOf(session, label?.evidence ?? [])}${label?.rationale ? `<br><q>${text(label.rationale)}</q>` : ""}${flag}</span></li>`;
+    return `<tr data-testid="signed-label" data-number="${node.number}"><td><button data-act="seeNode" data-value="${node.number}">${node.number}</button></td>
+      <td>${size}${place ? ` <small>${place}</small>` : ""}</td><td class="${label?.value ?? ""}">${text(labelWords(label))}${reason}</td>
+      <td title="${text(more)}">${basisHtml(session, label)}${flag}</td></tr>`;
   });
-  return `<ul class="record">${lines.join("")}</ul>`;
+  if (!lines.length) return '<p class="fine">No node was agreed on.</p>';
+  return `<table class="labels" data-testid="labels"><thead><tr><th scope="col">Node</th><th scope="col">Size, mm</th><th scope="col">Label</th><th scope="col">Basis</th></tr></thead><tbody>${lines.join("")}</tbody></table>
+    ${basesHtml(session)}`;
 }
 
-function evidenceOf(session: SettleSession, ids: string[]): string {
-  return ids
-    .map((id) => session.evidence(id))
-    .map((item) => (item ? `<br>${text(item.text)}` : ""))
-    .join("");
+const KINDS: Record<Evidence["kind"], string> = {
+  PET: "PET",
+  HIST: "histology",
+  CHEMO: "follow-up",
+  NECR: "central necrosis",
+};
+
+function basisOf(session: SettleSession, label: Label | null): Evidence[] {
+  return (label?.evidence ?? []).flatMap((id) => session.evidence(id) ?? []);
+}
+
+function basisHtml(session: SettleSession, label: Label | null): string {
+  const kinds = basisOf(session, label).map(({ kind }) => KINDS[kind]);
+  if (kinds.length) return [...new Set(kinds)].join(", ");
+  return label?.value ? '<span class="quiet">no evidence</span>' : "–";
+}
+
+/** What labels rest on and what was said of them, in full below their table. */
+function basesHtml(session: SettleSession): string {
+  const lines = session.nodes.flatMap(({ number, label }) => {
+    const texts = basisOf(session, label).map((item) => text(item.text));
+    const said = label?.rationale ? [`<q>${text(label.rationale)}</q>`] : [];
+    return texts.length + said.length
+      ? [
+          `<li data-testid="signed-basis"><b>${number}</b><span>${[...texts, ...said].join(" ")}</span></li>`,
+        ]
+      : [];
+  });
+  return lines.length ? `<ul class="record">${lines.join("")}</ul>` : "";
 }
 
 /** What keeps it from being signed; each names its node where it has one. */
@@ -119,10 +151,10 @@ function publishedHtml(detail: ConsensusDetail): string {
   const { state, signing, versions, version, report } = detail;
   if (state !== "published" && state !== "superseded") return "";
   const own = versions.find((one) => one.version === version);
-  const when = own?.published_at ? `, ${minuteOf(own.published_at)}` : "";
+  const when = own?.published_at ? `, ${stamp(own.published_at)}` : "";
   const link = report
-    ? `<p><a href="${text(report)}" data-testid="report-link">Report of this case</a></p>`
-    : "";
+    ? `<p><a class="send" href="${text(report)}" data-testid="report-link">Open the report</a></p>`
+    : '<p class="fine">No report of it was made yet; it is made on the page of the case.</p>';
   return `<div class="published" data-testid="published" data-version="${version}"><b>Version ${version} is ${state}</b>${when}${link}
     <h3>Record</h3><div class="hash" data-testid="record-hash">${text(signing?.record_hash)}</div></div>`;
 }
@@ -132,7 +164,7 @@ function versionsHtml({ versions, version }: ConsensusDetail): string {
   if (!others.length) return "";
   const lines = others.map(
     (one) =>
-      `<li>Version ${one.version}: ${text(one.state)}${one.reason ? ` · <q>${text(one.reason)}</q>` : ""}</li>`,
+      `<li>Version ${one.version}: ${CONSENSUS[one.state]}${one.reason ? ` · <q>${text(one.reason)}</q>` : ""}</li>`,
   );
   return `<h3>Other versions</h3><ul class="facts">${lines.join("")}</ul>`;
 }
@@ -140,11 +172,17 @@ function versionsHtml({ versions, version }: ConsensusDetail): string {
 function signersHtml({ detail }: SettleSession): string {
   const required = detail?.signing?.required ?? [];
   if (!required.length) return "";
-  const lines = required.map(({ role, name, mine, signed_at: at }) => {
+  const ordered = [...required].sort((a, b) => whenOf(a) - whenOf(b));
+  const lines = ordered.map(({ role, name, mine, signed_at: at }) => {
     const who = name ? text(name) : mine ? "you" : "not yet named";
-    return `<li data-testid="signer" data-signed="${Boolean(at)}" data-ok="${Boolean(at)}"><span class="role">${text(role)}: <b>${who}</b>${at ? `, ${clock(at)}` : mine ? ", your signature is missing" : ", not signed yet"}</span></li>`;
+    return `<li data-testid="signer" data-signed="${Boolean(at)}" data-ok="${Boolean(at)}"><span class="role">${text(role)}: <b>${who}</b>${at ? `, ${stamp(at)}` : mine ? ", your signature is missing" : ", not signed yet"}</span></li>`;
   });
   return `<h3>Signatures</h3><ul class="checks signers">${lines.join("")}</ul>`;
+}
+
+/** In the order of time; who has not signed yet comes last. */
+function whenOf({ signed_at: at }: Signer): number {
+  return at ? Date.parse(at) : Number.MAX_VALUE;
 }
 
 /** The forms are written once: a password being typed survives every piece of news. */

@@ -14,7 +14,15 @@ export const settleSheet = sheet(`
   .tabs button[aria-selected="true"] { color: var(--ink); border-bottom-color: var(--accent); font-weight: 600; }
   .tabs b { display: inline-block; min-width: 17px; padding: 0 5px; border-radius: 9px; background: var(--accent-ground); color: var(--accent); font-size: 11px; font-weight: 600; }
   .work { flex: 1; min-height: 0; display: flex; flex-direction: column; }
-  .list { min-height: 110px; }
+  /* A shadow at an edge says that the list goes on there. */
+  .list {
+    min-height: 110px;
+    background:
+      linear-gradient(var(--ground) 40%, transparent) top / 100% 26px local no-repeat,
+      linear-gradient(transparent, var(--ground) 60%) bottom / 100% 26px local no-repeat,
+      linear-gradient(rgb(87 199 180 / .28), transparent) top / 100% 12px scroll no-repeat,
+      linear-gradient(transparent, rgb(87 199 180 / .28)) bottom / 100% 12px scroll no-repeat;
+  }
   .list h3, .list .fold { margin: 0; padding: 7px 14px 3px; font-size: 11px; font-weight: 600; letter-spacing: .04em; color: var(--soft); display: flex; gap: 6px; width: 100%; text-align: left; }
   .list h3 span, .list .fold span { font-weight: 400; }
   .list .fold::before { content: "▸"; }
@@ -24,6 +32,7 @@ export const settleSheet = sheet(`
     border-radius: 0; padding: 4px 12px 4px 9px; border: 0; border-left: 3px solid transparent; border-bottom: 1px solid var(--raised);
   }
   .list .row[aria-current="true"] { border-left-color: var(--accent); }
+  .moved { grid-column: 2 / -1; font-size: 11.5px; color: var(--accent); }
   .list .row:focus-visible { outline-offset: -2px; }
   .no { font-weight: 650; position: relative; }
   .mark { position: absolute; margin: 6px 0 0 4px; width: 6px; height: 6px; border-radius: 50%; background: var(--accent); }
@@ -38,21 +47,24 @@ export const settleSheet = sheet(`
   .beside .x, b.x { color: var(--x); }
   .beside .y, b.y { color: var(--y); }
 
-  .strip { flex: none; display: flex; align-items: center; gap: 8px; height: 27px; padding: 0 14px; border-top: 1px solid var(--line); font-size: 12px; color: var(--accent); }
-  .notice { flex: 1; min-width: 0; margin: 0; overflow: hidden; white-space: nowrap; text-overflow: ellipsis; }
+  .strip { flex: none; display: flex; align-items: center; gap: 8px; height: 38px; padding: 0 14px; border-top: 1px solid var(--line); font-size: 12px; color: var(--accent); }
+  .notice { flex: 1; min-width: 0; margin: 0; overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; line-height: 16px; }
+  .notice.warn { color: var(--warn); }
   .order { padding: 1px 8px; border-color: var(--line); font-size: 11.5px; white-space: nowrap; }
-  .desk { flex: none; height: min(56%, 420px); display: flex; flex-direction: column; border-top: 1px solid var(--line); }
+  .desk { flex: none; height: min(58%, 470px); display: flex; flex-direction: column; border-top: 1px solid var(--line); }
   .place { flex: 1; min-height: 0; overflow-y: auto; padding: 8px 14px; scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
   .place h3 { margin: 0 0 4px; font-size: 14px; }
   .place h3 small { font-weight: 400; color: var(--soft); font-size: 12px; }
   .hint { margin: 0; color: var(--soft); }
   .reasons-why { margin: 0 0 4px; font-size: 12px; color: var(--soft); }
   .list .note { margin: 0; padding: 8px 14px; font-size: 11.5px; color: var(--soft); }
-  .beside { width: 100%; border-collapse: collapse; font-size: 12.5px; table-layout: fixed; }
+  .beside { width: 100%; border-collapse: collapse; font-size: 12px; table-layout: fixed; }
   .beside th, .beside td { text-align: left; padding: 1px 0; font-weight: 400; }
-  .beside th[scope="row"] { width: 92px; color: var(--soft); }
+  .beside th[scope="row"] { width: 68px; color: var(--soft); }
   .beside thead th { font-weight: 650; }
-  .beside thead td { width: 92px; }
+  .beside thead td { width: 68px; }
+  .beside td { padding-right: 4px; vertical-align: top; }
+  .same { margin: 0 0 5px; font-size: 12.5px; color: var(--accent); }
   .now { margin: 2px 0 5px; padding: 4px 8px; border-left: 2px solid var(--accent); background: var(--raised); font-size: 12.5px; }
   .now b { font-weight: 600; }
   q { color: var(--ink); overflow-wrap: anywhere; }
@@ -73,9 +85,15 @@ export const settleSheet = sheet(`
   .flag { color: var(--warn); }
 
   .do { flex: none; padding: 1px 14px 10px; }
-  .verbs { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; padding: 5px 0 0; }
+  .verb-group { display: grid; grid-template-columns: 62px minmax(0, 1fr); align-items: start; padding: 4px 0 0; }
+  .verb-group h4 { margin: 7px 0 0; font-size: 11px; font-weight: 600; color: var(--soft); letter-spacing: .02em; }
+  .verbs { display: grid; gap: 4px; }
+  .do > .verbs { padding-top: 5px; }
   .verbs.four { grid-template-columns: repeat(4, 1fr); }
   .verbs.three { grid-template-columns: repeat(3, 1fr); }
+  .verbs.two { grid-template-columns: repeat(2, 1fr); }
+  .verbs span { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+  .verbs small { display: block; margin-top: 2px; font-size: 10.5px; color: var(--soft); }
   .verbs button { display: flex; align-items: center; gap: 5px; min-width: 0; padding: 3px 6px; border-color: var(--line); color: var(--ink); font-size: 11.5px; line-height: 1.1; text-align: left; min-height: 28px; }
   .verbs button:hover:enabled { background: var(--hover); border-color: var(--faint); }
   .verbs button[aria-pressed="true"] { background: var(--accent-ground); border-color: var(--accent); color: var(--accent); }
@@ -83,6 +101,7 @@ export const settleSheet = sheet(`
   .verbs .agree:enabled kbd { color: var(--on-accent); border-color: var(--on-accent); }
   .verbs kbd { padding: 0; border: 0; min-width: 8px; color: var(--soft); }
   .verbs button[aria-pressed="true"] kbd { color: var(--accent); }
+  .verbs .agree:enabled small { color: var(--on-accent); }
   .verbs button:disabled { opacity: .45; }
   .verb-words { margin: 6px 0 0; font-size: 12px; color: var(--soft); }
 
@@ -98,7 +117,7 @@ export const settleSheet = sheet(`
   .send { padding: 4px 11px; background: var(--accent); color: var(--on-accent); font-weight: 650; white-space: nowrap; }
   .send kbd { color: var(--on-accent); border-color: var(--on-accent); }
   .send.plain { background: none; color: var(--ink); border-color: var(--faint); }
-  .phrases { display: flex; gap: 4px; margin-top: 5px; overflow-x: auto; scrollbar-width: none; }
+  .phrases { display: flex; flex-wrap: wrap; gap: 4px; margin-top: 5px; }
   .phrases button { flex: none; padding: 1px 7px; border-color: var(--line); border-radius: 9px; color: var(--soft); font-size: 11.5px; }
   .phrases button:hover { color: var(--ink); border-color: var(--faint); }
   .picker { margin: 0 0 6px; padding: 0; border: 0; }
@@ -114,6 +133,16 @@ export const settleSheet = sheet(`
   .summary h3 span { font-weight: 400; }
   .record li { display: grid; grid-template-columns: 30px 1fr; padding: 3px 0; border-bottom: 1px solid var(--raised); color: var(--soft); }
   .record li b { color: var(--ink); font-weight: 600; }
+  .record li.wide { grid-template-columns: 1fr; }
+  .labels { width: 100%; border-collapse: collapse; font-size: 12px; color: var(--soft); }
+  .labels th { text-align: left; font-weight: 400; font-size: 11px; padding: 0 6px 2px 0; }
+  .labels td { padding: 1.5px 6px 1.5px 0; border-top: 1px solid var(--raised); vertical-align: top; }
+  .labels td:first-child { width: 40px; }
+  .labels td:nth-child(2) { white-space: nowrap; }
+  .labels td:nth-child(3) { color: var(--ink); }
+  .labels .metastatic { color: var(--accent); font-weight: 600; }
+  .labels button { font-weight: 650; color: var(--accent); }
+  .published .send { display: inline-block; border-radius: 5px; text-decoration: none; }
   .record button { text-align: left; font-weight: 650; color: var(--accent); }
   .summary details { margin-top: 6px; font-size: 12px; color: var(--soft); }
   .summary .checks { max-height: none; }
