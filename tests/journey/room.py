@@ -86,9 +86,13 @@ class Person:
             self.page.mouse.wheel(0, 600)
             return bool(self.page.locator(images).evaluate_all(drawn))
 
+        def at_the_top() -> bool:
+            self.page.keyboard.press("Home")
+            return bool(self.page.evaluate("scrollY") == 0)
+
         until(all_drawn, f"{images} to be drawn", SLOW_MS / 1000, self.stack.words)
-        self.page.keyboard.press("Home")
-        until(lambda: self.page.evaluate("scrollY") == 0, "the top of the page", 20)
+        # Turns of the wheel that are still on their way would undo a single press.
+        until(at_the_top, "the top of the page", SLOW_MS / 1000, self.stack.words)
 
     def picture(self, name: str, *, whole: bool = False) -> None:
         """A screenshot to look at, of the window or of the whole page."""

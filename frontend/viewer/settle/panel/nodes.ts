@@ -84,8 +84,8 @@ export function nodeHtml(desk: Desk): string {
   return `<h3 data-testid="agreed-node" data-number="${node.number}">Node ${node.number} <small>${text(originWords(node))}</small></h3>
     ${lateHtml(session, node)}${labelHtml(node, role)}
     <table class="beside"><tbody>
-      <tr><th scope="row">Long × short</th><td>${sizeHtml(node)}</td><td>${node.measures ? volume(node.measures.volume_mm3) : ""}</td></tr>
-      <tr><th scope="row">Impressions</th><td><b class="x">X</b> ${impressionWords(node.impressions.x)}</td><td><b class="y">Y</b> ${impressionWords(node.impressions.y)}</td></tr>
+      <tr><th scope="row">Size</th><td>${sizeHtml(node)}</td><td>${node.measures ? volume(node.measures.volume_mm3) : ""}</td></tr>
+      <tr><th scope="row">Impression</th><td><b class="x">X</b> ${impressionWords(node.impressions.x)}</td><td><b class="y">Y</b> ${impressionWords(node.impressions.y)}</td></tr>
     </tbody></table>
     ${suggestionHtml(desk, node)}${needsHtml(node)}
     ${desk.labelling.edit ? "" : evidenceHtml(labelling, node)}`;

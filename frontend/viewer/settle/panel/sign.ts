@@ -95,7 +95,7 @@ function labelsHtml(session: SettleSession): string {
       <td title="${text(more)}">${basisHtml(session, label)}${flag}</td></tr>`;
   });
   if (!lines.length) return '<p class="fine">No node was agreed on.</p>';
-  return `<table class="labels" data-testid="labels"><thead><tr><th scope="col">Node</th><th scope="col">Size, mm</th><th scope="col">Label</th><th scope="col">Basis</th></tr></thead><tbody>${lines.join("")}</tbody></table>
+  return `<table class="signed-labels" data-testid="labels"><thead><tr><th scope="col">Node</th><th scope="col">Size, mm</th><th scope="col">Label</th><th scope="col">Basis</th></tr></thead><tbody>${lines.join("")}</tbody></table>
     ${basesHtml(session)}`;
 }
 

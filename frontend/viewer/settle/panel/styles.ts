@@ -134,14 +134,14 @@ export const settleSheet = sheet(`
   .record li { display: grid; grid-template-columns: 30px 1fr; padding: 3px 0; border-bottom: 1px solid var(--raised); color: var(--soft); }
   .record li b { color: var(--ink); font-weight: 600; }
   .record li.wide { grid-template-columns: 1fr; }
-  .labels { width: 100%; border-collapse: collapse; font-size: 12px; color: var(--soft); }
-  .labels th { text-align: left; font-weight: 400; font-size: 11px; padding: 0 6px 2px 0; }
-  .labels td { padding: 1.5px 6px 1.5px 0; border-top: 1px solid var(--raised); vertical-align: top; }
-  .labels td:first-child { width: 40px; }
-  .labels td:nth-child(2) { white-space: nowrap; }
-  .labels td:nth-child(3) { color: var(--ink); }
-  .labels .metastatic { color: var(--accent); font-weight: 600; }
-  .labels button { font-weight: 650; color: var(--accent); }
+  .signed-labels { width: 100%; border-collapse: collapse; font-size: 12px; color: var(--soft); }
+  .signed-labels th { text-align: left; font-weight: 400; font-size: 11px; padding: 0 6px 2px 0; }
+  .signed-labels td { padding: 1.5px 6px 1.5px 0; border-top: 1px solid var(--raised); vertical-align: top; }
+  .signed-labels td:first-child { width: 34px; }
+  .signed-labels td:nth-child(2) { width: 84px; white-space: nowrap; }
+  .signed-labels td:nth-child(3) { color: var(--ink); }
+  .signed-labels .metastatic { color: var(--accent); font-weight: 600; }
+  .signed-labels button { font-weight: 650; color: var(--accent); }
   .published .send { display: inline-block; border-radius: 5px; text-decoration: none; }
   .record button { text-align: left; font-weight: 650; color: var(--accent); }
   .summary details { margin-top: 6px; font-size: 12px; color: var(--soft); }
