@@ -62,7 +62,10 @@ def bland_altman(differences: Sequence[float]) -> BlandAltman | None:
 
 @dataclass(frozen=True)
 class Pair:
-    """One node of either reader, matched one to one; short axes in mm."""
+    """One node of either reader, matched one to one.
+
+    Short axes in mm; impressions "" where a reader gave none.
+    """
 
     first: int
     second: int
@@ -70,7 +73,8 @@ class Pair:
     dice: float
     first_sad_mm: float
     second_sad_mm: float
-    same_impression: bool
+    first_impression: str
+    second_impression: str
 
     @property
     def difference_mm(self) -> float:
@@ -117,9 +121,40 @@ def _pair(
         dice=dice,
         first_sad_mm=first.truth_measures[a].sad_mm,
         second_sad_mm=second.truth_measures[b].sad_mm,
-        # Unmarked says no more than "not marked metastatic".
-        same_impression=(one["impression"] or "non_metastatic")
-        == (two["impression"] or "non_metastatic"),
+        first_impression=one["impression"] or "",
+        second_impression=two["impression"] or "",
+    )
+
+
+@dataclass(frozen=True)
+class Impressions:
+    """How far two readers gave the same word of the pairs, which most of them leave unmarked.
+
+    Attributes:
+        alike: pairs of which both said the same; `both` of which both said anything.
+        one: pairs of which one alone said anything; `neither`, nobody.
+        metastatic: pairs called metastatic by neither, by one and by both: unmarked says no more
+            than "not marked metastatic".
+    """
+
+    alike: int
+    both: int
+    one: int
+    neither: int
+    metastatic: tuple[int, int, int]
+
+
+def impressions_of(pairs: Sequence[Pair]) -> Impressions:
+    """Words given and not given, counted apart: what nobody said is no agreement."""
+    said = [(pair.first_impression, pair.second_impression) for pair in pairs]
+    given = [sum(map(bool, words)) for words in said]
+    called = [sum(word == "metastatic" for word in words) for words in said]
+    return Impressions(
+        alike=sum(one == two for one, two in said if one and two),
+        both=given.count(2),
+        one=given.count(1),
+        neither=given.count(0),
+        metastatic=(called.count(0), called.count(1), called.count(2)),
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 Block: TypeAlias = dict[str, Any]
 Tone: TypeAlias = Literal["warn", "plain", "good", "bad"]
+# A name, what it is, and whether it is among what matters most.
+Fact: TypeAlias = tuple[str, str] | tuple[str, str, bool]
 
 
 def section(name: str, title: str, *blocks: Block | None) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def missing(name: str, title: str, sentence: str) -> dict[str, Any]:
 
 
 def text(words: str, *, strong: bool = False) -> Block:
-    """A paragraph."""
+    """A paragraph; a strong one stands out from what is around it."""
     return {"kind": "text", "text": words, "strong": strong}
 
 
@@ -33,13 +35,33 @@ def notice(lead: str, words: str, tone: Tone) -> Block:
     return {"kind": "notice", "lead": lead, "text": words, "tone": tone}
 
 
-def facts(*items: tuple[str, str] | None, title: str = "") -> Block:
+def facts(*items: Fact | None, title: str = "") -> Block:
     """Names and what they are; items that are None are left out."""
     return {
         "kind": "facts",
         "title": title,
         "items": [
-            {"name": item[0], "text": item[1], "hash": _is_hash(item[1])} for item in items if item
+            {
+                "name": item[0],
+                "text": item[1],
+                "hash": _is_hash(item[1]),
+                "strong": len(item) > 2 and item[2],
+            }
+            for item in items
+            if item
+        ],
+    }
+
+
+def scores(title: str, rows: Sequence[dict[str, Any]]) -> Block:
+    """A few numbers that stand out; rows of `metric_rows.metrics_of`."""
+    return {
+        "kind": "scores",
+        "title": title,
+        "items": [
+            {name: row[name] for name in ("id", "label", "shown")}
+            | {"words": row["why"] or row["detail"]}
+            for row in rows
         ],
     }
 
@@ -56,6 +78,7 @@ def table(
     caption: str = "",
     empty: str = "",
     groups: Sequence[tuple[str, int]] = (),
+    marks: Sequence[tuple[str, str]] = (),
     widths: Sequence[float] = (),
 ) -> Block:
     """A table.
@@ -66,6 +89,7 @@ def table(
         caption: what stands above it.
         empty: what stands in it when there is no row.
         groups: names above the columns, each with the number of columns it spans.
+        marks: the marks that stand before rows, each with what it means.
         widths: relative widths of the columns on paper; without them each as wide as it needs.
     """
     return {
@@ -75,13 +99,20 @@ def table(
         "caption": caption,
         "empty": empty,
         "groups": [{"text": name, "span": span} for name, span in groups],
+        "marks": [{"mark": mark, "text": words} for mark, words in marks],
         "widths": list(widths),
     }
 
 
-def row(*cells: str, name: str = "", strong: bool = False, mark: str = "") -> dict[str, Any]:
-    """A row of a table; `mark` is `kept`, `added` or `rejected` before its first cell."""
-    return {"id": name, "cells": list(cells), "strong": strong, "mark": mark}
+def row(
+    *cells: str, name: str = "", strong: bool = False, mark: str = "", apart: bool = False
+) -> dict[str, Any]:
+    """A row of a table.
+
+    `mark` is `kept`, `added` or `rejected` before its first cell; `apart` sets it off from rows
+    that it overlaps.
+    """
+    return {"id": name, "cells": list(cells), "strong": strong, "mark": mark, "apart": apart}
 
 
 def figures(*items: tuple[str, str]) -> Block:
@@ -92,9 +123,19 @@ def figures(*items: tuple[str, str]) -> Block:
     }
 
 
-def cards(items: Sequence[dict[str, Any]], legend: str) -> Block:
-    """One card per node: its picture, its facts, its history."""
-    return {"kind": "cards", "cards": list(items), "legend": legend}
+def cards(
+    items: Sequence[dict[str, Any]], legend: str, lines: Sequence[tuple[str, str]] = ()
+) -> Block:
+    """One card per node: its picture, its facts, its history.
+
+    `lines` are the lines in the pictures, `solid` or `dotted`, each with what it is.
+    """
+    return {
+        "kind": "cards",
+        "cards": list(items),
+        "legend": legend,
+        "lines": [{"line": line, "text": words} for line, words in lines],
+    }
 
 
 def _is_hash(words: str) -> bool:

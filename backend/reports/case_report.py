@@ -20,6 +20,7 @@ from backend.reports.log_words import event_words
 from backend.reports.record.blobs import Blob, Blobs
 from backend.reports.record.events import Event
 from backend.reports.record.facts import facts_of
+from backend.reports.report_cast import cast_of
 from backend.reports.truths import measure
 from backend.version import VERSION
 
@@ -95,11 +96,13 @@ def build(
         raise NothingSigned
     tell(0.1)
     measured = measure(facts, blobs, lambda share: tell(0.1 + 0.55 * share))
+    cast = cast_of(facts, measured)
     document = documents.case_document(
         manifest=manifest,
         facts=facts,
         measured=measured,
-        words=event_words(upto, facts, measured),
+        cast=cast,
+        words=event_words(upto, cast),
     )
     tell(0.7)
     frames = facts["images"]["frames"]

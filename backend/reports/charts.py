@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+from backend.reports.chart_labels import Circle, placed
+
 Kind = Literal["kept", "added", "rejected", "untouched"]
 
 _FILL: dict[Kind, str] = {
@@ -54,6 +56,7 @@ def _text(x: float, y: float, words: str, kind: str = "tick", anchor: str = "sta
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     how = 'stroke="#5c686d" stroke-dasharray="4 3"' if kind == "threshold" else 'stroke="#dde2e4"'
+    how = 'stroke="#8b979c"' if kind == "lead" else how
     return (
         f'<line class="{kind}" x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" '
         f'{how} stroke-width="1"/>'
@@ -127,16 +130,14 @@ def node_map(
         _text(left + width, foot, "left", anchor="end"),
         _text(left + width / 2, foot, "seen from the front, z in mm", anchor="middle"),
     ]
-    taken: list[tuple[float, float]] = []
-    for spot in sorted(spots, key=lambda s: (-s.sad_mm, s.number)):
-        x, y = at(spot)
-        radius = max(spot.sad_mm * scale / 2, 3.0)
-        parts.append(_mark(spot.kind, x, y, radius))
-        tx, ty = x + radius + 3, y + 4
-        while any(abs(tx - ox) < 20 and abs(ty - oy) < 10 for ox, oy in taken):
-            ty += 10
-        taken.append((tx, ty))
-        parts.append(_text(tx, ty, spot.number, "name"))
+    drawn = sorted(spots, key=lambda s: (-s.sad_mm, s.number))
+    circles = [Circle(*at(spot), max(spot.sad_mm * scale / 2, 3.0)) for spot in drawn]
+    parts += [_mark(s.kind, c.x, c.y, c.radius) for s, c in zip(drawn, circles, strict=True)]
+    frame = (left, top, left + width, top + height)
+    for spot, label in zip(drawn, placed([s.number for s in drawn], circles, frame), strict=True):
+        if label.far:
+            parts.append(_line(*label.line, "lead"))
+        parts.append(_text(label.x, label.y, spot.number, "name", "middle"))
     return _svg(left + width + 30, top + height + bottom, "Map of all nodes", parts)
 
 
@@ -146,7 +147,7 @@ def sensitivity_chart(points: Sequence[tuple[str, float, float]]) -> str:
     Args:
         points: ``(number, sad_mm, sensitivity)`` of every signed node.
     """
-    left, top, width, height = 46.0, 16.0, 430.0, 300.0
+    left, top, width, height = 46.0, 28.0, 430.0, 300.0
     widest = max([20.0, *(sad for _, sad, _ in points)])
     high = -(-widest // 5) * 5
 
@@ -170,13 +171,14 @@ def sensitivity_chart(points: Sequence[tuple[str, float, float]]) -> str:
         parts.append(_text(x_of(sad), top + height + 16, _n(sad), anchor="middle"))
     parts.append(_line(x_of(10), top, x_of(10), top + height, "threshold"))
     parts += [
-        _text(left + width - 6, y_of(0.4) - 5, "found from 0.4", anchor="end"),
+        _text(left + 6, y_of(0.4) - 5, "found from 0.4"),
         _text(left + width / 2, top + height + 34, "short axis in mm", anchor="middle"),
+        _text(0, 15, "share of the node’s voxels that the AI had proposed"),
     ]
     for number, sad, share in sorted(points):
         x, y = x_of(sad), y_of(share)
         parts.append(_mark("kept" if share > 0 else "added", x, y, 4.0))
-        if share < 0.4:
+        if share <= 0.42:
             parts.append(_text(x + 7, y - 5, number, "name"))
     return _svg(left + width + 24, top + height + 42, "Sensitivity by short axis", parts)
 
@@ -191,7 +193,7 @@ def bland_altman_chart(
             `agreement.Pair`.
         limits: lower limit, bias, upper limit of the pairs that somebody edited; None for too few.
     """
-    left, top, width, height = 46.0, 16.0, 430.0, 260.0
+    left, top, width, height = 46.0, 28.0, 430.0, 260.0
     widest = max([20.0, *(mean for *_, mean, _ in points)])
     wide = -(-widest // 5) * 5
     apart = [abs(d) for *_, d in points] + [abs(value) for value in limits or ()]
@@ -220,9 +222,12 @@ def bland_altman_chart(
             _line(left, y, left + width, y, "threshold"),
             _text(left + width + 6, y + 4, name),
         ]
-    parts.append(
-        _text(left + width / 2, top + height + 34, "mean short axis in mm", anchor="middle")
-    )
+    parts += [
+        _text(
+            left + width / 2, top + height + 34, "mean short axis of both in mm", anchor="middle"
+        ),
+        _text(0, 15, "short axis in mm, second reader − first"),
+    ]
     for _, kind, mean, difference in sorted(points):
         mark: Kind = {"edited": "kept", "added": "added"}.get(kind, "untouched")  # type: ignore[assignment]
         parts.append(_mark(mark, x_of(mean), y_of(difference), 4.0))

@@ -52,7 +52,11 @@ def _signatures(manifest: dict[str, Any], facts: dict[str, Any]) -> dict[str, An
 def _chain(facts: dict[str, Any]) -> dict[str, Any]:
     chain = facts["chain"]
     if chain["holds"]:
-        return {"ok": True, "text": "The audit chain of the case, recomputed event by event."}
+        return {
+            "ok": True,
+            "text": f"The audit chain of the case, recomputed event by event: "
+            f"{chain['position']} events.",
+        }
     return {"ok": False, "text": " ".join(["The audit chain does not hold.", *chain["faults"]])}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from backend.reports import node_rows, shown
 from backend.reports.evaluation import Evaluation
 from backend.reports.record.readings import words_of
+from backend.reports.timeline_cast import Cast
 
 ORIGINS = {
     "identical": "both alike",
@@ -26,13 +27,13 @@ RESOLUTIONS = ORIGINS | {
 }
 LABELS = {
     "metastatic": "metastatic",
-    "non_metastatic": "not marked metastatic",
+    "non_metastatic": "non-metastatic",
     "indeterminate": "indeterminate",
     "not_assessable": "not assessable",
     "": "not labelled",
 }
 POPULATIONS = (
-    ("not marked metastatic", frozenset({"non_metastatic"})),
+    ("non-metastatic", frozenset({"non_metastatic"})),
     ("metastatic", frozenset({"metastatic"})),
     ("indeterminate", frozenset({"indeterminate", "not_assessable", ""})),
     ("all", frozenset[str]()),
@@ -40,7 +41,7 @@ POPULATIONS = (
 
 
 def rows_of(
-    version: dict[str, Any], evaluation: Evaluation, facts: dict[str, Any]
+    version: dict[str, Any], evaluation: Evaluation, facts: dict[str, Any], cast: Cast
 ) -> list[dict[str, Any]]:
     """One row per agreed node, by number."""
     evidence = {item["id"]: item for item in facts["evidence"]}
@@ -54,6 +55,8 @@ def rows_of(
             {
                 "uuid": node["node"],
                 "number": number,
+                "name": f"node {number}",
+                "was": ", ".join(cluster_names(facts, node["cluster"], cast)) or shown.DASH,
                 "cluster": node["cluster"],
                 "group": "agreed",
                 "origin": node["origin"],
@@ -71,13 +74,22 @@ def rows_of(
     return rows
 
 
+def cluster_names(facts: dict[str, Any], number: int, cast: Cast) -> list[str]:
+    """What both readers' nodes of a cluster are called, each once."""
+    clusters = facts["comparison"]["clusters"] if facts["comparison"] else []
+    found = next((cluster for cluster in clusters if cluster["number"] == number), None)
+    sides = [found["first"], found["second"]] if found else []
+    return list(dict.fromkeys(cast.node(n["node"]) for side in sides for n in side["nodes"]))
+
+
 def _label(label: dict[str, Any] | None, evidence: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if label is None:
         return {
             "status": "",
             "label_shown": LABELS[""],
             "basis": [],
-            "basis_shown": shown.DASH,
+            "evidence": 0,
+            "basis_shown": "none",
             "labelled_by": shown.DASH,
             "rests_on_necrosis_alone": False,
         }
@@ -89,7 +101,8 @@ def _label(label: dict[str, Any] | None, evidence: dict[str, dict[str, Any]]) ->
         "label_shown": LABELS.get(label["value"], label["value"])
         + (" (central necrosis alone)" if alone else ""),
         "basis": said,
-        "basis_shown": " ".join(said) or shown.DASH,
+        "basis_shown": " ".join(said) or "none",
+        "evidence": len(items),
         "labelled_by": f"{label['who']}, {label['role']}",
         "rests_on_necrosis_alone": alone,
     }
@@ -116,7 +129,7 @@ def _history(
     found = next((d for d in version["discrepancies"] if d["cluster"] == node["cluster"]), None)
     steps += _of_settling(found) if found else []
     steps += [
-        _step(label["at"], label["who"], f"label {LABELS.get(label['value'], label['value'])}")
+        _step(label["at"], label["who"], f"labelled {LABELS.get(label['value'], label['value'])}")
         if label["kind"] == "set"
         else _step(label["at"], label["who"], f"left to the adjudicator: {label['rationale']}")
         for label in node["labels"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from backend.jobs.protocol import STAGES
 from backend.reports import blocks, shown
 
 CHANGED = "reading.changed"
@@ -95,15 +96,11 @@ def _kind_of(event: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _counted(run: Sequence[dict[str, Any]]) -> str:
-    """ "14 decision, 4 impression, 6 voxels"."""
-    kinds = Counter(event["action"].removeprefix(f"{CHANGED}.") for event in run)
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return shown.changes(Counter(event["action"].removeprefix(f"{CHANGED}.") for event in run))
 
 
-def made_section(
-    manifest: dict[str, Any], facts: dict[str, Any], checks: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """What went in, what was checked, and how to make the report again."""
+def made_section(manifest: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """What went in, the model's run, and how to make the report again."""
     images, model = facts["images"], facts["model"]
     masks = [
         (f"Signed mask {reading['slot']}", reading["masks"]["effective"])
@@ -117,7 +114,7 @@ def made_section(
     ]
     return blocks.section(
         "made",
-        "Made from",
+        "Appendix: made from",
         blocks.text(
             f"Report {manifest['id']}, made {shown.when(manifest['created'])} by "
             f"{manifest['made_by']} with Concord {manifest['version']}. It can be made again from "
@@ -135,8 +132,25 @@ def made_section(
             ("Chain", facts["chain"]["chain"]),
             ("Software", f"Concord {manifest['version']}"),
         ),
-        blocks.facts(
-            *(("holds" if check["ok"] else "FAILS", check["text"]) for check in checks),
-            title="Checked while making it",
-        ),
+        _run(model),
     )
+
+
+def _run(model: dict[str, Any] | None) -> blocks.Block | None:
+    """The run that made the proposal: when, where, and how long each stage took."""
+    if model is None:
+        return None
+    timings = sorted(model["timings"].items(), key=lambda item: _stage_place(item[0]))
+    stages = [f"{name} {shown.seconds(v)}" for name, v in timings if isinstance(v, int | float)]
+    return blocks.facts(
+        ("Attempt", str(model["attempt"])) if model["attempt"] else None,
+        ("Ended", shown.when(model["finished"])),
+        ("Worker", model["worker"]) if model["worker"] else None,
+        ("Stages", ", ".join(stages)) if stages else None,
+        title="The model’s run",
+    )
+
+
+def _stage_place(stage: str) -> tuple[int, str]:
+    """Stages in the order they ran; others (waiting) before them."""
+    return (STAGES.index(stage) if stage in STAGES else -1, stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from backend.imaging.overlap import Metric
@@ -9,12 +10,22 @@ from backend.reports import shown
 from backend.reports.evaluation import Evaluation
 
 
-def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
-    """Every metric of the AI against a truth, with its variant and its counts."""
+def metrics_of(
+    evaluation: Evaluation, *, has_ai: bool, left_out: Mapping[str, int] | None = None
+) -> list[dict[str, Any]]:
+    """Every metric of the AI against a truth, with its variant and its counts.
+
+    Args:
+        evaluation: the AI against the truth.
+        has_ai: whether there was a proposal at all.
+        left_out: why proposals count neither way, in words → how many.
+    """
     found, surfaces = evaluation.detection, evaluation.surfaces
     localised, nodes = len(found.localised), len(found.counted)
     hits = len(found.of_kind("TP"))
     strict, lenient = found.false_positives("strict"), found.false_positives("lenient")
+    partial = strict - lenient
+    ledger = _ledger(evaluation, left_out or {})
     rows = [
         _row("recall", "Recall", found.recall, "share", f"{localised} of {nodes} nodes found"),
         _row(
@@ -22,14 +33,15 @@ def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
             "Precision",
             found.precision("strict"),
             "share",
-            f"{hits} of {hits + strict} proposals, partial ones count as false",
+            f"{hits} of {hits + strict} counted{ledger}"
+            + (f"; {partial} only partly right, counted as false" if partial else ""),
         ),
         _row(
             "precision_lenient",
             "Precision, lenient",
             found.precision("lenient"),
             "share",
-            f"{hits} of {hits + lenient} proposals, partial ones left out",
+            f"{hits} of {hits + lenient} counted, only partly right ones left out",
         ),
         _row(
             "precision_truth",
@@ -39,7 +51,7 @@ def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
             f"{localised} found against {strict} false",
         ),
         _row("f1", "F1", found.f1("strict"), "share", "of precision and recall"),
-        _count("fp", "False positives", strict, "per scan, partial ones included"),
+        _count("fp", "False positives", strict, "of the scan, only partly right ones included"),
         _count("fp_lenient", "False positives, lenient", lenient, "no overlap with any node"),
         _count("fp_large", "False positives ≥ 10 mm", found.large_false_positives, "short axis"),
         _row(
@@ -49,20 +61,26 @@ def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
             "length",
             "mm",
         ),
-        _row("dice", "Dice", found.dice_filtered, "share", "found nodes against true proposals"),
+        _row("dice", "Dice", found.dice_filtered, "share", "found nodes and what found them"),
         _row(
             "dice_unfiltered",
             "Dice, unfiltered",
             found.dice_unfiltered,
             "share",
-            "all nodes against all proposals ≥ 4.5 mm",
+            "all nodes and all proposals of 4.5 mm or more",
         ),
         _row(
             "assd_mm", "Surface distance", surfaces.assd, "distance", "mm, average (assd, pooled)"
         ),
-        _row("hd95_mm", "Hausdorff distance, 95 %", surfaces.hd95, "distance", "mm"),
+        _row("hd95_mm", "Hausdorff distance, 95 %", surfaces.hd95, "distance", "mm, larger way"),
         *(
-            _row(f"nsd_{t:g}", f"Surface Dice at {t:g} mm", metric, "share", "surfels")
+            _row(
+                f"nsd_{t:g}",
+                f"Surface Dice at {t:g} mm",
+                metric,
+                "share",
+                f"share of both surfaces within {t:g} mm of the other",
+            )
             for t, metric in surfaces.nsd.items()
         ),
         _row(
@@ -84,6 +102,15 @@ def metrics_of(evaluation: Evaluation, *, has_ai: bool) -> list[dict[str, Any]]:
         for row in rows:
             row.update(value=None, reason="NO_AI", shown=shown.DASH, why=shown.REASONS["NO_AI"])
     return rows
+
+
+def _ledger(evaluation: Evaluation, left_out: Mapping[str, int]) -> str:
+    """Where the offered proposals went that count neither as right nor as wrong."""
+    found = evaluation.detection
+    reasons = {"below 4.5 mm": len(found.dropped), **left_out}
+    said = [f"{count} {words}" for words, count in reasons.items() if count]
+    offered = len(found.predictions) + len(found.dropped)
+    return f": {offered} offered, {', '.join(said)}" if said else ""
 
 
 def _no_false_positive(metric: Metric, count: int) -> Metric | None:

@@ -12,25 +12,32 @@ from backend.imaging.overlap import TruthNode
 from backend.reports import shown
 from backend.reports.evaluation import Evaluation
 from backend.reports.record.readings import words_of
+from backend.reports.timeline_cast import Cast
 
 _CLASS_WORDS = {
-    "TP": "true",
-    "partial": "partial",
-    "FP": "false",
-    "ignored": "ignored",
+    "TP": "true positive",
+    "partial": "partly, counts as false",
+    "FP": "false positive",
+    "ignored": "left out",
     "dropped": "below 4.5 mm, not counted",
 }
+# Groups that share no node, their sum, and last the one that is made of two of them.
 _GROUPS: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("lt5", "< 5 mm", lambda sad: sad < 5),
     ("5-9", "5–9 mm", lambda sad: 5 <= sad < 10),
     ("10-14", "10–14 mm", lambda sad: 10 <= sad < 15),
-    ("ge10", "≥ 10 mm", lambda sad: sad >= 10),
     ("ge15", "≥ 15 mm", lambda sad: sad >= 15),
     ("total", "all", lambda sad: True),
+    ("ge10", "of all, ≥ 10 mm", lambda sad: sad >= 10),
 )
+OVERLAPPING = "ge10"
+# How near the threshold of localisation a node may lie before it is said.
+NEAR_THRESHOLD = 0.02
 
 
-def rows_of(nodes: Sequence[dict[str, Any]], evaluation: Evaluation) -> list[dict[str, Any]]:
+def rows_of(
+    nodes: Sequence[dict[str, Any]], evaluation: Evaluation, cast: Cast
+) -> list[dict[str, Any]]:
     """Signed nodes first, then rejected and otherwise vanished proposals, both by number."""
     signed = {node.label: node for node in evaluation.detection.truth}
     rows = []
@@ -41,7 +48,7 @@ def rows_of(nodes: Sequence[dict[str, Any]], evaluation: Evaluation) -> list[dic
             continue  # Erased and undone: no voxel is left, nothing was rejected.
         ours = measures or evaluation.ai_measures.get(label)
         rows.append(
-            _words(node)
+            _words(node, cast)
             | sizes(ours, evaluation.grid)
             | {"group": "signed" if measures else "rejected"}
             | found(signed.get(label), label, evaluation)
@@ -51,7 +58,7 @@ def rows_of(nodes: Sequence[dict[str, Any]], evaluation: Evaluation) -> list[dic
     return sorted(rows, key=lambda row: (row["group"] != "signed", row["number"]))
 
 
-def _words(node: dict[str, Any]) -> dict[str, Any]:
+def _words(node: dict[str, Any], cast: Cast) -> dict[str, Any]:
     decision = node["decision"]
     if node["reason"]:
         decision = f"{decision}: {words_of(node['reason'])}"
@@ -61,6 +68,7 @@ def _words(node: dict[str, Any]) -> dict[str, Any]:
     return {
         "uuid": node["uuid"],
         "number": node["label"],
+        "name": cast.node(node["uuid"]),
         "origin": node["origin"],
         "decision": node["decision"],
         "decision_shown": decision,
@@ -84,14 +92,13 @@ def reason_group(reason: str) -> str:
 def sizes(measures: NodeMeasures | None, grid: Grid) -> dict[str, Any]:
     """How large a node is and where it lies, as measured and as written."""
     if measures is None:
-        return {"sad_mm": None, "sad_shown": shown.DASH, "lad_shown": shown.DASH}
+        return {"sad_mm": None, "axes_shown": shown.DASH, "volume_shown": shown.DASH}
     return _slice(measures, grid) | {
         "sad_mm": measures.sad_mm,
         "lad_mm": measures.lad_mm,
         "longest_any_plane_mm": measures.longest_any_plane_mm,
         "volume_mm3": measures.volume_mm3,
-        "sad_shown": shown.length(measures.sad_mm),
-        "lad_shown": shown.length(measures.lad_mm),
+        "axes_shown": shown.axes(measures.lad_mm, measures.sad_mm),
         "volume_shown": shown.volume(measures.volume_mm3),
         "size_group": measures.size_group,
         "x_mm": measures.centroid_mm[0],
@@ -126,6 +133,7 @@ def found(node: TruthNode | None, label: int, evaluation: Evaluation) -> dict[st
             "sensitivity": None,
             "sensitivity_shown": shown.DASH,
             "localised": None,
+            "at_threshold": False,
             "initial_sensitivity": None,
             "met": [],
         }
@@ -135,9 +143,16 @@ def found(node: TruthNode | None, label: int, evaluation: Evaluation) -> dict[st
         "sensitivity": node.sensitivity,
         "sensitivity_shown": shown.share(node.sensitivity, evaluation.detection.threshold),
         "localised": node.localised,
+        "at_threshold": at_threshold(node, evaluation),
         "initial_sensitivity": evaluation.initial_sensitivity(label),
         "met": [{"number": b, "kind": kinds[b], "shown": _CLASS_WORDS[kinds[b]]} for b in met],
     }
+
+
+def at_threshold(node: TruthNode, evaluation: Evaluation) -> bool:
+    """Whether a node that counts is found, or missed, by a hair."""
+    apart = abs(node.sensitivity - evaluation.detection.threshold)
+    return not node.ignored and apart <= NEAR_THRESHOLD
 
 
 def proposal(label: int, measures: NodeMeasures | None, evaluation: Evaluation) -> dict[str, Any]:
@@ -150,6 +165,7 @@ def proposal(label: int, measures: NodeMeasures | None, evaluation: Evaluation) 
         "ai_number": number if ai else None,
         "ai_sad_mm": ai.sad_mm if ai else None,
         "ai_volume_mm3": ai.volume_mm3 if ai else None,
+        "ai_same": bool(ai and measures) and evaluation.untouched(label),
         "ai_kind": kind,
         "ai_kind_shown": _CLASS_WORDS[kind] if kind else shown.DASH,
         "sad_change_shown": shown.change(
@@ -164,9 +180,9 @@ def step_shown(step: dict[str, Any]) -> dict[str, Any]:
         "at_shown": shown.moment(step["at"]),
         "sad_shown": ""
         if step["sad_after"] is None
-        else shown.length(step["sad_after"])
+        else f"{shown.length(step['sad_after'])} mm"
         if step["sad_before"] is None
-        else shown.change(step["sad_before"], step["sad_after"]),
+        else f"{shown.change(step['sad_before'], step['sad_after'])} mm",
     }
 
 

@@ -2,7 +2,8 @@
 
 The crop is square in millimetres and small enough that no face can be recognised. Outlines run
 along voxel edges, so what is drawn is exactly what the mask holds: the signed outline solid, the
-AI's dotted. The same arrays give the same bytes.
+AI's dotted and a little outside itself, so that both show where they are the same. The same arrays
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,16 +20,19 @@ from PIL import Image, ImageDraw
 from backend.imaging.grid import Grid
 
 CROP_MM = 40.0
-SIDE_PX = 264
+SIDE_PX = 396
+# How far outside its voxels the AI's outline is drawn.
+BESIDE_MM = 0.4
 WINDOW_WIDTH_HU, WINDOW_LEVEL_HU = 350.0, 60.0
 OUTSIDE_HU = -1000
 SIGNED_COLOUR = (87, 214, 190)
 AI_COLOUR = (255, 176, 66)
 AXIS_COLOUR = (235, 240, 241)
-LINE_PX = 2
+LINE_PX = 3
 SCALE_MM = 10.0
 
 Plane = NDArray[np.bool_]
+Corner = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def node_picture(
         grid: the grid of the CT.
         centre: ``(row, column)`` voxel index of the middle of the crop.
         signed: the signed node on that slice ``(rows, columns)``, or None.
-        proposed: the AI's node or nodes on that slice, or None.
+        proposed: the AI's node or nodes on that slice, or None; drawn `BESIDE_MM` outside.
         short_axis: the two ends of the short axis as ``(row, column)`` voxel indices.
     """
     _, row_mm, column_mm = grid.spacing_mm
@@ -72,15 +76,18 @@ def node_picture(
     picture = _grey(frame_hu, window, rows, columns)
     draw = ImageDraw.Draw(picture)
     if signed is not None:
-        for start, end in _edges(signed):
+        for start, end, _ in _edges(signed):
             draw.line([window.place(*start), window.place(*end)], SIGNED_COLOUR, LINE_PX)
     if proposed is not None:
-        for start, end in _edges(proposed):
+        away = BESIDE_MM * SIDE_PX / CROP_MM
+        for start, end, (down, right) in _edges(proposed):
             middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-            draw.line([window.place(*start), window.place(*middle)], AI_COLOUR, LINE_PX)
+            dots = [window.place(*start), window.place(*middle)]
+            moved = [(x + right * away, y + down * away) for x, y in dots]
+            draw.line(moved, AI_COLOUR, LINE_PX)
     if len(short_axis) == 2:
         ends = [window.place(row + 0.5, column + 0.5) for row, column in short_axis]
-        draw.line(ends, AXIS_COLOUR, 1)
+        draw.line(ends, AXIS_COLOUR, 2)
     _scale(draw)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=False, compress_level=6)
@@ -108,8 +115,8 @@ def _grey(plane: NDArray[np.int16], window: Window, rows: float, columns: float)
     )
 
 
-def _edges(plane: Plane) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Voxel edges between inside and outside, as pairs of ``(row, column)`` corners."""
+def _edges(plane: Plane) -> Iterator[tuple[Corner, Corner, Corner]]:
+    """Voxel edges between inside and outside: two ``(row, column)`` corners and the way out."""
     rows, columns = np.nonzero(plane)
     if not rows.size:
         return
@@ -118,14 +125,14 @@ def _edges(plane: Plane) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     across = inside[1:, 1:-1] != inside[:-1, 1:-1]
     for row, column in zip(*np.nonzero(across), strict=True):
         r, c = int(row) + r0, int(column) + c0
-        yield (r, c), (r, c + 1)
+        yield (r, c), (r, c + 1), (-1 if inside[row + 1, column + 1] else 1, 0)
     down = inside[1:-1, 1:] != inside[1:-1, :-1]
     for row, column in zip(*np.nonzero(down), strict=True):
         r, c = int(row) + r0, int(column) + c0
-        yield (r, c), (r + 1, c)
+        yield (r, c), (r + 1, c), (0, -1 if inside[row + 1, column + 1] else 1)
 
 
 def _scale(draw: ImageDraw.ImageDraw) -> None:
     """A bar of 10 mm in the lower left corner."""
     length = SIDE_PX * SCALE_MM / CROP_MM
-    draw.line([(10, SIDE_PX - 11), (10 + length, SIDE_PX - 11)], AXIS_COLOUR, 2)
+    draw.line([(15, SIDE_PX - 16), (15 + length, SIDE_PX - 16)], AXIS_COLOUR, 3)

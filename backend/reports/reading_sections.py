@@ -1,25 +1,40 @@
-"""What a report says of every reading, and of how far two of them agree. Pure."""
+"""What a report says of every reading: who, when, what was changed, every node of it. Pure."""
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from backend.imaging.correction import Correction
 from backend.reports import blocks, shown
-from backend.reports.agreement import KIND_NAMES, BlandAltman, Pair, bland_altman
 from backend.reports.blocks import Block
 from backend.reports.evaluation import Evaluation
 
-ACCOUNT = "signed = offered − rejected + added + split gain − merge loss"
+# METHODS.md §1.11 and §1.9, in a line each.
+TERMS = (
+    "Reshaped: kept proposals that are not voxel for voxel one signed node. Retention: proposals "
+    "kept, of those offered. Coverage: proposals kept, per signed node. Found: signed nodes of "
+    "which the offer, whatever its size, covered 0.4 or more. Initial sensitivity: the share of a "
+    "signed node that the offer covered. Sensitivity in the table: the same, of proposals of "
+    "4.5 mm short axis or more. Split gain and merge loss: nodes more by splitting, fewer by "
+    "merging."
+)
+MARKS = (
+    ("kept", "proposed by the AI and kept"),
+    ("added", "added by the reader"),
+    ("rejected", "proposed and rejected"),
+)
 
 
 def reading_section(
-    reading: dict[str, Any], evaluation: Evaluation | None, rows: Sequence[dict[str, Any]]
+    reading: dict[str, Any],
+    evaluation: Evaluation | None,
+    rows: Sequence[dict[str, Any]],
+    *,
+    explain: bool = False,
 ) -> dict[str, Any]:
-    """One reading: who, when, what they changed, and every node of it."""
+    """One reading: who, when, what they changed, and every node of it; `explain` adds the terms."""
     name = f"reading-{reading['slot']}"
     title = f"Reading {reading['slot']}"
     if evaluation is None:
@@ -31,15 +46,15 @@ def reading_section(
         name,
         f"{title}: {reading['reader']}",
         blocks.columns(_facts(reading), _account(evaluation, rows)),
-        blocks.text(identity(evaluation.correction), strong=True),
-        blocks.text(ACCOUNT),
+        blocks.text(_account_words(evaluation.correction)),
+        blocks.text(TERMS) if explain else None,
         _nodes(rows),
     )
 
 
 def _facts(reading: dict[str, Any]) -> Block:
     changes, signature = reading["changes"], reading["signature"]
-    kinds = ", ".join(f"{count} {kind}" for kind, count in changes["kinds"].items())
+    kinds = shown.changes(changes["kinds"])
     return blocks.facts(
         ("Reader", f"{reading['reader']}, {reading['slot_name'].lower()}"),
         ("Round", str(reading["round"])),
@@ -60,29 +75,47 @@ def identity(books: Correction) -> str:
     )
 
 
+def _account_words(books: Correction) -> str:
+    """The account of one reading as a sum of which every part has its name."""
+    parts = (
+        f"{len(books.final)} signed = {len(books.offered)} offered",
+        f"− {len(books.rejected)} rejected",
+        f"+ {len(books.added)} added",
+        f"+ {books.split_gain} split gain",
+        f"− {books.merge_loss} merge loss",
+    )
+    return " ".join(parts)
+
+
 def _account(evaluation: Evaluation, rows: Sequence[dict[str, Any]]) -> Block:
     """What the reader changed (METHODS.md §1.11)."""
     books = evaluation.correction
-    reasons = ", ".join(f"{r['reason']} {r['count']}" for r in reject_reasons(rows))
-    shares = [
-        ("Reshaped", books.reshaped_fraction, f"{len(books.reshaped)} of {books.kept} kept"),
-        ("Retention", books.retention, f"{books.kept} of {len(books.offered)} offered"),
-        ("Coverage", books.coverage, f"{books.kept} of {len(books.final)} signed"),
-        ("Found at 0.4", books.localisation_recall, "all sizes"),
-        ("Initial sensitivity", books.median_initial_sensitivity(), "median, AI-origin nodes"),
-        (
-            "Initial sensitivity, all",
-            books.median_initial_sensitivity(ai_origin_only=False),
-            "median",
-        ),
-        ("Dice, offered and signed", books.dice, "all voxels"),
-    ]
+    reasons = ", ".join(f"{r['count']} {r['reason']}" for r in reject_reasons(rows))
+    of_ai = shown.share(books.median_initial_sensitivity().value)
+    of_all = shown.share(books.median_initial_sensitivity(ai_origin_only=False).value)
     return blocks.facts(
         ("Offered by the AI", str(len(books.offered))),
-        ("Rejected", f"{len(books.rejected)}" + (f" ({reasons})" if reasons else "")),
-        ("Added", str(len(books.added))),
-        ("Signed", str(len(books.final))),
-        *((name, f"{shown.share(metric.value)} ({detail})") for name, metric, detail in shares),
+        ("Rejected", f"{len(books.rejected)}" + (f" ({reasons})" if reasons else ""), True),
+        ("Added", str(len(books.added)), True),
+        (
+            "Reshaped",
+            f"{len(books.reshaped)} of {books.kept} reshaped"
+            f" ({shown.share(books.reshaped_fraction.value)})",
+            True,
+        ),
+        ("Signed", str(len(books.final)), True),
+        (
+            "Retention",
+            f"{books.kept} of {len(books.offered)} kept ({shown.share(books.retention.value)})",
+        ),
+        (
+            "Coverage",
+            f"{books.kept} kept per {len(books.final)} signed"
+            f" ({shown.share(books.coverage.value)})",
+        ),
+        ("Found", f"{shown.share(books.localisation_recall.value)} of the signed"),
+        ("Initial sensitivity", f"median {of_ai} (AI’s nodes), {of_all} (all signed)"),
+        ("Dice, offered and signed", f"{shown.share(books.dice.value)} (all voxels)"),
         ("Voxels", f"{books.voxels_added} added, {books.voxels_removed} removed"),
     )
 
@@ -107,25 +140,23 @@ def account_json(evaluation: Evaluation, rows: Sequence[dict[str, Any]]) -> dict
 def _nodes(rows: Sequence[dict[str, Any]]) -> Block:
     return blocks.table(
         (
-            "#No.",
+            "Node",
             "Decision",
-            "#Short axis",
-            "#Long axis",
-            "#Volume",
-            "#AI → signed",
+            "#Long × short mm",
+            "#Short axis, AI → signed",
+            "#Volume ml",
             "#Slice",
             "#Sensitivity",
-            "Counted as",
+            "The AI’s counts as",
             "Impression",
         ),
         (
             blocks.row(
-                str(row["number"]),
+                row["name"],
                 row["decision_shown"] + (", in doubt" if row["doubt"] else ""),
-                row["sad_shown"],
-                row["lad_shown"],
-                row.get("volume_shown", shown.DASH),
+                row["axes_shown"],
                 row["sad_change_shown"],
+                row["volume_shown"],
                 str(row.get("slice", shown.DASH)),
                 row["sensitivity_shown"],
                 row["ai_kind_shown"],
@@ -135,10 +166,10 @@ def _nodes(rows: Sequence[dict[str, Any]]) -> Block:
             )
             for row in rows
         ),
-        caption="Axes in mm in the plane of the slices, volume in mm³; slices counted from the "
-        "top. Sensitivity: share of the node under retained proposals.",
+        caption="Axes in the plane of the slices; slices counted from the top.",
         empty="The reading holds no node, and nothing was proposed.",
-        widths=(0.6, 1.9, 1.05, 1.05, 0.9, 1.3, 0.65, 1.1, 1.4, 1.8),
+        marks=MARKS,
+        widths=(0.85, 1.7, 1.2, 1.5, 0.8, 0.6, 1.0, 1.6, 1.6),
     )
 
 
@@ -147,119 +178,3 @@ def mark_of(row: dict[str, Any]) -> str:
     if row["group"] == "rejected":
         return "rejected"
     return "added" if row["ai_sad_mm"] is None else "kept"
-
-
-def agreement_section(
-    comparison: dict[str, Any] | None,
-    pairs: Sequence[Pair],
-    names: tuple[str, str],
-    *,
-    anchored: bool,
-) -> dict[str, Any]:
-    """Detection, union and pairs of two readings; untouched nodes apart from edited ones.
-
-    `anchored` says that both readers began from the AI's nodes.
-    """
-    title = "Agreement between the readers"
-    if comparison is None:
-        return blocks.missing(
-            "agreement", title, "Not reached: two signed readings have not been compared yet."
-        )
-    clusters = comparison["clusters"]
-    both = sum(bool(c["first"]["nodes"]) and bool(c["second"]["nodes"]) for c in clusters)
-    only = [sum(not c[side]["nodes"] for c in clusters) for side in ("second", "first")]
-    detection, union = comparison["positive_agreement"], comparison["union_dice"]
-    x = names[0] if comparison["x"] == "first" else names[1]
-    alike = sum(pair.same_impression for pair in pairs)
-    edited = [pair.difference_mm for pair in pairs if pair.kind != "untouched"]
-    limits = bland_altman(edited)
-    return blocks.section(
-        "agreement",
-        title,
-        blocks.columns(
-            blocks.facts(
-                ("Detection F1", _metric(detection, f"2 × {both} of {2 * both + sum(only)}")),
-                ("Union Dice", _metric(union, "all nodes of either")),
-                ("Both have", f"{both} clusters"),
-                (f"Only {names[0]}", str(only[0])),
-                (f"Only {names[1]}", str(only[1])),
-                ("Pairs", f"{len(pairs)} nodes matched one to one"),
-                ("Impression alike", f"{alike} of {len(pairs)} pairs"),
-                ("X in the settling", x),
-            ),
-            _limits(limits, len(edited)),
-        ),
-        _kinds(pairs),
-        blocks.text(
-            "Both readers began from the AI’s nodes: what neither touched has Dice 1 and no "
-            "difference by construction, and says nothing of their agreement. The edited and "
-            "the added ones do."
-        )
-        if anchored
-        else None,
-        blocks.figures(
-            (
-                "bland_altman",
-                f"Short axis by {names[1]} minus by {names[0]} against their mean, mm. Disc: "
-                "edited by at least one. Square: added by both. Ring: untouched by both, and not "
-                "in the bias and its limits.",
-            )
-        )
-        if pairs
-        else None,
-    )
-
-
-def _metric(value: dict[str, Any], detail: str) -> str:
-    return f"{shown.share(value['value'])} ({detail})"
-
-
-def _limits(limits: BlandAltman | None, n: int) -> Block:
-    title = "Short axis, second minus first (edited and added pairs)"
-    if limits is None:
-        return blocks.facts(("Pairs", f"{n}: too few for limits of agreement"), title=title)
-    low, high = limits.bias_interval
-    return blocks.facts(
-        ("Pairs", str(limits.n)),
-        ("Bias", f"{shown.signed(limits.bias)} mm ({shown.signed(low)} to {shown.signed(high)})"),
-        ("SD", f"{limits.sd:.2f} mm"),
-        ("Lower limit", f"{shown.signed(limits.low)} mm{_interval(limits.low_interval)}"),
-        ("Upper limit", f"{shown.signed(limits.high)} mm{_interval(limits.high_interval)}"),
-        ("In brackets", "intervals of 95 %"),
-        title=title,
-    )
-
-
-def _interval(value: tuple[float, float]) -> str:
-    return f" ({shown.signed(value[0])} to {shown.signed(value[1])})"
-
-
-def _kinds(pairs: Sequence[Pair]) -> Block:
-    rows = []
-    for kind, name in KIND_NAMES.items():
-        mine = [pair for pair in pairs if pair.kind == kind]
-        rows.append(_kind_row(name, mine, kind))
-    rows.append(_kind_row("All pairs", list(pairs), "all", strong=True))
-    return blocks.table(
-        ("Pairs", "#n", "#Mean Dice", "#Mean |ΔSAD| mm", "#Bias mm", "#Largest |ΔSAD| mm"),
-        rows,
-        widths=(2.4, 0.6, 1, 1.3, 1, 1.5),
-    )
-
-
-def _kind_row(
-    name: str, pairs: Sequence[Pair], kind: str, *, strong: bool = False
-) -> dict[str, Any]:
-    if not pairs:
-        return blocks.row(name, "0", *[shown.DASH] * 4, name=kind, strong=strong)
-    apart = [pair.difference_mm for pair in pairs]
-    return blocks.row(
-        name,
-        str(len(pairs)),
-        shown.share(statistics.fmean(pair.dice for pair in pairs)),
-        shown.distance(statistics.fmean(map(abs, apart))),
-        shown.signed(statistics.fmean(apart)),
-        shown.distance(max(map(abs, apart))),
-        name=kind,
-        strong=strong,
-    )

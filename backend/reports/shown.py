@@ -6,6 +6,8 @@ Shares have two, three near the threshold of localisation. What is undefined is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backend.imaging.nodes import show_mm
 
 DASH = "–"
@@ -47,8 +49,17 @@ def share(value: float | None, threshold: float | None = None) -> str:
 
 
 def volume(value_mm3: float | None) -> str:
-    """A volume in mm³."""
-    return DASH if value_mm3 is None else f"{value_mm3:,.0f}".replace(",", "\u2009")
+    """A volume in ml, without the unit, with the digits the viewer shows."""
+    if value_mm3 is None:
+        return DASH
+    return f"{value_mm3 / 1000:.{1 if value_mm3 >= 10_000 else 2}f}"
+
+
+def axes(lad_mm: float | None, sad_mm: float | None) -> str:
+    """Both axes in mm in the one order there is: long × short, without the unit."""
+    if lad_mm is None or sad_mm is None:
+        return DASH
+    return f"{length(lad_mm)} × {length(sad_mm)}"
 
 
 def signed(value_mm: float) -> str:
@@ -62,6 +73,21 @@ def change(before_mm: float | None, after_mm: float | None) -> str:
     if before_mm == after_mm:
         return length(after_mm)
     return f"{length(before_mm)} → {length(after_mm)}"
+
+
+CHANGES = {
+    "decision": ("decision", "decisions"),
+    "doubt": ("doubt", "doubts"),
+    "impression": ("impression", "impressions"),
+    "undo": ("undo", "undos"),
+    "voxels": ("stroke", "strokes"),
+}
+
+
+def changes(kinds: Mapping[str, int]) -> str:
+    """How many changes of which kind: "1 decision, 6 strokes"."""
+    words = ((CHANGES.get(kind, (kind, kind)), count) for kind, count in sorted(kinds.items()))
+    return ", ".join(f"{count} {many if count != 1 else one}" for (one, many), count in words)
 
 
 def seconds(value: float | None) -> str:

@@ -1,4 +1,8 @@
-"""Who and what the events of a case speak of: its people, readings and nodes, by name. Pure."""
+"""Who and what the events of a case speak of: its people, readings and nodes, by name. Pure.
+
+Numbers are counted anew by the model, by either reader, by the comparison and by the consensus.
+`NAMING` is how timeline, life of a node and report keep them apart.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,12 @@ from dataclasses import dataclass, field
 
 from backend.reports.record.events import Event
 from backend.reports.record.readings import SLOT_NAMES
+
+NAMING = (
+    "Names: AI 3 is the AI’s third proposal, and stays so when readers change it; R1 6 is a node "
+    "that the first reader added, R2 6 one of the second; cluster 4 is what both drew at one "
+    "place; node 1 is the first of the nodes that were agreed on."
+)
 
 
 @dataclass(frozen=True)
@@ -27,15 +37,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Named:
-    """One node: its number, and whose it is where a reader made it ("" for the AI's)."""
+    """One node before it is agreed on: its number, and who made it ("" for the AI)."""
 
     number: int
     slot: str = ""
 
     @property
     def shown(self) -> str:
-        """How it is called where it stands alone: "3", "6 (R1)"."""
-        return f"{self.number} ({self.slot})" if self.slot else str(self.number)
+        """How it is called everywhere: "AI 3", "R1 6"."""
+        return f"{self.slot or 'AI'} {self.number}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,7 @@ class Cast:
         roles: person UUID → what they are in the project, in words.
         offered_mm: node UUID → short axis of what the AI offered.
         model: the model that made the proposal.
+        agreed: node UUID → its number in the newest version of the consensus.
     """
 
     readings: Mapping[str, Part] = field(default_factory=dict)
@@ -55,11 +66,17 @@ class Cast:
     roles: Mapping[str, str] = field(default_factory=dict)
     offered_mm: Mapping[str, float] = field(default_factory=dict)
     model: str = ""
+    agreed: Mapping[str, int] = field(default_factory=dict)
 
     def node(self, uuid: str) -> str:
         """A node's name for a sentence; the start of its UUID where nobody knows it."""
         named = self.nodes.get(uuid)
-        return named.shown if named else uuid[:8]
+        return named.shown if named else f"node {uuid[:8]}"
+
+    def both(self, uuid: str) -> str:
+        """Its name, and the number under which it was agreed on: "AI 9, node 1"."""
+        number = self.agreed.get(uuid)
+        return self.node(uuid) + (f", node {number}" if number is not None else "")
 
     def reading_of(self, event: Event) -> str:
         """The reading an event is of, or ""."""

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
+MARKS = {
+    "ai": "Square: AI.",
+    "first": "Disc: first reader.",
+    "second": "Ring: second reader.",
+    "agreed": "Diamond: agreed.",
+}
 LEFT, RIGHT, TOP, PLOT, FOOT = 38.0, 12.0, 10.0, 120.0, 24.0
 STEP, LANE_GAP = 26.0, 22.0
 THRESHOLDS_MM = (5.0, 10.0, 15.0)
@@ -70,6 +76,12 @@ def chart(points: Sequence[Point]) -> str:
         f'{height:.0f}" width="{width:.0f}" height="{height:.0f}" role="group" '
         f'aria-label="Short axis in mm over its steps: {escape(words)}">{"".join(parts)}</svg>'
     )
+
+
+def marks_of(points: Sequence[Point]) -> str:
+    """What the marks that are there mean, and no others."""
+    lanes = {point.lane for point in points}
+    return " ".join(words for lane, words in MARKS.items() if lane in lanes)
 
 
 def _path(places: Sequence[tuple[float, float]], kind: str) -> str:

@@ -23,8 +23,8 @@ from backend.imaging.seg import tracking_uid
 from backend.reading.models import Case, NodeVersion
 from backend.reading.selectors import person
 from backend.reports import shown, timeline_services, timeline_shapes
-from backend.reports.timeline_cast import Cast
-from backend.reports.timeline_chart import Point, chart
+from backend.reports.timeline_cast import NAMING, Cast
+from backend.reports.timeline_chart import Point, chart, marks_of
 from backend.reports.timeline_crops import Box, View, view_of
 from backend.reports.timeline_life import life_of
 from backend.reports.timeline_room import Story, events_of, story_of
@@ -57,18 +57,23 @@ def node_timeline(request: HttpRequest, case: UUID, node: UUID) -> HttpResponse:
         story.folded,
         story.cast,
         lambda mask: timeline_shapes.manifest_of(found, mask),
+        lambda mask, box: timeline_shapes.nodes_in(found, mask, box),
     )
     box = _box(found, life)
     view = view_of([box], found.grid)
     steps = [_step(found, step, number, box, view, node) for number, step in enumerate(life.steps)]
+    points = _points(life, steps)
     context = {
         "case": found,
         "uuid": str(node),
         "named": story.cast.node(str(node)),
+        "naming": NAMING,
         "tracking_uid": tracking_uid(str(node)),
         "lanes": _lanes(life, steps, story),
         "steps": len(steps),
-        "chart": SafeString(chart(_points(life))),  # Our own markup, its texts escaped there.
+        # Our own markup, its texts escaped there.
+        "chart": SafeString(chart(points)),
+        "marks": marks_of(points),
         "kin": [(uuid, story.cast.node(uuid)) for uuid in life.kin if uuid != life.uuid],
         "agreed": _agreed(life, story.cast),
         "ended": life.ended,
@@ -98,7 +103,7 @@ def _lanes(life: Life, steps: list[dict[str, Any]], story: Story) -> list[dict[s
         name, detail = LANES[lane], ""
         if part is not None:
             detail = part.reader_name + (f", round {part.round}" if part.round > 1 else "")
-        elif group and lane in ("settling", "agreed", "label"):
+        elif group and lane in ("settling", "agreed", "label", "signed"):
             detail = f"version {group}"
         lanes.append({"lane": lane, "name": name, "detail": detail, "steps": rows})
     return lanes
@@ -139,17 +144,21 @@ def _step(case: Case, step: Step, number: int, box: Box, view: View, node: UUID)
         "undone_by": step.undone_by,
         "picture": "",
         "numbers": [],
+        "sad_mm": None,
     }
     if step.before is not None or step.after is not None:
         found = timeline_shapes.difference(case, step.before, step.after, box)
         row["picture"] = _address(case, node, step, found.slice_index, view)
-        row["slice"] = f"slice {case.grid.shape[0] - found.slice_index}"
-        row["numbers"] = numbers_of(found)
+        count = case.grid.shape[0]
+        row["slice"] = f"slice {count - found.slice_index} of {count}"
+        beside = step.lane == "settling" and step.sides != BEFORE_AND_AFTER
+        row["numbers"] = [] if beside else numbers_of(found)
+        row["sad_mm"] = found.after.sad_mm if step.ends and found.after else None
         row["sides"] = _sides(step)
         row["caption"] = row["sides"] if step.sides != BEFORE_AND_AFTER else ""
-        if step.lane == "compared" or (step.lane in ("first", "second") and row["numbers"]):
+        if step.drawn:
             row |= {"was": "", "now": ""} if step.now != LEFT_OUT else {}
-            row["detail"] = step.detail if step.strokes or step.lane == "compared" else ""
+            row["detail"] = step.detail if step.strokes or step.ends else ""
         row["alt"] = f"{step.what}, {row['slice']}: {row['sides']}"
     return row
 
@@ -165,8 +174,8 @@ def numbers_of(found: Difference) -> list[tuple[str, str]]:
     """The measures of both shapes and what lies between them, written out."""
     a, b = found.before, found.after
     rows = [
-        ("Short axis", _lengths(a.sad_mm if a else None, b.sad_mm if b else None)),
         ("Long axis", _lengths(a.lad_mm if a else None, b.lad_mm if b else None)),
+        ("Short axis", _lengths(a.sad_mm if a else None, b.sad_mm if b else None)),
         ("Volume", _volumes(a, b)),
     ]
     if a is not None and b is not None:
@@ -188,26 +197,31 @@ def _lengths(before: float | None, after: float | None) -> str:
 def _volumes(a: NodeMeasures | None, b: NodeMeasures | None) -> str:
     before, after = (a.volume_mm3 if a else None), (b.volume_mm3 if b else None)
     if before is None or before == after:
-        return f"{shown.volume(after)} mm³"
-    text = f"{shown.volume(before)} → {shown.volume(after)} mm³"
-    return text if after is None else f"{text} ({_signed(after - before, 0)})"
+        return f"{shown.volume(after)} ml"
+    text = f"{shown.volume(before)} → {shown.volume(after)} ml"
+    return text if after is None else f"{text} ({_signed((after - before) / 1000, 2)})"
 
 
 def _signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def _points(life: Life) -> list[Point]:
+def _points(life: Life, rows: list[dict[str, Any]]) -> list[Point]:
+    """The short axis after each step that the log, or the mask that was signed, has one of."""
+    measured = [
+        (step, row["id"], row["sad_mm"] if step.sad_mm is None else step.sad_mm)
+        for step, row in zip(life.steps, rows, strict=True)
+    ]
     return [
         Point(
             step.lane,
             "Agreed, v" + step.group if step.lane == "agreed" else LANES[step.lane],
-            step.sad_mm,
+            sad_mm,
             f"#s{number}",
-            f"{step.what}, {step.who}: {shown.length(step.sad_mm)} mm",
+            f"{step.what}, {step.who}: {shown.length(sad_mm)} mm",
         )
-        for number, step in enumerate(life.steps)
-        if step.sad_mm is not None
+        for step, number, sad_mm in measured
+        if sad_mm is not None
     ]
 
 

@@ -17,6 +17,7 @@ from backend.errors import Missing
 from backend.reading.models import Case
 from backend.reading.selectors import person
 from backend.reports import timeline_rows, timeline_services
+from backend.reports.timeline_cast import NAMING
 from backend.reports.timeline_room import Story, story_of
 from backend.reports.timeline_rows import Wanted, address
 from backend.reports.timeline_selectors import audited_case
@@ -50,6 +51,7 @@ def case_timeline(request: HttpRequest, case: UUID) -> HttpResponse:
         "base": base,
         "csv": address(reverse("case-timeline-csv", args=[found.pk]), wanted),
         "zone": str(zone),
+        "naming": NAMING,
     }
     return render(request, "reports/timeline.html", context)
 
@@ -103,7 +105,7 @@ def _strip(story: Story, wanted: Wanted, page: timeline_rows.Page, base: str) ->
             key,
             name,
             address(base, Wanted(wanted.person, wanted.node, wanted.kind, key)),
-            mark=key == "signatures",
+            mark=key in ("signatures", "versions"),
         )
         for key, name in PHASES.items()
     ]

@@ -10,7 +10,7 @@ from uuid import UUID
 from backend.accounts.models import User
 from backend.audit import history
 from backend.jobs.models import Run
-from backend.reading.models import Case, Membership, NodeState, NodeVersion
+from backend.reading.models import Case, ConsensusNode, Membership, NodeState, NodeVersion
 from backend.reports.record.events import Event, of_row
 from backend.reports.timeline_cast import Cast, Named, Part
 from backend.reports.timeline_story import Line, folded, lines_of
@@ -67,12 +67,14 @@ def cast_of(case: Case) -> Cast:
     made = NodeState.objects.filter(reading__case=case, node__reading__isnull=False)
     for node, label, slot in made.values_list("node_id", "label", "reading__slot"):
         nodes[str(node)] = Named(label, slot)
+    agreed = ConsensusNode.objects.filter(consensus__case=case).order_by("consensus__version")
     return Cast(
         readings=readings,
         nodes=nodes,
         roles=_roles(case),
         offered_mm={str(node): sad for node, _, sad in rows if sad is not None},
         model=_model(case),
+        agreed={str(node): number for node, number in agreed.values_list("node_id", "number")},
     )
 
 

@@ -79,11 +79,11 @@ def choices_of(lines: Sequence[Line], cast: Cast) -> dict[str, list[tuple[str, s
     nodes = {node for line in lines for node in line.nodes}
     kinds, phases = {line.kind for line in lines}, {line.phase for line in lines}
     named = sorted(
-        ((uuid, cast.nodes[uuid]) for uuid in nodes), key=lambda one: (one[1].number, one[1].slot)
+        ((uuid, cast.nodes[uuid]) for uuid in nodes), key=lambda one: (one[1].slot, one[1].number)
     )
     return {
         "person": sorted(people.items(), key=lambda one: one[1].lower()),
-        "node": [(uuid, f"node {name.shown}") for uuid, name in named],
+        "node": [(uuid, cast.both(uuid)) for uuid, _ in named],
         "kind": [(key, name) for key, name in KINDS.items() if key in kinds],
         "phase": [(key, name) for key, name in PHASES.items() if key in phases],
     }

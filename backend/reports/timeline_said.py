@@ -36,6 +36,9 @@ class Memory:
         labels: consensus and number of an agreed node → its label.
         agreed: consensus and number → node UUID.
         evidence: id → what was entered.
+        versions: consensus → its version.
+        exports: export → what file it is, in words.
+        sidecars: hashes of the files that stand beside an exported one.
     """
 
     steps: Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
@@ -46,6 +49,9 @@ class Memory:
     labels: dict[tuple[str, int], str] = field(default_factory=dict)
     agreed: dict[tuple[str, int], str] = field(default_factory=dict)
     evidence: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    exports: dict[str, str] = field(default_factory=dict)
+    sidecars: set[str] = field(default_factory=set)
 
 
 Words: TypeAlias = Callable[[Event, Cast, Memory], Said]

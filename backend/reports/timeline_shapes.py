@@ -74,15 +74,20 @@ def _difference(case: UUID, before: Shape | None, after: Shape | None, box: Box)
         added=sizes[1] - both,
         removed=sizes[0] - both,
         dice=2 * both / sum(sizes) if all(sizes) else None,
-        slice_index=_where(a, b, measured) + box[0],
+        slice_index=_where(a, b, measured, box[0]),
     )
 
 
-def _where(a: Voxels, b: Voxels, measured: Sequence[NodeMeasures | None]) -> int:
-    """The slice with the largest change; where nothing changed, the one with the largest area."""
+def _where(a: Voxels, b: Voxels, measured: Sequence[NodeMeasures | None], first: int) -> int:
+    """The slice with the largest change; where nothing changed, the one that gave the axes.
+
+    A shape alone changes nothing. `first` is the index of the first slice of the arrays.
+    """
+    alone = [found for found in measured if found is not None]
     changed = np.count_nonzero(a ^ b, axis=(1, 2))
-    areas = np.count_nonzero(b if b.any() else a, axis=(1, 2))
-    return int((changed if changed.any() else areas).argmax())
+    if alone and (len(alone) == 1 or not changed.any()):
+        return alone[-1].slice_index
+    return int(changed.argmax()) + first
 
 
 def _measure(voxels: Voxels, grid: Grid, box: Box) -> NodeMeasures | None:
@@ -113,6 +118,19 @@ def plane_of(case: Case, shape: Shape | None, index: int) -> Voxels | None:
     together = np.logical_and if shape.shared else np.logical_or
     found: Voxels = together.reduce(planes)
     return found
+
+
+def nodes_in(case: Case, mask: str, box: Sequence[int]) -> tuple[str, ...]:
+    """UUIDs of a mask's nodes that reach into a box, by their number in it."""
+    manifest = manifest_of(case, mask)
+    if manifest is None:
+        return ()
+    z0, y0, x0, z1, y1, x1 = box
+    found: set[int] = set()
+    for index in range(z0, z1):
+        plane = maskstore.plane_of(manifest, case.grid.shape, index)
+        found.update(int(label) for label in np.unique(plane[y0:y1, x0:x1]) if label)
+    return tuple(manifest.labels[label] for label in sorted(found))
 
 
 def box_of(case: Case, boxes: Iterable[Sequence[int]], shapes: Iterable[Shape | None]) -> Box:

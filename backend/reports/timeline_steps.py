@@ -20,7 +20,9 @@ LANES = {
     "compared": "Comparison",
     "settling": "Settling",
     "agreed": "Agreed on",
+    "evidence": "Evidence",
     "label": "Label",
+    "signed": "Signed",
 }
 SIDES = ("first", "second")
 BEFORE_AND_AFTER = ("before", "after")
@@ -49,6 +51,8 @@ class Step:
         before, after: its shapes, where the step is about shape.
         sides: what the two shapes are called, where they are not before and after.
         sad_mm: its short axis after the step, where the log says it.
+        drawn: whether it is about a change of shape, which its numbers tell.
+        ends: whether it is the end of a reading: what was signed then is measured.
     """
 
     lane: str
@@ -70,6 +74,8 @@ class Step:
     undo: bool = False
     undone_by: int = 0
     strokes: int = 0
+    drawn: bool = False
+    ends: bool = False
 
 
 @dataclass
@@ -117,6 +123,11 @@ class Compared:
         masks = self.made.facts["effective"] if self.made else []
         index = ("first", "second").index(side)
         return Shape(((masks[index], nodes),)) if nodes and len(masks) == 2 else None
+
+    def side_of(self, letter: str) -> str:
+        """Which reader X, or Y, is."""
+        x = str(self.made.facts.get("x", "first")) if self.made else "first"
+        return x if letter == "X" else ("second" if x == "first" else "first")
 
 
 def clusters_of(events: Sequence[Event]) -> list[Compared]:

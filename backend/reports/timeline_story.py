@@ -1,12 +1,12 @@
 """The events of a case as lines an auditor reads: who, what, when, why, before and after. Pure.
 
-Strokes on one node by one person, each soon after the last, are one line that opens; it keeps the
-place of its first stroke. Nothing else is folded, and nothing is left out.
+Strokes on one node by one person, each soon after the last, are one line that opens, and so are
+proposals that one person accepted one after the other; the line keeps the place of its first event.
+Nothing else is folded, and nothing is left out.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,11 +16,10 @@ from backend.reports.record.events import Event
 from backend.reports.record.readings import CHANGED, node_histories
 from backend.reports.timeline_cast import Cast
 from backend.reports.timeline_said import Memory, Said
-from backend.reports.timeline_words import said
+from backend.reports.timeline_words import UUID, said
 from backend.reports.timeline_words_agreed import nodes_meant
 
 RUN_PAUSE = timedelta(minutes=5)
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 PHASES = {
     "ai": "Case and AI",
@@ -29,6 +28,7 @@ PHASES = {
     "settling": "Settling",
     "labelling": "Labelling",
     "signatures": "Signatures",
+    "versions": "Versions",
     "after": "Reports and looks",
 }
 KINDS = {
@@ -44,23 +44,18 @@ KINDS = {
     "files": "reports and exports",
     "looks": "looks and verifications",
 }
-_SIGNATURES = frozenset(
-    {
-        "reading.submitted",
-        "signature.refused",
-        "consensus.signed",
-        "consensus.objected",
-        "consensus.published",
-        "consensus.superseded",
-        "consensus.reopened",
-    }
+_SIGNATURES = frozenset({"reading.submitted", "signature.refused", "consensus.signed"})
+# What becomes of a version once it is, or was to be, signed.
+_VERSIONS = frozenset(
+    {"consensus.objected", "consensus.published", "consensus.superseded", "consensus.reopened"}
 )
+_ACCEPTED = "accepted"
 _LOOKS = ("admin.", "timeline.", "chain.", "report.opened", "export.downloaded", "images.")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line: an event, or a run of strokes.
+    """One line: an event, or a run of strokes or of acceptances.
 
     Attributes:
         positions: where its events stand in the chain, ascending.
@@ -150,7 +145,7 @@ def _line(event: Event, cast: Cast, memory: Memory) -> Line:
     who, role = cast.who(event)
     at = datetime.fromisoformat(event.at)
     main = _main(event)
-    named = [name for name in _UUID.findall(event.facts_text) if name in cast.nodes]
+    named = [name for name in UUID.findall(event.facts_text) if name in cast.nodes]
     named = [*([str(main["node"])] if main else ()), *named, *nodes_meant(event, memory)]
     return Line(
         positions=(event.position,),
@@ -197,6 +192,8 @@ def phase_of(event: Event, cast: Cast) -> str:
         return "after"
     if action in _SIGNATURES:
         return "signatures"
+    if action in _VERSIONS:
+        return "versions"
     if action.startswith(("label.", "evidence.")) or action == "consensus.completed":
         return "labelling"
     if action.startswith(("comparison.", "discrepancy.", "consensus.")):
@@ -217,7 +214,7 @@ def kind_of(event: Event) -> str:
         return "decisions" if isinstance(after, dict) and "decision" in after else "opinions"
     if action.startswith(_LOOKS):
         return "looks"
-    if action in _SIGNATURES:
+    if action in _SIGNATURES | _VERSIONS:
         return "signatures"
     room = action.partition(".")[0]
     kinds = {
@@ -234,24 +231,26 @@ def kind_of(event: Event) -> str:
 
 
 def folded(lines: Iterable[Line]) -> list[Line]:
-    """The lines with runs of strokes folded into one each.
+    """The lines with runs of strokes, and runs of acceptances, folded into one each.
 
     A run ends when its person does anything else; what others do meanwhile does not end it, nor a
-    stroke that changed nothing.
+    stroke that changed nothing a run of strokes.
     """
     places: list[list[Line]] = []
     running: dict[str, tuple[str, list[Line]]] = {}
     for line in lines:
-        node = line.nodes[0] if line.nodes and _folds(line) else ""
+        key = _run_key(line)
         found = running.get(line.actor)
-        same = node == found[0] or _is_nothing(line) if found else False
+        same = found is not None and (
+            key == found[0] or (_is_nothing(line) and found[1][0].kind == "strokes")
+        )
         if same and found and line.at - found[1][-1].at <= RUN_PAUSE:
             found[1].append(line)
             continue
         places.append([line])
         running.pop(line.actor, None)
-        if node:
-            running[line.actor] = (node, places[-1])
+        if key:
+            running[line.actor] = (key, places[-1])
     return [_run(found) if len(found) > 1 else found[0] for found in places]
 
 
@@ -259,28 +258,57 @@ def _is_nothing(line: Line) -> bool:
     return line.kind == "strokes" and not line.name and not line.undo
 
 
-def _folds(line: Line) -> bool:
-    return line.kind == "strokes" and line.good and not line.undo
+def _run_key(line: Line) -> str:
+    """What lines of one run have in common: the node of strokes, the reading of acceptances."""
+    if not line.good or line.undo or not line.nodes:
+        return ""
+    if line.kind == "strokes":
+        return f"strokes {line.nodes[0]}"
+    return f"accepted {line.reading}" if accepts(line) else ""
 
 
-def _run(strokes: list[Line]) -> Line:
-    first, last = strokes[0], strokes[-1]
+def accepts(line: Line) -> bool:
+    """Whether a line says that a proposal nobody had decided on was accepted as it is."""
+    return (
+        line.kind == "decisions"
+        and line.good
+        and not line.undo
+        and (line.said.before, line.said.after) == ("undecided", _ACCEPTED)
+    )
+
+
+def _run(lines: list[Line]) -> Line:
+    return _accepted(lines) if lines[0].kind == "decisions" else _strokes(lines)
+
+
+def _accepted(lines: list[Line]) -> Line:
+    names = ", ".join(line.said.what.removesuffix(f" {_ACCEPTED}") for line in lines)
+    first = lines[0].said
+    return _folded(lines, Said(f"{len(lines)} nodes {_ACCEPTED}", first.before, first.after, names))
+
+
+def _folded(lines: list[Line], told: Said) -> Line:
+    """One line for a run, in the place of its first."""
+    return replace(
+        lines[0],
+        positions=tuple(line.first for line in lines),
+        until=lines[-1].at,
+        nodes=tuple(dict.fromkeys(node for line in lines for node in line.nodes)),
+        said=told,
+        undone_by=0,
+        hash=lines[-1].hash,
+        head=lines[-1].head,
+        strokes=tuple(lines),
+    )
+
+
+def _strokes(strokes: list[Line]) -> Line:
     drawn = [line for line in strokes if line.name][-1]
     added, removed = (sum(line.voxels[side] for line in strokes) for side in (0, 1))
-    return replace(
-        first,
-        positions=tuple(line.first for line in strokes),
-        until=last.at,
-        nodes=tuple(dict.fromkeys(node for line in strokes for node in line.nodes)),
-        said=Said(
-            f"{len(strokes)} strokes on node {first.name}",
-            first.said.before,
-            drawn.said.after,
-            f"+{added} −{removed} voxels in all",
-        ),
-        undone_by=0,
-        hash=last.hash,
-        head=last.head,
-        sad_mm=drawn.sad_mm,
-        strokes=tuple(strokes),
+    told = Said(
+        f"{len(strokes)} strokes on {strokes[0].name}",
+        strokes[0].said.before,
+        drawn.said.after,
+        f"+{added} −{removed} voxels in all",
     )
+    return replace(_folded(strokes, told), sad_mm=drawn.sad_mm)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from html import escape
 from itertools import pairwise
 
-LEFT, RIGHT, TOP = 148.0, 8.0, 6.0
+LEFT, RIGHT, TOP = 164.0, 8.0, 6.0
 WIDTH = 1240.0
 LANE, BAR, FOOT = 20.0, 15.0, 22.0
 BIN = 4.0
@@ -89,7 +89,10 @@ def strip(
     stretches = stretches_of([moment.at for moment in moments])
     height = TOP + LANE * len(lanes) + FOOT
     rows = {lane.key: TOP + LANE * index for index, lane in enumerate(lanes)}
-    counts = Counter(moment.lane for moment in moments if not moment.dim)
+    listed = [moment for moment in moments if not moment.dim]
+    counts = {
+        lane.key: _count(moment for moment in listed if moment.lane == lane.key) for lane in lanes
+    }
     begun = {moment.lane for moment in moments}
     parts = [*_shown(moments, stretches, shown, height), *_lanes(lanes, rows, counts, begun)]
     parts += _gaps(stretches, rows)
@@ -97,12 +100,20 @@ def strip(
     names = {lane.key: lane.name for lane in lanes}
     parts += _bars(moments, stretches, rows, marked, names, zone, jump)
     parts += _axis(stretches, height, zone)
-    words = ", ".join(f"{lane.name} {counts[lane.key]}" for lane in lanes if counts[lane.key])
+    told = ((lane.name, counts[lane.key]) for lane in lanes)
+    words = ", ".join(f"{name} {count}" for name, count in told if count)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="strip" viewBox="0 0 {_n(WIDTH)} '
         f'{_n(height)}" role="group" aria-label="Events over time: {escape(words)}">'
         f"{''.join(parts)}</svg>"
     )
+
+
+def _count(moments: Iterable[Moment]) -> str:
+    """How many events came about, and apart from them how many failed: "5 and 1 failed"."""
+    kinds = Counter(moment.bad for moment in moments)
+    failed = f"{kinds[True]} failed" if kinds[True] else ""
+    return " and ".join(filter(None, (str(kinds[False]) if kinds[False] else "", failed)))
 
 
 def stretches_of(times: Sequence[datetime]) -> list[Stretch]:
@@ -145,7 +156,7 @@ def _n(value: float) -> str:
 
 
 def _lanes(
-    lanes: Sequence[Lane], rows: dict[str, float], counts: Counter[str], begun: set[str]
+    lanes: Sequence[Lane], rows: dict[str, float], counts: dict[str, str], begun: set[str]
 ) -> Iterable[str]:
     for lane in lanes:
         y = rows[lane.key]

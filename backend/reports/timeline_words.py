@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from backend.reports.record.readings import ARM_NAMES, CHANGED, words_of
 from backend.reports.timeline_cast import Cast
 from backend.reports.timeline_said import NOTHING, Memory, Said, Words, begin
 from backend.reports.timeline_words_agreed import WORDS, plain
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def said(event: Event, cast: Cast, memory: Memory) -> Said:
@@ -32,7 +36,7 @@ def _changed(event: Event, cast: Cast, memory: Memory) -> Said:
         return _voxels(facts["nodes"], steps, cast, undone)
     node = str(facts.get("node", ""))
     before, after = facts.get("before"), facts.get("after")
-    lead = f"{undone}node {cast.node(node)}"
+    lead = f"{undone}{cast.node(node)}"
     if isinstance(after, bool):
         words = Said("marked as in doubt" if after else "no longer in doubt", *_yes(before, after))
     elif isinstance(after, dict) and "decision" in after:
@@ -56,18 +60,18 @@ def _voxels(
         verb = "added"
     elif not main["voxels_after"]:
         verb = "erased"
-    what = f"{undone}node {cast.node(main['node'])} {verb}"
+    what = f"{undone}{cast.node(main['node'])} {verb}"
     detail = f"+{main['added']} −{main['removed']} voxels"
     if main.get("dice") is not None and main["voxels_before"] and main["voxels_after"]:
         detail += f", Dice {main['dice']:.3f}"
     for other in others:
         change = f"+{other['added']} −{other['removed']}"
-        detail += f"; node {cast.node(other['node'])} {change}"
-    return Said(begin(what), _mm(before), _mm(after), detail)
+        detail += f"; {cast.node(other['node'])} {change}"
+    return Said(begin(what), _mm(before), _mm(after, " short axis"), detail)
 
 
-def _mm(value: float | None) -> str:
-    return NOTHING if value is None else f"{shown.length(value)} mm"
+def _mm(value: float | None, of_what: str = "") -> str:
+    return NOTHING if value is None else f"{shown.length(value)} mm{of_what}"
 
 
 def _yes(before: Any, after: Any) -> tuple[str, str]:
@@ -115,10 +119,27 @@ def _presegmented(event: Event, cast: Cast, memory: Memory) -> Said:
 
 def _export(verb: str) -> Words:
     def words(event: Event, cast: Cast, memory: Memory) -> Said:
-        kind = str(event.facts.get("format", "")).upper()
-        return Said(f"{kind or 'Exported'} file {verb}")
+        facts = event.facts
+        if facts.get("format"):
+            kind, of_what = str(facts["format"]).upper(), _subject(facts, cast, memory)
+            memory.exports[event.subject_id] = f"{kind} file" + (f" of {of_what}" * bool(of_what))
+        if facts.get("sidecar"):
+            memory.sidecars.add(str(facts["sidecar"]))
+        name = memory.exports.get(event.subject_id, "Exported file")
+        if facts.get("file") in memory.sidecars:
+            name = f"Labels beside the {name}"
+        return Said(f"{name} {verb}")
 
     return words
+
+
+def _subject(facts: Mapping[str, Any], cast: Cast, memory: Memory) -> str:
+    """The reading or the consensus that facts name, in words; "" for neither."""
+    part = cast.readings.get(str(facts.get("reading") or ""))
+    if part is not None:
+        return part.slot
+    version = memory.versions.get(str(facts.get("consensus") or ""))
+    return f"consensus version {version}" if version else ""
 
 
 def _lease(event: Event, cast: Cast, memory: Memory) -> Said:
@@ -127,7 +148,33 @@ def _lease(event: Event, cast: Cast, memory: Memory) -> Said:
 
 
 def _looked(event: Event, cast: Cast, memory: Memory) -> Said:
-    return Said(f"Looked at {event.facts.get('what') or 'the case'}")
+    """What was looked at by its name: no line says a UUID where the case has a name for it."""
+
+    def named(found: re.Match[str]) -> str:
+        name = found[0]
+        if name in cast.readings:
+            return cast.readings[name].slot
+        return f"version {memory.versions[name]}" if name in memory.versions else cast.node(name)
+
+    what = str(event.facts.get("what") or "the case")
+    if what == "timeline":
+        what = "the timeline"
+    elif what.startswith("node "):
+        what = f"the life of {what.removeprefix('node ')}"
+    return Said(f"Looked at {_HASH.sub(lambda found: found[0][:12], UUID.sub(named, what))}")
+
+
+def _refused(event: Event, cast: Cast, memory: Memory) -> Said:
+    """Only a wrong password is refused under this name; whose, where it was not the actor's."""
+    of_what = _subject(event.facts, cast, memory)
+    named = event.facts.get("named")
+    whose = f" for {named}" if named else ""
+    return Said(
+        "Signature" + (f" of {of_what}" if of_what else "") + " refused",
+        detail=f"wrong user name or password{whose}; nothing was signed"
+        if "named" in event.facts
+        else "wrong password; nothing was signed",
+    )
 
 
 def _run(verb: str) -> Words:
@@ -165,7 +212,7 @@ _WORDS: dict[str, Words] = {
     "reading.withdrawn": lambda e, c, m: Said(f"{e.facts.get('slot', 'Reading')} withdrawn"),
     "reading.returned": lambda e, c, m: Said(f"{e.facts.get('slot', 'Reading')} returned"),
     "reading.submitted": _submitted,
-    "signature.refused": plain("Signature refused"),
+    "signature.refused": _refused,
     "report.made": plain("Report made"),
     "report.opened": plain("Report looked at"),
     "export.requested": _export("asked for"),

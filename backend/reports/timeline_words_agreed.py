@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from backend.reports.record.events import Event
 from backend.reports.record.readings import words_of
 from backend.reports.timeline_cast import Cast
@@ -44,10 +46,14 @@ def nodes_meant(event: Event, memory: Memory) -> tuple[str, ...]:
 
 
 def _cluster(event: Event, cast: Cast, memory: Memory) -> str:
-    """A cluster by its number and nodes."""
-    number, nodes = event.facts.get("cluster", "?"), nodes_meant(event, memory)
+    """A cluster by its number and nodes: "cluster 4 (AI 7, R2 11)"."""
+    return called(event.facts.get("cluster", "?"), nodes_meant(event, memory), cast)
+
+
+def called(number: object, nodes: Iterable[str], cast: Cast) -> str:
+    """How a cluster is called: by its number and the nodes in it."""
     named = ", ".join(dict.fromkeys(cast.node(node) for node in nodes))
-    return f"cluster {number}" + (f" (node {named})" if named else "")
+    return f"cluster {number}" + (f" ({named})" if named else "")
 
 
 def _discrepancy(verb: str, state: str) -> Words:
@@ -65,15 +71,17 @@ def _discrepancy(verb: str, state: str) -> Words:
 def _by_rule(resolution: str, verb: str) -> Words:
     def words(event: Event, cast: Cast, memory: Memory) -> Said:
         nodes = [*(event.facts.get("first") or []), *(event.facts.get("second") or [])]
-        named = ", ".join(dict.fromkeys(cast.node(str(node)) for node in nodes))
-        cluster = f"Cluster {event.facts.get('cluster', '?')}" + (f" (node {named})" * bool(named))
-        return Said(f"{cluster} {verb} by rule", "open", resolution_words(resolution, memory))
+        cluster = called(event.facts.get("cluster", "?"), map(str, nodes), cast)
+        return Said(
+            begin(f"{cluster} {verb} by rule"), "open", resolution_words(resolution, memory)
+        )
 
     return words
 
 
 def _opened_consensus(event: Event, cast: Cast, memory: Memory) -> Said:
     facts = event.facts
+    memory.versions[event.subject_id] = str(facts.get("version", "?"))
     memory.comparison = str(facts.get("comparison", ""))
     for cluster in facts.get("clusters") or []:
         nodes = [n["node"] for side in ("first", "second") for n in cluster[side]["nodes"]]
@@ -93,18 +101,19 @@ def _settled(event: Event, cast: Cast, memory: Memory) -> Said:
     for node in nodes:
         memory.agreed[consensus, int(node["number"])] = str(node["node"])
     contested = facts.get("contested_voxels")
-    detail = f"{contested} contested voxels" if contested else ""
-    return Said(f"Settled: {len(nodes)} agreed node{'s' if len(nodes) != 1 else ''}", detail=detail)
+    detail = "follows from the last decision"
+    detail += f"; {contested} contested voxels" if contested else ""
+    many = "s" if len(nodes) != 1 else ""
+    return Said(f"All is settled: {len(nodes)} node{many} agreed on", detail=detail)
 
 
 def _agreed_node(event: Event, cast: Cast, memory: Memory) -> tuple[tuple[str, int], str]:
-    """The key of an agreed node, and how it is called."""
+    """The key of an agreed node, and how it is called: "node 1 (AI 9)"."""
     facts = event.facts
     number = int(facts.get("number") or 0)
     key = (str(facts.get("consensus", "")), number)
     uuid = memory.agreed.get(key) or str(facts.get("node") or "")
-    same = cast.node(uuid) if uuid else str(number)
-    return key, f"agreed node {number}" + ("" if same == str(number) else f" (node {same})")
+    return key, f"node {number}" + (f" ({cast.node(uuid)})" if uuid in cast.nodes else "")
 
 
 def _label(event: Event, cast: Cast, memory: Memory) -> Said:

@@ -114,15 +114,20 @@ def test_slices_are_counted_from_the_top_as_in_the_viewer(room: Room, report: Re
     assert rows[1]["slice_shown"] == "15 of 20, z −90.0 mm"
     assert "<dt>Slice</dt><dd>15 of 20, z −90.0 mm</dd>" in html
     assert rows[4]["lad_mm"] > rows[4]["sad_mm"]
-    axes = f"{rows[4]['lad_shown']} × {rows[4]['sad_shown']} mm"
-    assert f"<dt>Long × short axis</dt><dd>{axes}</dd>" in html
+    assert rows[4]["axes_shown"] == shown.axes(rows[4]["lad_mm"], rows[4]["sad_mm"])
+    assert f"<dt>Long × short</dt><dd>{rows[4]['axes_shown']} mm</dd>" in html
 
 
 def test_the_size_table_sums_up(report: Report):
     sizes = next(part for part in document_of(report)["sections"] if part["id"] == "sizes")
-    total = next(row for row in sizes["blocks"][0]["rows"] if row["id"] == "total")
-    assert total["cells"][1::4] == ["4", "1", "0", "5"]
-    assert total["strong"]
+    rows = {row["id"]: row for row in sizes["blocks"][0]["rows"]}
+    assert rows["total"]["cells"][1::4] == ["4", "1", "0", "5"]
+    assert rows["total"]["strong"]
+    *apart, total, overlapping = rows
+    assert (total, overlapping) == ("total", "ge10")
+    assert rows["ge10"]["apart"]
+    counts = [[int(n) for n in rows[name]["cells"][1::4]] for name in apart]
+    assert [sum(column) for column in zip(*counts, strict=True)] == [4, 1, 0, 5]
 
 
 def test_what_was_not_reached_is_said_in_one_line(report: Report):
@@ -146,7 +151,7 @@ def test_the_page_says_what_it_must(room: Room, report: Report):
         report.manifest["chain"]["hash"],
         "The chain holds",
         "correcting the proposal of Test net 1.2",
-        "does not mean proven benign",
+        "not “proven benign”",
         room.reading.effective.hash,
         *room.nodes.values(),
     ):

@@ -21,7 +21,7 @@ from backend.errors import WrongState
 from backend.imaging.seg import tracking_uid
 from backend.reading.models import Consensus
 from backend.reports import exporting, formats, services, tables
-from backend.reports.documents import NOT_BENIGN
+from backend.reports.consensus_sections import NOT_BENIGN
 from backend.reports.models import Export
 from backend.store import store
 from backend.version import RESEARCH_NOTICE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import uuid
 from typing import Any
 
@@ -74,35 +75,82 @@ def test_the_readers_agreement_sets_the_untouched_apart(published: Report) -> No
     assert rows["Added by both"][0] == "1"
     assert rows["All pairs"][0] == "4"
     facts = part(published, "agreement")["blocks"][0]["blocks"][0]["items"]
-    assert facts[0] == {"name": "Detection F1", "text": "0.80 (2 × 4 of 10)", "hash": False}
+    told = {fact["name"]: fact["text"] for fact in facts}
+    assert told["Detection F1"] == "0.80 (2 × 4 of 10)"
+    assert told["Impressions alike"] == "0 of 1; 3 unmarked"
+    assert told["Called metastatic"] == "by both 0, by one 1, by neither 3"
 
 
 def test_every_discrepancy_says_how_by_whom_and_why(published: Report) -> None:
     rows = table(published, "discrepancies")
-    by_how = {row[2]: row for row in rows}
-    assert by_how["union"][3:] == [
+    by_how = {row[3]: row for row in rows}
+    assert by_how["union"][:2] == ["2 (AI 3)", "node 2"]
+    assert by_how["union"][4:] == [
         "Dr Adjudicator, adjudicator",
-        by_how["union"][4],
+        by_how["union"][5],
         "Both saw a part of it.",
     ]
-    assert by_how["intersection"][3] == "Dr Reader1 and Dr Reader2"
-    assert by_how["ignored by rule"][3] == "rule"
-    assert by_how["mean of both, by rule"][1] == "Not the same voxels; within all tolerances."
-    assert "X is in doubt" in by_how["intersection"][1] or any("in doubt" in r[1] for r in rows)
+    assert by_how["intersection"][4] == "Dr Reader1 and Dr Reader2"
+    assert by_how["ignored by rule"][4] == "rule"
+    assert by_how["ignored by rule"][1] == "left out"
+    assert by_how["mean of both, by rule"][0] == "6 (R1 6, R2 6)"
+    assert by_how["mean of both, by rule"][2] == "Not the same voxels; within all tolerances."
+    assert any("X is in doubt" in row[2] for row in rows)
     steps = table(published, "discrepancies", 1)
     assert [step[3] for step in steps][:2] == ["left to the adjudicator", "decided: union"]
 
 
 def test_labels_stand_with_their_evidence(published: Report) -> None:
     rows = {row[0]: row for row in table(published, "consensus")}
-    assert rows["1"][5] == "metastatic"
-    assert "PET of 2024-05-31, 12 days after the CT: positive" in rows["1"][6]
-    assert rows["2"][5] == "metastatic (central necrosis alone)"
-    assert rows["3"][5:] == ["indeterminate", "Too small to tell.", "Dr Reader1, reader"]
+    assert rows["node 1"][5] == "metastatic"
+    assert "PET of 2024-05-31, 12 days after the CT: positive" in rows["node 1"][6]
+    assert rows["node 2"][5] == "metastatic (central necrosis alone)"
+    assert rows["node 3"][5:] == ["indeterminate", "Too small to tell.", "Dr Reader1, reader"]
+    assert rows["node 4"][5:7] == ["non-metastatic", "none"]
+    (nodes,) = [b for b in part(published, "consensus")["blocks"] if b["kind"] == "table"]
+    assert "Site" not in [column["text"] for column in nodes["head"]], "no site is known"
     sizes = next(row for row in table(published, "sizes") if row[0] == "all")
     assert sizes[1::4] == ["2", "2", "1", "5"]
     without = next(row for row in table(published, "sizes", 1) if row[0] == "all")
     assert without[1::4] == ["2", "1", "1", "4"]
+
+
+def test_the_result_and_what_holds_come_before_the_scores(published: Report) -> None:
+    document = document_of(published)
+    assert [section["id"] for section in document["sections"]][:3] == [
+        "summary",
+        "scores",
+        "notices",
+    ]
+    assert [row[:1] + row[3:4] for row in table(published, "summary")] == [
+        ["node 1", "metastatic"],
+        ["node 2", "metastatic (central necrosis alone)"],
+        ["node 3", "indeterminate"],
+    ]
+    said, *_, checked = part(published, "summary")["blocks"]
+    assert said["text"] == "5 nodes agreed on: 2 metastatic, 2 non-metastatic, 1 indeterminate."
+    assert [item["name"] for item in checked["items"]] == ["Consensus 1", *["holds"] * 3]
+    assert "Dr Adjudicator (adjudicator, " in checked["items"][0]["text"]
+    notice = part(published, "notices")["blocks"][0]["text"]
+    assert "of 5, 2 name their evidence and 3 rest on the readers’ judgement alone" in notice
+
+
+def test_what_was_offered_and_not_counted_is_said_beside_precision(published: Report) -> None:
+    (scores,) = part(published, "scores")["blocks"]
+    words = {item["id"]: item["words"] for item in scores["items"]}
+    assert words["precision"].startswith("3 of 4 counted: 5 offered, 1 below 4.5 mm")
+
+
+def test_one_word_for_one_label(published: Report) -> None:
+    html = file_of(published, "html").decode()
+    assert "“not marked metastatic”, not “proven benign”" in html
+    assert "not marked metastatic" not in html.replace("“not marked metastatic”", "")
+
+
+def test_no_code_word_and_no_bare_uuid_stands_in_the_log(published: Report) -> None:
+    log = table(published, "chain")
+    assert not [row for row in log if re.search(r"[A-Z]+_[A-Z]+|[0-9a-f]{8}-[0-9a-f]{4}", row[3])]
+    assert any("Node 3 (AI 2) labelled" in row[3] for row in log)
 
 
 def test_void_signatures_stay_on_the_page(published: Report) -> None:

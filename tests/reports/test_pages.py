@@ -63,7 +63,7 @@ def test_each_role_sees_its_places(room: Room, who: str, names: list[str]):
 @pytest.mark.parametrize(
     ("who", "words"),
     [
-        ("adjudicator", "Nothing to read yet"),
+        ("adjudicator", "What two readers left to the adjudicator"),
         ("scientist", "You are scientist here"),
         ("outsider", "You have no role yet"),
     ],
@@ -116,7 +116,7 @@ def test_a_run_of_changes_is_one_line_of_the_timeline():
             "2–4",
             "2026-03-04 05:06:02 to 05:06:04",
             "Rita",
-            "3 changes: 1 decision, 2 voxels",
+            "3 changes: 1 decision, 2 strokes",
             "",
         ],
         ["5", "2026-03-04 05:06:05", "Rita", "reading.submitted!", ""],

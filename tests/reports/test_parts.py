@@ -38,7 +38,9 @@ def test_durations_times_and_changes():
     assert shown.change(6.0, 7.42) == "6.0 → 7.4"
     assert shown.change(None, 7.42) == "– → 7.4"
     assert shown.change(7.42, 7.42) == "7.4"
-    assert shown.volume(12345.6) == "12\u2009346"
+    assert [shown.volume(v) for v in (9.0, 496.2, 12345.6)] == ["0.01", "0.50", "12.3"]
+    assert shown.axes(12.14, 7.33) == "12.1 × 7.3"
+    assert shown.changes({"voxels": 1, "decision": 9}) == "9 decisions, 1 stroke"
 
 
 def picture_of(mask: np.ndarray, spacing: tuple[float, float, float]) -> Image.Image:

@@ -137,13 +137,15 @@ def test_a_line_says_who_in_which_part_did_what_and_why(case: Room):
         '<span>Dr Reader1</span> <span class="muted small">first reader</span>',
         '<span>Dr Adjudicator</span> <span class="muted small">adjudicator</span>',
         '<span>Test net 1.2</span> <span class="muted small">model</span>',
-        "Node 3 rejected",
+        "AI 3 rejected",
         '<span class="muted">undecided</span> → <span>rejected (vessel)</span>',
         "A vessel: it goes on through all slices.",
         "Drawn along the fat plane.",
         "Consensus version 1 signed by Dr Reader2",
         '<span class="muted">–</span> → <span>metastatic</span>',
         "Histology of 2026-03-10",
+        "every signature that was refused",
+        "AI 3 is the AI’s third proposal",
     ):
         assert words in text, words
     assert "reading.changed" not in re.sub(r'data-action="[^"]*"', "", text), "a code, not words"
@@ -151,18 +153,22 @@ def test_a_line_says_who_in_which_part_did_what_and_why(case: Room):
 
 def test_strokes_are_one_line_that_opens(case: Room):
     text = page(case)
-    assert "4 strokes on node 2" in text
-    first = re.search(r"timeline/strokes/(\d+)", text)
-    assert first
-    opened = case.client("auditor").get(f"/cases/{case.case.pk}/timeline/{first[0][9:]}")
-    assert opened.content.decode().count("<li ") == 4
-    assert "taken back by event" in opened.content.decode()
+    assert "3 nodes accepted" in text
+    assert "4 strokes on AI 2" in text
+    runs = re.findall(r"timeline/(strokes/\d+)", text)
+    told = [
+        case.client("auditor").get(f"/cases/{case.case.pk}/timeline/{run}").content.decode()
+        for run in runs
+    ]
+    assert [opened.count("<li ") for opened in told] == [3, 4]
+    assert "AI 4 accepted" in told[0]
+    assert "taken back by event" in told[1]
     missing = case.client("auditor").get(f"/cases/{case.case.pk}/timeline/strokes/1")
     assert missing.status_code == 404
 
 
 def test_an_undo_is_shown_as_one(case: Room):
-    assert "Undone: node 2 reshaped" in page(case)
+    assert "Undone: AI 2 reshaped" in page(case)
 
 
 def test_times_are_the_auditor_s_own_with_utc_on_hover(case: Room):
@@ -182,9 +188,10 @@ def test_times_are_the_auditor_s_own_with_utc_on_hover(case: Room):
 @pytest.mark.parametrize(
     ("query", "words", "without"),
     [
-        ("?phase=labelling", "labelled", "Node 3 rejected"),
-        ("?kind=decisions", "Node 3 rejected", "labelled"),
-        ("?kind=signatures&phase=signatures", "published", "Node 3 rejected"),
+        ("?phase=labelling", "labelled", "AI 3 rejected"),
+        ("?kind=decisions", "AI 3 rejected", "labelled"),
+        ("?kind=signatures&phase=versions", "published", "signed by"),
+        ("?kind=signatures&phase=signatures", "signed by", "published"),
         ("?person=concord", "Proposed 5 nodes", "<span>Dr Reader1</span>"),
     ],
 )
@@ -196,8 +203,8 @@ def test_filters_leave_out_the_rest(case: Room, query: str, words: str, without:
 
 def test_the_filter_by_node_finds_its_settling_and_labels_too(case: Room):
     lines = page(case, f"?node={case.nodes[3]}").partition("<tbody>")[2]
-    assert "Node 3 rejected" in lines
-    assert "Node 1 accepted" not in lines
+    assert "AI 3 rejected" in lines
+    assert "AI 1 accepted" not in lines
     assert "A vessel: it goes on" in lines
 
 

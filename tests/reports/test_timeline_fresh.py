@@ -25,9 +25,9 @@ def test_a_node_nobody_touched_has_its_proposal(fresh: Room):
         found.cast,
         lambda mask: timeline_shapes.manifest_of(fresh.case, mask),
     )
-    assert [step.what for step in life.steps] == ["Proposed node 1"]
+    assert [step.what for step in life.steps] == ["Proposed AI 1"]
     page = fresh.client("auditor").get(f"/cases/{fresh.case.pk}/nodes/{fresh.nodes[1]}/")
-    assert "Proposed node 1" in text_of(page)
+    assert "Proposed AI 1" in text_of(page)
 
 
 def test_the_timeline_of_a_new_case_begins_with_its_opening(fresh: Room):

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from backend.audit.models import Event
 from backend.imaging.seg import tracking_uid
 from backend.reading import maskstore
 from backend.reading.models import Case, Consensus, Mask, Node, NodeVersion, Reading
@@ -54,13 +55,16 @@ def lanes(found: Life) -> list[str]:
 
 def test_a_life_goes_from_the_ai_to_the_label(case: Room):
     found = life(case, case.nodes[2])
-    assert lanes(found) == ["ai", "first", "second", "compared", "settling", "agreed", "label"]
+    assert lanes(found) == [
+        "ai", "first", "second", "compared", "settling", "agreed", "label", "signed",
+    ]  # fmt: skip
     words = [step.what for step in found.steps]
-    assert words[0] == "Proposed node 2"
-    assert "Node 2 marked as in doubt" in words
-    assert "4 strokes on node 2" in words
-    assert "Undone: node 2 reshaped" in words
-    assert any(what.startswith("Agreed node") and "either drew" in what for what in words)
+    assert words[0] == "Proposed AI 2"
+    assert "AI 2 marked as in doubt" in words
+    assert "4 strokes on AI 2" in words
+    assert "Undone: AI 2 reshaped" in words
+    assert any(what.startswith("Node ") and "either drew" in what for what in words)
+    assert found.steps[-1].who == "Dr Reader1, Dr Reader2 and Dr Adjudicator"
     text = page(case, case.nodes[2])
     assert tracking_uid(case.nodes[2]) in text
     assert "Both saw a part of it." in text
@@ -81,7 +85,7 @@ def test_a_rejected_node_shows_why(case: Room):
 def test_a_node_that_took_another_s_identity_shows_both_ancestors(case: Room):
     first, second = case.nodes[6], story.OTHERS
     mine, theirs = page(case, first), page(case, second)
-    assert "node 6 (R2) as its other ancestor" in mine
+    assert "R2 6 as its other ancestor" in mine
     assert f'href="/cases/{case.case.pk}/nodes/{second}/"' in mine
     assert "under the identity of" in theirs
     assert f'href="/cases/{case.case.pk}/nodes/{first}/"' in theirs
@@ -95,6 +99,78 @@ def test_a_node_drawn_the_same_by_both_has_nothing_to_settle(case: Room):
     assert "settling" not in lanes(found)
     (agreed,) = [step for step in found.steps if step.lane == "agreed"]
     assert "drawn the same by both" in agreed.what
+    assert (agreed.who, agreed.role) == ("Concord", "by rule")
+
+
+def test_an_agreed_shape_is_credited_to_who_decided_it(case: Room):
+    """The adjudicator decided the last cluster, and so none of the others."""
+    by = {}
+    for node in (case.nodes[2], case.nodes[6], case.nodes[3]):
+        (agreed,) = [step for step in life(case, node).steps if step.lane == "agreed"]
+        by[node] = (agreed.who, agreed.role)
+    assert by == {
+        case.nodes[2]: ("Dr Reader2 and Dr Reader1", "both readers"),
+        case.nodes[6]: ("Dr Adjudicator", "adjudicator"),
+        case.nodes[3]: ("Dr Reader2 and Dr Reader1", "both readers"),
+    }
+
+
+def test_an_acceptance_is_told_with_the_signature_that_seals_it(case: Room):
+    steps = [step for step in life(case, case.nodes[1]).steps if step.lane == "first"]
+    accepted = Event.objects.get(
+        chain=case.case.chain,
+        action="reading.changed.decision",
+        facts__node=case.nodes[1],
+        subject_id=str(case.reading.pk),
+    )
+    assert [step.what for step in steps] == ["AI 1 impression", "AI 1 accepted and signed"]
+    assert steps[-1].detail == f"accepted at event {accepted.position}"
+
+
+def test_every_step_about_a_shape_has_a_picture_a_deferral_too(case: Room):
+    for node in (*case.nodes.values(), story.OTHERS):
+        for step in life(case, node).steps:
+            shows = step.before is not None or step.after is not None
+            assert shows or step.lane in ("agreed", "evidence", "label", "signed"), step.what
+    (deferred,) = [
+        step for step in life(case, case.nodes[6]).steps if "to the adjudicator" in step.what
+    ]
+    assert deferred.before is not None
+    assert deferred.after is not None
+    assert deferred.sides == ("Dr Reader1", "Dr Reader2")
+
+
+def test_evidence_of_a_node_stands_in_its_life_and_in_no_other(case: Room):
+    consensus = Consensus.objects.get(case=case.case)
+    first = str(consensus.nodes.order_by("number").values_list("node_id", flat=True)[0])
+    for node in case.nodes.values():
+        told = [step for step in life(case, node).steps if step.lane == "evidence"]
+        assert len(told) == (node == first)
+    (step,) = [step for step in life(case, first).steps if step.lane == "evidence"]
+    assert "Histology of 2026-03-10" in step.detail
+    assert step.who == "Dr Abstractor"
+
+
+def test_a_shape_that_did_not_change_is_shown_where_its_axes_were_drawn(case: Room):
+    """As the report does, which names that slice."""
+    box = (0, 0, 0, *case.case.grid.shape)
+    for step in life(case, case.nodes[1]).steps:
+        found = timeline_shapes.difference(case.case, step.before, step.after, box)
+        if found.after is not None and not (found.before and found.changed):
+            assert found.slice_index == found.after.slice_index
+    count = case.case.grid.shape[0]
+    assert f"slice 15 of {count}" in page(case, case.nodes[1])
+
+
+def test_the_ai_s_nodes_that_reach_into_a_box_are_found(case: Room):
+    offered_mask = Mask.objects.get(case=case.case, kind="ai")
+    where = np.argwhere(offered() == 2)
+    box = [*where.min(axis=0), *(where.max(axis=0) + 1)]
+    assert timeline_shapes.nodes_in(case.case, offered_mask.hash, box) == (case.nodes[2],)
+    whole = (0, 0, 0, *case.case.grid.shape)
+    found = timeline_shapes.nodes_in(case.case, offered_mask.hash, whole)
+    assert found == tuple(case.nodes[n] for n in (1, 2, 3, 4, 5))
+    assert timeline_shapes.nodes_in(case.case, "0" * 64, whole) == ()
 
 
 def test_the_numbers_of_a_step_are_those_of_the_masks(case: Room):
@@ -234,6 +310,9 @@ def test_a_mask_of_another_case_is_not_shown_here(case: Room):
 def test_the_chart_has_a_mark_for_every_measured_step(case: Room):
     found = life(case, case.nodes[2])
     text = page(case, case.nodes[2])
-    measured = [step for step in found.steps if step.sad_mm is not None]
+    measured = [step for step in found.steps if step.sad_mm is not None or step.ends]
     chart = text.partition('class="life-chart"')[2].partition("</svg>")[0]
-    assert chart.count('class="mark') == len(measured) >= 5
+    assert chart.count('class="mark') == len(measured) >= 7
+    assert "Square: AI. Disc: first reader. Ring: second reader. Diamond: agreed." in text
+    added = page(case, story.OTHERS)
+    assert "Square: AI." not in added, "the legend names no mark that is not there"

@@ -135,12 +135,14 @@ def test_strokes_on_one_node_in_a_row_are_one_line_that_opens(chain: Chain):
     for sad_mm in (8.4, 8.9, 9.4):
         chain.stroke(ONE, sad_mm)
     (line,) = chain.folded()
-    assert line.said.what == "3 strokes on node 1"
-    assert (line.said.before, line.said.after) == ("8.1 mm", "9.4 mm")
+    assert line.said.what == "3 strokes on AI 1"
+    assert (line.said.before, line.said.after) == ("8.1 mm", "9.4 mm short axis")
     assert line.said.detail == "+36 −6 voxels in all"
     assert line.positions == (1, 2, 3)
     assert (line.until - line.at).total_seconds() == 20
-    assert [stroke.said.after for stroke in line.strokes] == ["8.4 mm", "8.9 mm", "9.4 mm"]
+    assert [stroke.said.after for stroke in line.strokes] == [
+        f"{mm} mm short axis" for mm in (8.4, 8.9, 9.4)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -174,13 +176,94 @@ def test_every_event_is_in_exactly_one_line(chain: Chain):
     assert sorted(places) == list(range(1, 41))
 
 
+def decide(chain: Chain, node: str, decision: str = "accepted", **facts: Any) -> Event:
+    before, after = {"decision": "undecided", "reason": ""}, {"decision": decision, "reason": ""}
+    return chain.add(
+        "reading.changed.decision", RITA, of=FIRST, node=node, before=before, after=after, **facts
+    )
+
+
+def test_acceptances_in_a_row_are_one_line_that_names_them_all(chain: Chain):
+    for node in (TWO, ONE):
+        decide(chain, node)
+    decide(chain, ADDED, "rejected")
+    decide(chain, ONE)
+    run, rejected, alone = chain.folded()
+    assert (run.said.what, run.said.detail) == ("2 nodes accepted", "AI 2, AI 1")
+    assert (run.said.before, run.said.after) == ("undecided", "accepted")
+    assert (run.positions, run.nodes) == ((1, 2), (TWO, ONE))
+    assert [line.said.what for line in run.strokes] == ["AI 2 accepted", "AI 1 accepted"]
+    assert (rejected.said.what, alone.said.what) == ("R1 6 rejected", "AI 1 accepted")
+    assert not rejected.strokes
+
+
+def test_an_acceptance_that_failed_or_takes_something_back_is_not_folded(chain: Chain):
+    decide(chain, ONE)
+    decide(chain, TWO, outcome="failure")
+    decide(chain, TWO, undoes="c0")
+    assert [len(line.positions) for line in chain.folded()] == [1, 1, 1]
+
+
+def test_a_refused_signature_says_of_what_and_why(chain: Chain):
+    chain.add("consensus.opened", version=2)
+    chain.add("signature.refused", RITA, outcome="failure", consensus="x", version=2)
+    chain.add("signature.refused", RITA, outcome="failure", reading=FIRST)
+    chain.add("signature.refused", RITA, outcome="failure", consensus="x", named="rolf")
+    told = [(line.said.what, line.said.detail) for line in chain.lines()[1:]]
+    assert told == [
+        ("Signature of consensus version 2 refused", "wrong password; nothing was signed"),
+        ("Signature of R1 refused", "wrong password; nothing was signed"),
+        (
+            "Signature of consensus version 2 refused",
+            "wrong user name or password for rolf; nothing was signed",
+        ),
+    ]
+
+
+def test_looks_and_exports_name_what_they_are_of(chain: Chain):
+    chain.add("consensus.opened", version=1)
+    chain.add("export.requested", CORA, format="nifti", consensus="x")
+    chain.add("export.made", format="nifti", consensus="x", file="f" * 64, sidecar="5" * 64)
+    chain.add("export.downloaded", CORA, consensus="x", file="f" * 64)
+    chain.add("export.downloaded", CORA, consensus="x", file="5" * 64)
+    looks = ("timeline", f"node {ONE}", f"node {ADDED}", f"reading {FIRST}", f"mask {'a' * 64}")
+    for what in looks:
+        chain.add("timeline.opened", CORA, what=what)
+    chain.add("admin.looked", CORA)
+    assert [line.said.what for line in chain.lines()[1:]] == [
+        "NIFTI file of consensus version 1 asked for",
+        "NIFTI file of consensus version 1 written, read back and found equal",
+        "NIFTI file of consensus version 1 taken",
+        "Labels beside the NIFTI file of consensus version 1 taken",
+        "Looked at the timeline",
+        "Looked at the life of AI 1",
+        "Looked at the life of R1 6",
+        "Looked at reading R1",
+        "Looked at mask aaaaaaaaaaaa",
+        "Looked at the case",
+    ]
+
+
+def test_only_signatures_that_were_given_are_counted_as_such(chain: Chain):
+    for action in ("consensus.signed", "consensus.published", "consensus.objected"):
+        chain.add(action, RITA, version=1)
+    chain.add("signature.refused", RITA, outcome="failure")
+    phases = [(line.phase, line.good) for line in chain.lines()]
+    assert phases == [
+        ("signatures", True),
+        ("versions", True),
+        ("versions", True),
+        ("signatures", False),
+    ]
+
+
 def test_an_undo_is_shown_as_one_and_so_is_what_it_took_back(chain: Chain):
     chain.stroke(ONE, 8.4)
     chain.stroke(ONE, 8.1, kind="undo", undoes="c0")
     stroke, undo = chain.folded()
     assert (stroke.undone_by, undo.undo) == (2, True)
-    assert undo.said.what == "Undone: node 1 reshaped"
-    assert (undo.said.before, undo.said.after) == ("8.4 mm", "8.1 mm")
+    assert undo.said.what == "Undone: AI 1 reshaped"
+    assert (undo.said.before, undo.said.after) == ("8.4 mm", "8.1 mm short axis")
 
 
 def test_what_was_done_is_said_in_words(chain: Chain):
@@ -206,10 +289,10 @@ def test_what_was_done_is_said_in_words(chain: Chain):
     chain.add("something.nobody_knows", CORA)
     told = [(line.said.what, line.said.before, line.said.after) for line in chain.lines()]
     assert told == [
-        ("Node 2 rejected", "undecided", "rejected (salivary gland)"),
-        ("Node 1 impression", "–", "non-metastatic, 60 %"),
-        ("Node 1 marked as in doubt", "–", "in doubt"),
-        ("Node 6 (R1) added", "–", "4.0 mm"),
+        ("AI 2 rejected", "undecided", "rejected (salivary gland)"),
+        ("AI 1 impression", "–", "non-metastatic, 60 %"),
+        ("AI 1 marked as in doubt", "–", "in doubt"),
+        ("R1 6 added", "–", "4.0 mm short axis"),
         ("Something nobody knows", "", ""),
     ]
     assert [line.role for line in chain.lines()][3:] == ["first reader", "coordinator"]
@@ -225,7 +308,7 @@ def test_settling_names_the_readers_behind_x_and_y_and_the_nodes(chain: Chain):
     chain.add("discrepancy.proposed", RITA, resolution="Y", reason="clearer", **steps)
     chain.add("discrepancy.agreed", ROLF, resolution="Y", **steps)
     _, _, proposed, agreed = chain.lines()
-    assert proposed.said.what == "Proposal for cluster 4 (node 1)"
+    assert proposed.said.what == "Proposal for cluster 4 (AI 1)"
     assert (proposed.said.before, proposed.said.after) == (
         "open",
         "proposed: Rita Reader's shape (Y)",
@@ -316,7 +399,8 @@ def test_the_strip_is_a_picture_with_words_for_those_who_do_not_see_it():
         [*moments(0, 1), bad], LANES, zone=timezone(timedelta(hours=2)), jump=lambda p: f"?at={p}"
     )
     root = ET.fromstring(picture)  # noqa: S314 - our own
-    assert root.attrib["aria-label"] == "Events over time: Reading 1 3"
+    assert root.attrib["aria-label"] == "Events over time: Reading 1 2 and 1 failed"
+    assert ">2 and 1 failed</text>" in picture, "what failed is not counted with what was done"
     assert "04 Mar 11:00" in picture, "the time at the foot is in the zone asked for"
     assert 'class="bar bad"' in picture
     assert strip([], LANES, zone=UTC, jump=str) == ""
