@@ -56,6 +56,10 @@ STATE = Path(os.environ.get("CONCORD_STATE", BASE_DIR / "var")).resolve()
 # Where the content store's bytes lie: a folder, or `s3://bucket/prefix` (its keys, region and
 # endpoint from the usual variables: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …).
 CONTENT_ROOT: str | Path = _content(os.environ.get("CONCORD_CONTENT", ""), STATE)
+# De-identification: the key that pseudonyms, UIDs and date shifts come from (made on first use,
+# mode 0600), and the folder of who is behind them, encrypted with it. Back up both, apart.
+PSEUDONYM_KEY_FILE = Path(os.environ.get("CONCORD_PSEUDONYM_KEY_FILE", STATE / "pseudonym-key"))
+PSEUDONYM_STORE = Path(os.environ.get("CONCORD_PSEUDONYM_STORE", STATE / "pseudonyms"))
 # The web process's port on 127.0.0.1.
 PORT = _number("CONCORD_PORT", 8000)
 # Where models lie: registered by `setup`, run by workers.

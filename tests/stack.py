@@ -95,6 +95,10 @@ class Stack:
         os.kill(child.process.pid, signal.SIGKILL)
         child.process.wait()
 
+    def as_is(self, door: str, name: str) -> None:
+        """From now on take what comes from this source as it is, by its own names and UIDs."""
+        self.manage("sources", "--as-is", door, name, "--reason", "tests know the UIDs")
+
     @contextmanager
     def elsewhere(self, state: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
         """`manage` of another Concord: an empty database, and an empty store in `state`."""

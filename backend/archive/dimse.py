@@ -131,8 +131,13 @@ class Listener:
         key = id(event.assoc)
         if key not in self._receipts:
             requestor = event.assoc.requestor
-            source = f"{requestor.ae_title.strip()} at {requestor.address}"
-            self._receipts[key] = open_receipt(source=source, door=Door.DIMSE, actor=None)
+            title = requestor.ae_title.strip()
+            self._receipts[key] = open_receipt(
+                source=f"{title} at {requestor.address}",
+                door=Door.DIMSE,
+                actor=None,
+                origin=title,
+            )
         return self._receipts[key]
 
     def _ended(self, event: evt.Event) -> None:

@@ -140,12 +140,38 @@ class Door(models.TextChoices):
     PULL = "pull"
 
 
+class Source(models.Model):
+    """Where files come from: a sender, a person, a page. Whether it is de-identified is said here.
+
+    One that is not known yet is made when it first sends, and de-identifies. Who changed that,
+    when and why stands in the audit log.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    door = models.CharField(max_length=16, choices=Door.choices)
+    name = models.CharField(max_length=120)
+    deidentify = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("door", "name")
+        constraints = (
+            models.UniqueConstraint(fields=("door", "name"), name="one_source_of_a_name_by_a_door"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.door} {self.name}"
+
+
 class Receipt(models.Model):
     """One batch of files: where it came from and what became of it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     source = models.CharField(max_length=120)
     door = models.CharField(max_length=16, choices=Door.choices)
+    origin = models.ForeignKey(Source, null=True, on_delete=models.PROTECT, related_name="receipts")
+    # As the source was when the batch began; it holds to the batch's end.
+    deidentified = models.BooleanField(default=False)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
@@ -200,6 +226,14 @@ class Instance(models.Model):
         return self.sop_uid
 
 
+class Review(models.TextChoices):
+    """What someone decided who looked at what no rule can clean."""
+
+    WAITING = "waiting"
+    RELEASED = "released"
+    DISCARDED = "discarded"
+
+
 class KeptAside(models.Model):
     """One file that was not taken, why, and what to do about it."""
 
@@ -211,8 +245,11 @@ class KeptAside(models.Model):
     cure = models.TextField()
     sop_uid = models.CharField(max_length=UID_LENGTH, blank=True)
     series_uid = models.CharField(max_length=UID_LENGTH, blank=True)
-    # The bytes, where they are DICOM; "" otherwise.
+    # The bytes, where they are DICOM; "" otherwise. Originals of a source that is de-identified
+    # are not here but sealed in the store of links, their names too (`name` is then a label).
     blob = models.CharField(max_length=64, blank=True)
+    sealed = models.BooleanField(default=False)
+    review = models.CharField(max_length=16, choices=Review.choices, blank=True)
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

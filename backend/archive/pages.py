@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import IO, Any, cast
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from backend.accounts.models import User
 from backend.archive import selectors, services
-from backend.archive.models import Door, Receipt, Series
+from backend.archive.models import Door, KeptAside, Receipt, Series
 from backend.archive.visibility import may_upload
 from backend.errors import BadInput, Missing, NotAllowed
 
@@ -29,7 +30,7 @@ def archive(request: HttpRequest) -> HttpResponse:
     kept = selectors.kept_aside(user)
     context = {
         "receipts": selectors.receipts(user)[:RECEIPTS_SHOWN],
-        "kept": kept[:FILES_SHOWN],
+        "kept": _named(kept[:FILES_SHOWN]),
         "kept_in_all": kept.count(),
         "quarantined": selectors.quarantined(user)[:FILES_SHOWN],
         "limit_mib": settings.MAX_UPLOAD_BYTES >> 20,
@@ -61,7 +62,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         raise _no_file()
     taken = _take(receipt, file, request.POST.get("name") or file.name or "file")
     outcomes = [one.outcome for one in taken]
-    kept = [one.kept for one in taken if one.kept is not None]
+    kept = _named([one.kept for one in taken if one.kept is not None])
     return JsonResponse(
         {
             "receipt": str(receipt.pk),
@@ -105,6 +106,16 @@ def _take(receipt: Receipt, file: Any, name: str) -> list[services.Taken]:
 
 def _no_file() -> BadInput:
     return BadInput("NO_FILE", "The request holds no file.", "Choose a file and send it again.")
+
+
+def _named(kept: Iterable[KeptAside]) -> list[KeptAside]:
+    """Files by the names they came with: who may upload knows them."""
+    rows = list(kept)
+    names = services.names_of(rows)
+    for row in rows:
+        row.message = row.message.replace(row.name, names[row.pk])
+        row.name = names[row.pk]
+    return rows
 
 
 def _uuid(request: HttpRequest) -> UUID:

@@ -7,6 +7,7 @@ import logging
 import re
 import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -81,11 +82,17 @@ class Incoming:
         return pydicom.dcmread(io.BytesIO(self.data))
 
 
-def parse(name: str, data: bytes) -> Incoming:
+def parse(name: str, data: bytes, change: Callable[[Dataset], bytes] | None = None) -> Incoming:
     """Read one file.
 
     A DICOM object without preamble and file meta information is taken if it names all its UIDs;
     it is stored with both added.
+
+    Args:
+        name: what its sentences call it.
+        data: its bytes.
+        change: gives the bytes of another file to take in its place (de-identification), of the
+            data set as it was read, nothing in it looked at.
 
     Raises:
         NotTaken: with what is wrong.
@@ -96,7 +103,7 @@ def parse(name: str, data: bytes) -> Incoming:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # What pydicom would warn of is judged here.
         try:
-            return _parse(name, data)
+            return _parse(name, data, change)
         except (NotTaken, Ignored):
             raise
         except Exception as error:  # No file may stop a batch.
@@ -107,12 +114,12 @@ def parse(name: str, data: bytes) -> Incoming:
             ) from error
 
 
-def _parse(name: str, data: bytes) -> Incoming:
+def _parse(name: str, data: bytes, change: Callable[[Dataset], bytes] | None) -> Incoming:
+    if change is not None:
+        data = change(_opened(name, data)[0])
     if plain := _plain(name, data):
         return plain
-    dataset, data = _read(data)
-    if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == DICOMDIR_CLASS:
-        raise Ignored(name)
+    dataset, data = _opened(name, data)
     uids = _uids(dataset)
     try:
         pixels = inspect(dataset)
@@ -138,6 +145,13 @@ def _parse(name: str, data: bytes) -> Incoming:
         pixels=pixels,
         metadata=_served_metadata(dataset),
     )
+
+
+def _opened(name: str, data: bytes) -> tuple[Dataset, bytes]:
+    dataset, data = _read(data)
+    if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == DICOMDIR_CLASS:
+        raise Ignored(name)
+    return dataset, data
 
 
 def _plain(name: str, data: bytes) -> Incoming | None:

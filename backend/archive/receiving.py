@@ -12,10 +12,14 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from backend.archive.deidentify.doors import change_for, label_of, seal
+from backend.archive.deidentify.links import links
+from backend.archive.deidentify.review import REVIEWED
 from backend.archive.findings import Ignored, NotTaken
 from backend.archive.judging import judge_batch
 from backend.archive.metadata import clean_text
-from backend.archive.models import Door, Instance, KeptAside, Receipt, Series
+from backend.archive.models import Door, Instance, KeptAside, Receipt, Review, Series
+from backend.archive.origins import as_is_source, source_of
 from backend.archive.parsing import Incoming, is_uid, parse
 from backend.archive.sources import Offer, count, offers_of, offers_of_upload
 from backend.archive.storing import Stored, counted, store_all
@@ -55,15 +59,18 @@ def receive(
     source: str,
     actor: User | None,
     progress: Progress | None = None,
+    as_is: bool = False,
 ) -> Receipt:
     """Take folders, files and zips; at the end judge what came. One batch.
+
+    With `as_is` nothing is de-identified (`origins.as_is_source`).
 
     Every file ends as stored, already here, kept aside with a sentence, or ignored (DICOMDIR and
     the like). Never raises for a file.
     """
     places = [Path(p) for p in paths]
     total = count(places)
-    receipt = open_receipt(source=source, door=Door.RECEIVE, actor=actor)
+    receipt = open_receipt(source=source, door=Door.RECEIVE, actor=actor, as_is=as_is)
     for done, taken in enumerate(take(receipt=receipt, offers=offers_of(places)), start=1):
         if progress is not None:
             progress(done, total, taken.name)
@@ -73,14 +80,43 @@ def receive(
 
 
 def open_receipt(
-    *, source: str, door: Door, actor: User | None, receipt_id: UUID | None = None
+    *,
+    source: str,
+    door: Door,
+    actor: User | None,
+    receipt_id: UUID | None = None,
+    origin: str = "",
+    as_is: bool = False,
 ) -> Receipt:
-    """A new batch; with `receipt_id`, the one that this person opened under it, if any."""
+    """A new batch; with `receipt_id`, the one that this person opened under it, if any.
+
+    Args:
+        source: what it is called.
+        door: how it comes in.
+        actor: who sends it.
+        receipt_id: chosen by the sender.
+        origin: the name of its `Source`, where that is not `source`: says if it is de-identified.
+        as_is: it is taken as it is.
+
+    Raises:
+        WrongState: the batch has ended, or is another's.
+        KeyUnusable: it is to be de-identified and the key is missing.
+    """
+    place = as_is_source if as_is else source_of
+    found = place(door=door, name=origin or source, actor=actor)
+    deidentified = found is not None and found.deidentify
+    if deidentified:
+        links()  # Without the key nothing is taken.
+    fields = {
+        "source": source[:120],
+        "door": door,
+        "actor": actor,
+        "origin": found,
+        "deidentified": deidentified,
+    }
     if receipt_id is None:
-        return Receipt.objects.create(source=source[:120], door=door, actor=actor)
-    receipt, _ = Receipt.objects.get_or_create(
-        id=receipt_id, defaults={"source": source[:120], "door": door, "actor": actor}
-    )
+        return Receipt.objects.create(**fields)
+    receipt, _ = Receipt.objects.get_or_create(id=receipt_id, defaults=fields)
     if receipt.actor_id != getattr(actor, "pk", None) or receipt.closed_at is not None:
         raise WrongState(
             "BATCH_CLOSED",
@@ -112,24 +148,27 @@ def take(*, receipt: Receipt, offers: Iterable[Offer]) -> Iterator[Taken]:
 
 
 def _read(receipt: Receipt, offer: Offer) -> Taken | Incoming:
-    data = b""
+    data, change = b"", change_for(receipt)
     try:
         data = offer.read()
-        return parse(offer.name, data)
+        return parse(offer.name, data, change)
     except Ignored:
         return Taken(offer.name, "ignored")
     except NotTaken as problem:
-        return _keep_aside(receipt, offer.name, problem, data, None)
+        said = problem if change is None else change.said(problem)
+        return _keep_aside(receipt, offer.name, said, data, None)
     except OSError as error:
-        return _keep_aside(receipt, offer.name, _not_stored(offer.name, error), b"", None)
+        return _keep_aside(receipt, offer.name, _not_stored(error), b"", None)
 
 
 def _store(receipt: Receipt, waiting: Sequence[Taken | Incoming]) -> list[Taken]:
     incoming = [one for one in waiting if isinstance(one, Incoming)]
     try:
+        if receipt.deidentified and incoming:
+            links().flush()  # Who is behind an object is known before the object is here.
         stored = iter(store_all(receipt=receipt, incoming=incoming))
     except OSError as error:
-        stored = iter([_not_stored(one.name, error) for one in incoming])
+        stored = iter([_not_stored(error) for _ in incoming])
     taken = [
         _taken(receipt, one, next(stored)) if isinstance(one, Incoming) else one for one in waiting
     ]
@@ -146,11 +185,13 @@ def _taken(receipt: Receipt, incoming: Incoming, stored: Stored) -> Taken:
     return Taken(incoming.name, outcome, instance, None, incoming.sop_class_uid)
 
 
-def _not_stored(name: str, error: OSError) -> NotTaken:
-    logger.error("%s could not be read or stored.", name, exc_info=error)
+def _not_stored(error: OSError) -> NotTaken:
+    # Not the error's own words: they hold the file's name, which may be a patient's.
+    why = error.strerror or "input/output error"
+    logger.error("A file could not be read or stored: %s (%s)", type(error).__name__, why)
     return NotTaken(
         "NOT_STORED",
-        f"{{name}} could not be read or stored ({error.strerror or 'input/output error'}).",
+        f"{{name}} could not be read or stored ({why}).",
         "Check the disk, then send it again.",
     )
 
@@ -175,7 +216,12 @@ def store_instances(
         source: what the receipt is called.
         study_uid: the only study that may come in, where the address names one.
     """
-    receipt = open_receipt(source=source, door=Door.STOW, actor=actor)
+    receipt = open_receipt(
+        source=source,
+        door=Door.STOW,
+        actor=actor,
+        origin=actor.get_username() if actor is not None else "",
+    )
     offers = (
         Offer(f"part {number}", _of_study(read, f"part {number}", study_uid))
         for number, read in enumerate(files, start=1)
@@ -220,6 +266,7 @@ def close_receipt(*, receipt: Receipt, actor: User | None, judge: bool = True) -
             actor=actor,
             door=locked.door,
             source=locked.source,
+            deidentified=locked.deidentified,
             stored=locked.stored,
             already_here=locked.already_here,
             kept_aside=locked.kept_aside,
@@ -233,10 +280,10 @@ def _keep_aside(
     receipt: Receipt, name: str, problem: NotTaken, data: bytes, incoming: Incoming | None
 ) -> Taken:
     """A row the coordinator sees; the bytes too, where they are DICOM."""
-    shown = clean_text(name)[:512] or "a file without name"
+    given = clean_text(name)[:512] or "a file without name"
+    shown = label_of(given) if receipt.deidentified else given
     looks_dicom = incoming is not None or data[128:132] == b"DICM"
-    blob = store().put(data, compress=True) if data and looks_dicom else ""
-    kept = KeptAside.objects.create(
+    kept = KeptAside(
         receipt=receipt,
         name=shown,
         code=problem.code,
@@ -244,7 +291,14 @@ def _keep_aside(
         cure=problem.cure,
         sop_uid=problem.sop_uid if is_uid(problem.sop_uid) else "",
         series_uid=problem.series_uid if is_uid(problem.series_uid) else "",
-        blob=blob,
+        review=Review.WAITING if problem.code in REVIEWED else "",
     )
+    original = receipt.deidentified and incoming is None
+    if receipt.deidentified:
+        bytes_kept = data if original and looks_dicom else b""
+        kept.sealed = seal(kept.pk, given, bytes_kept) and bool(bytes_kept)
+    if data and looks_dicom and not original:
+        kept.blob = store().put(data, compress=True)
+    kept.save(force_insert=True)
     sop_class = incoming.sop_class_uid if incoming else ""
     return Taken(name, "kept_aside", None, kept, sop_class)

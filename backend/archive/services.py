@@ -1,6 +1,8 @@
 """What can be done with the archive: receive, judge, load. The list of verbs."""
 
+from backend.archive.deidentify.doors import is_deidentified, names_of, shift_days
 from backend.archive.judging import judge_batch, judge_quiet_series, judge_series
+from backend.archive.origins import set_deidentify
 from backend.archive.receiving import (
     Taken,
     close_receipt,
@@ -22,13 +24,17 @@ __all__ = [
     "Taken",
     "close_receipt",
     "grid_of",
+    "is_deidentified",
     "judge_batch",
     "judge_quiet_series",
     "judge_series",
     "load_volume",
+    "names_of",
     "open_receipt",
     "read_dataset",
     "receive",
+    "set_deidentify",
+    "shift_days",
     "source_datasets",
     "source_headers",
     "store_instances",

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from backend.archive import pages, qido, rendered, wado
+from backend.archive import pages, qido, rendered, source_pages, wado
 
 _SERIES = "studies/<str:study>/series/<str:series>"
 _INSTANCE = f"{_SERIES}/instances/<str:sop>"
@@ -34,5 +34,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dicom-web/<slug:scope>/<uuid:scope_id>/", include(dicomweb)),
     path("archive/", pages.archive, name="archive"),
     path("archive/upload", pages.upload, name="archive-upload"),
+    path("archive/sources/", source_pages.sources, name="archive-sources"),
+    path("archive/sources/<uuid:source>", source_pages.switch, name="archive-source"),
+    path("archive/review/<uuid:kept>", source_pages.review, name="archive-review"),
+    path("archive/review/<uuid:kept>/<int:number>", source_pages.picture, name="archive-picture"),
     path("archive/upload/close", pages.close, name="archive-upload-close"),
 ]

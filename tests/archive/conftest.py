@@ -10,7 +10,7 @@ import pytest
 from django.db.models import Q
 
 from backend.accounts.models import User
-from backend.archive import registry, services, visibility
+from backend.archive import origins, registry, services, visibility
 from backend.archive.models import Receipt, Series
 
 
@@ -28,6 +28,24 @@ def content(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A content store of this test's own."""
     settings.CONTENT_ROOT = tmp_path_factory.mktemp("content")
     return Path(settings.CONTENT_ROOT)
+
+
+@pytest.fixture(autouse=True)
+def as_it_is(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are known by the names and UIDs they came with, except in tests of de-identification.
+
+    (In `tests/archive/deidentify` sources are what they are in the product.)
+    """
+    if "deidentify" not in request.node.path.parts:
+        monkeypatch.setattr(origins, "NEW_ONES_DEIDENTIFY", False)
+
+
+@pytest.fixture(autouse=True)
+def pseudonyms(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pseudonym key and a store of links of this test's own."""
+    folder = tmp_path_factory.mktemp("pseudonyms")
+    settings.PSEUDONYM_KEY_FILE, settings.PSEUDONYM_STORE = folder / "key", folder / "store"
+    return folder
 
 
 @pytest.fixture

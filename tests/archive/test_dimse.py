@@ -25,6 +25,7 @@ def listening() -> Iterator[tuple[Stack, int]]:
         CONCORD_DIMSE_PORT=str(port),
         CONCORD_DIMSE_SENDERS="SCANNER, PACS@192.0.2.7",
     )
+    stack.as_is("dimse", "SCANNER")
     stack.start(worker=False)
     listener = stack._child("dimse", sys.executable, "manage.py", "dimse")
     listener.start()

@@ -20,6 +20,7 @@ SINGLE = {"Accept": "application/octet-stream"}
 def alone() -> Iterator[Stack]:
     """Web and work, without an inference worker."""
     stack = Stack()
+    stack.as_is("stow", "coordinator")
     try:
         yield stack.start(worker=False)
     finally:

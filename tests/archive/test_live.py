@@ -20,6 +20,7 @@ from tests.stack import Stack, until
 def alone() -> Iterator[Stack]:
     """Web and work, without an inference worker."""
     stack = Stack()
+    stack.as_is("stow", "coordinator")
     try:
         yield stack.start(worker=False)
     finally:
@@ -63,7 +64,7 @@ def test_what_is_stored_over_http_is_judged_when_quiet_and_comes_back(alone: Sta
 def test_a_reader_without_a_case_sees_nothing_of_it(alone: Stack, tmp_path: Path) -> None:
     slices = ct_series(3, ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
     slices[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    done = alone.manage("receive", str(written(tmp_path / "mixed", slices)))
+    done = alone.manage("receive", "--as-is", str(written(tmp_path / "mixed", slices)))
     assert "1 quarantined" in done.stdout
     study = slices[0].StudyInstanceUID
     assert web_of(alone, "coordinator").search_for_series(study)
@@ -77,8 +78,8 @@ def test_one_study_from_four_doors_at_once_is_one_study(alone: Stack, tmp_path: 
     doors = [
         lambda: web[0].store_instances(slices),
         lambda: web[1].store_instances(slices[::-1]),
-        lambda: alone.manage("receive", str(folder)),
-        lambda: alone.manage("receive", str(folder)),
+        lambda: alone.manage("receive", "--as-is", str(folder)),
+        lambda: alone.manage("receive", "--as-is", str(folder)),
     ]
     failed: list[BaseException] = []
 

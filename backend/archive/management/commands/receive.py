@@ -9,9 +9,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backend.archive.models import Receipt, VolumeState
 from backend.archive.selectors import series_of
-from backend.archive.services import receive
+from backend.archive.services import names_of, receive
 
 BAR = 30
+AS_IS = "NOTHING IS DE-IDENTIFIED: the files are taken as they are, names and all."
 
 
 class Command(BaseCommand):
@@ -25,14 +26,25 @@ class Command(BaseCommand):
         parser.add_argument(
             "--source", default="manage.py receive", help="what the batch is called"
         )
+        parser.add_argument(
+            "--as-is",
+            action="store_true",
+            help="take the files as they are: names, dates and private elements stay",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Receive; say what became of everything; fail only where nothing could be stored."""
         absent = [str(p) for p in options["paths"] if not p.exists()]
         if absent:
             raise CommandError(f"There is no {', '.join(absent)}. Check the path.")
+        if options["as_is"]:
+            self.stderr.write(self.style.WARNING(AS_IS))
         receipt = receive(
-            options["paths"], source=options["source"], actor=None, progress=self._progress
+            options["paths"],
+            source=options["source"],
+            actor=None,
+            progress=self._progress,
+            as_is=options["as_is"],
         )
         self.stderr.write("")
         self._summary(receipt)
@@ -50,12 +62,17 @@ class Command(BaseCommand):
             self.stderr.write(line)
 
     def _summary(self, receipt: Receipt) -> None:
-        for kept in receipt.kept.order_by("name"):
-            self.stdout.write(f"Kept aside: {kept.message} {kept.cure}")
+        rows = list(receipt.kept.select_related("receipt").order_by("at"))
+        names = names_of(rows)
+        for kept in sorted(rows, key=lambda row: names[row.pk]):
+            message = kept.message.replace(kept.name, names[kept.pk])
+            self.stdout.write(f"Kept aside: {message} {kept.cure}")
         self.stdout.write(
             f"{receipt.stored} stored, {receipt.already_here} already here, "
             f"{receipt.kept_aside} kept aside, {receipt.ignored} ignored."
         )
+        if receipt.deidentified and receipt.stored:
+            self.stdout.write("What was stored is de-identified (PS3.15 Annex E).")
         series = list(series_of(receipt))
         for one in series:
             if one.volume_reason:

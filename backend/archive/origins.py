@@ -1,0 +1,120 @@
+"""Where files come from, and whether what comes from there is de-identified."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from backend.archive.models import Door, Source
+from backend.audit.services import News, record
+from backend.errors import BadInput, NotAllowed
+
+if TYPE_CHECKING:
+    from backend.accounts.models import User
+
+LONGEST_NAME = 120
+LONGEST_REASON = 1000
+AS_IS = " (as is)"
+# What is done with files of a source that is not known yet.
+NEW_ONES_DEIDENTIFY = True
+# Doors behind which are objects of our own, made from what was received.
+OWN_DOORS = frozenset({"derived"})
+
+
+def source_of(*, door: str, name: str, actor: User | None) -> Source | None:
+    """The source of this name at this door, made if it is new: then it de-identifies.
+
+    None for what Concord itself made of objects that are here.
+    """
+    return None if door in OWN_DOORS else _source(door, name, actor, deidentify=NEW_ONES_DEIDENTIFY)
+
+
+def as_is_source(*, door: str, name: str, actor: User | None) -> Source:
+    """The source whose files are taken as they are, beside the one of that name.
+
+    Its own source, so that asking once to take a folder as it is changes nothing for the next.
+    Raises `BadInput` where an administrator made it de-identify.
+    """
+    name = f"{name[: LONGEST_NAME - len(AS_IS)]}{AS_IS}"
+    source = _source(door, name, actor, deidentify=False)
+    if source.deidentify:
+        raise BadInput(
+            "SOURCE_DEIDENTIFIES",
+            f"An administrator made the source “{source.name}” de-identify.",
+            "Leave --as-is out, or ask an administrator.",
+        )
+    return source
+
+
+def _source(door: str, name: str, actor: User | None, *, deidentify: bool) -> Source:
+    with transaction.atomic():
+        source, new = Source.objects.get_or_create(
+            door=door, name=name[:LONGEST_NAME], defaults={"deidentify": deidentify}
+        )
+        if new:
+            record(
+                "source.added",
+                source,
+                actor=actor,
+                door=source.door,
+                name=source.name,
+                deidentify=source.deidentify,
+                news=[News("coordinators", "archive.changed", {})],
+            )
+    return source
+
+
+@transaction.atomic
+def set_deidentify(*, source: Source, on: bool, actor: User | None, reason: str) -> Source:
+    """Switch de-identification of a source on or off. Batches under way end as they began.
+
+    Args:
+        source: which one.
+        on: whether it de-identifies from now on.
+        actor: an administrator; None for who commands the machine.
+        reason: in their own words.
+
+    Raises:
+        NotAllowed: the person is no administrator.
+        BadInput: no reason was given.
+    """
+    if actor is not None and not (actor.is_active and actor.is_superuser):
+        raise NotAllowed(
+            "ADMIN_NEEDED",
+            "Only an administrator says whether a source is de-identified.",
+            "Ask an administrator.",
+        )
+    reason = reason.strip()
+    if not reason or len(reason) > LONGEST_REASON:
+        raise BadInput(
+            "REASON_NEEDED",
+            "Whether a source is de-identified is not changed without a reason.",
+            f"Say why, in at most {LONGEST_REASON} characters.",
+        )
+    source = Source.objects.select_for_update().get(pk=source.pk)
+    if source.deidentify == on:
+        return source
+    source.deidentify = on
+    source.save(update_fields=["deidentify"])
+    record(
+        "source.changed",
+        source,
+        actor=actor,
+        reason=reason,
+        door=source.door,
+        name=source.name,
+        deidentify=on,
+        news=[News("coordinators", "archive.changed", {})],
+    )
+    return source
+
+
+def door_of(text: str) -> Door:
+    """A door by its name; raises `BadInput`."""
+    try:
+        return Door(text)
+    except ValueError:
+        raise BadInput(
+            "BAD_DOOR", f"There is no door “{text}”.", f"One of {', '.join(Door.values)}."
+        ) from None
