@@ -15,9 +15,14 @@ Tone: TypeAlias = Literal["warn", "plain", "good", "bad"]
 Fact: TypeAlias = tuple[str, str] | tuple[str, str, bool]
 
 
-def section(name: str, title: str, *blocks: Block | None) -> dict[str, Any]:
-    """A section; blocks that are None are left out."""
-    return {"id": name, "title": title, "blocks": [block for block in blocks if block]}
+def section(name: str, title: str, *blocks: Block | None, together: bool = False) -> dict[str, Any]:
+    """A section; blocks that are None are left out. `together` keeps it on one sheet of paper."""
+    return {
+        "id": name,
+        "title": title,
+        "blocks": [block for block in blocks if block],
+        "together": together,
+    }
 
 
 def missing(name: str, title: str, sentence: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ TERMS = (
     "4.5 mm short axis or more. Split gain and merge loss: nodes more by splitting, fewer by "
     "merging."
 )
+# Rows of a reading's table that fit on one sheet with all that is said above them.
+MOST_ON_A_SHEET = 16
 MARKS = (
     ("kept", "proposed by the AI and kept"),
     ("added", "added by the reader"),
@@ -49,6 +51,7 @@ def reading_section(
         blocks.text(_account_words(evaluation.correction)),
         blocks.text(TERMS) if explain else None,
         _nodes(rows),
+        together=len(rows) <= MOST_ON_A_SHEET,
     )
 
 

@@ -135,7 +135,7 @@ def strokes(request: HttpRequest, case: UUID, first: int) -> HttpResponse:
     if run is None:
         raise Missing("run of strokes")
     rows = timeline_rows.rows_of(run.strokes, timezone.get_current_timezone(), story.cast)
-    return render(request, "reports/timeline_strokes.html", {"rows": rows})
+    return render(request, "reports/timeline_strokes.html", {"rows": rows, "case": found})
 
 
 @login_required

@@ -16,7 +16,14 @@ from django.core.management import CommandError, call_command
 from scipy.spatial import cKDTree
 
 from backend.audit.models import Event
-from backend.reports import exporting, render, reporting, services, shown
+from backend.reports import (
+    exporting,
+    reading_sections,
+    render,
+    reporting,
+    services,
+    shown,
+)
 from backend.reports.models import Report
 from backend.store import store
 from backend.version import RESEARCH_NOTICE
@@ -128,6 +135,13 @@ def test_the_size_table_sums_up(report: Report):
     assert rows["ge10"]["apart"]
     counts = [[int(n) for n in rows[name]["cells"][1::4]] for name in apart]
     assert [sum(column) for column in zip(*counts, strict=True)] == [4, 1, 0, 5]
+
+
+def test_a_reading_that_fits_stays_on_one_sheet(report: Report):
+    parts = {part["id"]: part for part in document_of(report)["sections"]}
+    assert [name for name, part in parts.items() if part["together"]] == ["reading-R1"]
+    rows = next(b["rows"] for b in parts["reading-R1"]["blocks"] if b["kind"] == "table")
+    assert len(rows) <= reading_sections.MOST_ON_A_SHEET
 
 
 def test_what_was_not_reached_is_said_in_one_line(report: Report):

@@ -162,6 +162,7 @@ def test_strokes_are_one_line_that_opens(case: Room):
     ]
     assert [opened.count("<li ") for opened in told] == [3, 4]
     assert "AI 4 accepted" in told[0]
+    assert f'href="/cases/{case.case.pk}/nodes/{case.nodes[4]}/"' in told[0]
     assert "taken back by event" in told[1]
     missing = case.client("auditor").get(f"/cases/{case.case.pk}/timeline/strokes/1")
     assert missing.status_code == 404
