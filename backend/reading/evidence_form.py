@@ -53,6 +53,12 @@ _DATES = {
 }
 
 
+MOVED = (
+    "As the hospital's records have it: it is moved by as many days as the dates of the images "
+    "before it is kept."
+)
+
+
 @dataclass
 class Field:
     """One field of the form as it is shown. `of` is the scope it belongs to, "" for any."""
@@ -85,13 +91,20 @@ def fields_of(
     nodes: Iterable[ConsensusNode],
     values: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
+    *,
+    moved: bool = False,
 ) -> list[Field]:
-    """The fields of a kind, with what was typed and what is wrong with it."""
+    """The fields of a kind, with what was typed and what is wrong with it.
+
+    `moved`: the case's dates were moved when its images were de-identified.
+    """
     which, listed = EvidenceKind(kind), [(str(node.number), node_text(node)) for node in nodes]
     found = [*_what(which), *_where(which, listed), *_details(which), *_whence(which)]
     for one in found:
         one.value = (values or {}).get(one.name, one.value)
         one.error = (errors or {}).get(one.name, "")
+        if moved and one.kind == "date":
+            one.help = MOVED
     return found
 
 

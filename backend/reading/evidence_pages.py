@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from backend.archive.services import is_deidentified
 from backend.errors import BadInput, ConcordError, Missing
 from backend.imaging.nodes import show_mm
 from backend.reading import selectors, services
@@ -69,7 +70,8 @@ def evidence_case(request: HttpRequest, case: UUID) -> HttpResponse:
     """The evidence of one case, and a form for each kind."""
     sight = _sight(request, case)
     kind = kind_of(request.GET.get("kind"))
-    return _shown(request, sight, kind, str(uuid.uuid4()), fields_of(kind, sight.nodes))
+    fields = fields_of(kind, sight.nodes, moved=is_deidentified(sight.case.study_uid))
+    return _shown(request, sight, kind, str(uuid.uuid4()), fields)
 
 
 def _sight(request: HttpRequest, case: UUID) -> Sight:
@@ -162,7 +164,8 @@ def evidence_enter(request: HttpRequest, case: UUID) -> HttpResponse:
             posted["node"] = ""
         if refused.code == "CLIENT_REUSED":
             client = uuid.uuid4()
-    fields = fields_of(kind, sight.nodes, posted, errors)
+    moved = is_deidentified(sight.case.study_uid)
+    fields = fields_of(kind, sight.nodes, posted, errors, moved=moved)
     return _shown(request, sight, kind, str(client), fields, status=400)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,7 @@ from backend.reading.models import Case, Consensus, ConsensusNode, Evidence
 from backend.reading.services.announcing import case_changed, to_readers
 from backend.reading.services.guards import lock_case
 from backend.reading.services.label_news import client_reused, label_changed
+from backend.reading.services.moving import moved, shift_of
 from backend.reading.services.versions import consensus_changed, step_consensus
 from backend.reading.services.voiding import void_signatures
 from backend.reading.workflow import ConsensusAction, ConsensusState
@@ -43,7 +44,7 @@ LONGEST_REASON = 1000
 
 @dataclass(frozen=True)
 class Entry:
-    """What was typed, with the details of its kind.
+    """What was typed, with the details of its kind; dates as the hospital's records have them.
 
     `node` is the number of an agreed node in `version` of the consensus: numbers are given anew
     in every version.
@@ -72,6 +73,9 @@ def enter_evidence(*, case: Case, user: User, client: UUID, entry: Entry) -> Evi
         WrongState: `MOVED_ON`, the node was chosen from another version than holds now.
     """
     case = lock_case(case.pk)
+    shift = shift_of(case)
+    date, known_at = moved(entry.date, shift), moved(entry.known_at, shift)
+    entry = replace(entry, date=date, known_at=known_at)
     before = _entered_before(client, case, user, entry)
     if before is not None:
         return before
@@ -81,7 +85,7 @@ def enter_evidence(*, case: Case, user: User, client: UUID, entry: Entry) -> Evi
     _guard_version(entry, agreed)
     numbers = {node.number: node for node in agreed.nodes.all()} if agreed else {}
     node = numbers.get(entry.node) if entry.node is not None else None
-    _judge(case, entry, node, nodes_known=bool(numbers))
+    _judge(case, entry, node, shift, nodes_known=bool(numbers))
     here = entry.scope == Scope.SIDE_LEVEL
     evidence = Evidence.objects.create(
         id=client,
@@ -187,7 +191,14 @@ def _guard_signing(case: Case, labelling: Consensus, user: User) -> None:
     )
 
 
-def _judge(case: Case, entry: Entry, node: ConsensusNode | None, *, nodes_known: bool) -> None:
+def _judge(
+    case: Case,
+    entry: Entry,
+    node: ConsensusNode | None,
+    shift: datetime.timedelta,
+    *,
+    nodes_known: bool,
+) -> None:
     faults = entry_faults(
         item=Item(
             kind=entry.kind,
@@ -201,7 +212,7 @@ def _judge(case: Case, entry: Entry, node: ConsensusNode | None, *, nodes_known:
         ),
         source=entry.source,
         known_at=entry.known_at,
-        today=timezone.now().date(),
+        today=timezone.now().date() + shift,
         study=case.study_date,
         slices=case.grid.shape[0],
         nodes_known=nodes_known,
