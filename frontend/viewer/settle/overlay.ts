@@ -53,6 +53,7 @@ const DOTTED = new Set<InkKind>(["ai", "ignored"]);
 const WIDTHS: Record<Ink["strength"], number> = { faint: 1, calm: 1.5, strong: 2.25 };
 const BOLD = new Set<InkKind>(["ignored"]);
 const BOLD_WIDTH = 3.5;
+const READERS = new Set<InkKind>(["x", "y"]);
 /** Wide enough to be seen on both sides of a reader's outline on top of it. */
 const UNDER = new Set<InkKind>(["preview", "redraw"]);
 const UNDER_WIDTH = 6.5;
@@ -146,23 +147,26 @@ export class Overlay {
       if (d) parts.push(`<path data-ink="only-${side}" d="${d}" fill="url(#${side}-${this.id})"/>`);
     }
     if (limit) parts.push(this.limitHtml(limit, index, place));
-    const cased = inks.some(({ kind, solids }) => UNDER.has(kind) && solids.length > 0);
-    for (const ink of inks) parts.push(this.inkHtml(ink, index, place, cased));
+    // The dark edge of a reader's outline lies below all that must show on both sides of it.
+    for (const ink of inks) if (READERS.has(ink.kind)) parts.push(this.haloHtml(ink, index, place));
+    for (const ink of inks) parts.push(this.inkHtml(ink, index, place));
     if (crossed) parts.push(this.crossHtml(crossed, index, place));
     return parts.join("");
   }
 
-  private inkHtml(ink: Ink, index: number, place: Map2, cased: boolean): string {
+  private haloHtml({ kind, solids, strength }: Ink, index: number, place: Map2): string {
+    const d = solids.map((solid) => this.path(solid, index, place)).join("");
+    if (!d || strength === "faint" || kind === "ai") return "";
+    return `<path d="${d}" fill="none" stroke-linejoin="round" stroke="#000" stroke-opacity=".6" stroke-width="${widthOf(kind, strength) + 2}"/>`;
+  }
+
+  private inkHtml(ink: Ink, index: number, place: Map2): string {
     const { kind, solids, strength } = ink;
     const d = solids.map((solid) => this.path(solid, index, place)).join("");
     if (!d) return "";
     const width = widthOf(kind, strength);
     const line = `d="${d}" fill="none" stroke-linejoin="round"`;
-    // On a wide outline below, a dark edge of its own would hide it.
-    const bare = strength === "faint" || kind === "ai" || (cased && (kind === "x" || kind === "y"));
-    const halo = bare
-      ? ""
-      : `<path ${line} stroke="#000" stroke-opacity=".6" stroke-width="${width + 2}"/>`;
+    const halo = READERS.has(kind) ? "" : this.haloHtml(ink, index, place);
     const fill = kind === "redraw" ? `<path d="${d}" fill="#57c7b4" fill-opacity=".18"/>` : "";
     return `<g data-ink="${kind}" data-strength="${strength}" ${strength === "faint" ? 'opacity=".55"' : ""}>
       ${fill}${halo}<path ${line} stroke="${INK_COLOURS[kind]}" stroke-width="${width}"${dashHtml(kind)}/>

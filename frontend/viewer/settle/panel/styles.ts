@@ -60,9 +60,9 @@ export const settleSheet = sheet(`
   .list .note { margin: 0; padding: 8px 14px; font-size: 11.5px; color: var(--soft); }
   .beside { width: 100%; border-collapse: collapse; font-size: 12px; table-layout: fixed; }
   .beside th, .beside td { text-align: left; padding: 1px 0; font-weight: 400; }
-  .beside th[scope="row"] { width: 68px; color: var(--soft); }
+  .beside th[scope="row"] { width: 70px; color: var(--soft); }
   .beside thead th { font-weight: 650; }
-  .beside thead td { width: 68px; }
+  .beside thead td { width: 70px; }
   .beside td { padding-right: 4px; vertical-align: top; }
   .same { margin: 0 0 5px; font-size: 12.5px; color: var(--accent); }
   .now { margin: 2px 0 5px; padding: 4px 8px; border-left: 2px solid var(--accent); background: var(--raised); font-size: 12.5px; }
