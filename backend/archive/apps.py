@@ -10,10 +10,11 @@ class ArchiveConfig(AppConfig):
     label = "archive"
 
     def ready(self) -> None:
-        """Have quiet series judged by the work process; say which columns name blobs."""
+        """Have quiet series judged, and rewritten where they must be, by the work process; say
+        which columns name blobs."""
         from backend.archive.content import models, references  # noqa: F401
-        from backend.archive.services import judge_quiet_series
+        from backend.archive.services import ask_again, judge_quiet_series
         from backend.jobs.registry import every_second
 
-        every_second.append(judge_quiet_series)
+        every_second += [judge_quiet_series, ask_again]
         references.register_all()

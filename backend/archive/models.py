@@ -55,6 +55,14 @@ class VolumeState(models.TextChoices):
     SET_ASIDE = "set_aside"
 
 
+class Derivation(models.TextChoices):
+    """What is made of a series that cannot be read as it came, but can without loss."""
+
+    FRAMES = "frames", "single frames"
+    STACK = "stack", "the stack alone"
+    TILT = "tilt", "sheared straight"
+
+
 class Series(models.Model):
     """One series; a volume when its slices stack straight, evenly and without gaps."""
 
@@ -89,6 +97,11 @@ class Series(models.Model):
     grid = models.JSONField(null=True)
     geometry_hash = models.CharField(max_length=64, blank=True)
     bound = models.BooleanField(default=False)
+    # The series this one was made of, and how; on a source, what is (or was) made of it.
+    derived_from = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="derived"
+    )
+    derivation = models.CharField(max_length=16, blank=True, choices=Derivation)
     received_at = models.DateTimeField()
     judged_at = models.DateTimeField(null=True)
 
@@ -116,7 +129,10 @@ class Series(models.Model):
                 name="no_verdict_without_reason",
             ),
             models.CheckConstraint(
-                condition=models.Q(bound=False) | models.Q(volume_state=VolumeState.VOLUME),
+                # A source is bound with the series that was made of it.
+                condition=models.Q(bound=False)
+                | models.Q(volume_state=VolumeState.VOLUME)
+                | (models.Q(volume_state=VolumeState.SET_ASIDE) & ~models.Q(derivation="")),
                 name="only_volumes_are_bound",
             ),
         )
@@ -138,6 +154,7 @@ class Door(models.TextChoices):
     STOW = "stow"
     DIMSE = "dimse"
     PULL = "pull"
+    DERIVED = "derived"
 
 
 class Source(models.Model):

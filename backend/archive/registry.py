@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backend.accounts.models import User
-    from backend.archive.models import Series
+    from backend.archive.models import Series, Study
+    from backend.imaging.dicom import Refusal
+    from backend.imaging.grid import Grid
 
-# Called in the transaction in which a series became a volume (again, if images came and it was
-# not bound before). A hook that raises undoes the judgement, which is then tried again.
-on_series_ready: list[Callable[[Series], object]] = []
+# Called in the transaction in which the last series of a study was judged, whatever it was; again
+# where images came later. A hook that raises undoes that judgement, which is then tried again.
+on_study_ready: list[Callable[[Study], object]] = []
+
+# Whether a volume of this grid may be read by whoever reads such series: a refusal, or None. A
+# series is a volume unless a rule refuses it.
+volume_rules: list[Callable[[Series, Grid], Refusal | None]] = []
+
+# Whether a stack that was imaged with a tilted gantry is to be resampled. With no rule that says
+# so it is quarantined.
+resample_rules: list[Callable[[Series], bool]] = []
 
 # Where a person goes from a series that came: (words, address) of each place they may open.
 where_next: list[Callable[[User, Series], list[tuple[str, str]]]] = []

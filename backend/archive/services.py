@@ -1,7 +1,8 @@
 """What can be done with the archive: receive, judge, load. The list of verbs."""
 
 from backend.archive.deidentify.doors import is_deidentified, names_of, shift_days
-from backend.archive.judging import judge_batch, judge_quiet_series, judge_series
+from backend.archive.deriving import ask_again, bind, derive
+from backend.archive.judging import judge_again, judge_batch, judge_quiet_series, judge_series
 from backend.archive.origins import set_deidentify
 from backend.archive.receiving import (
     Taken,
@@ -22,9 +23,13 @@ from backend.archive.volume import (
 
 __all__ = [
     "Taken",
+    "ask_again",
+    "bind",
     "close_receipt",
+    "derive",
     "grid_of",
     "is_deidentified",
+    "judge_again",
     "judge_batch",
     "judge_quiet_series",
     "judge_series",

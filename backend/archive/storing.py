@@ -34,6 +34,7 @@ _FRESH = {
     "grid": None,
     "geometry_hash": "",
     "judged_at": None,
+    "derivation": "",
     "metadata_blob": "",
     "metadata_blob_unnamed": "",
 }

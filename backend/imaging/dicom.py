@@ -39,6 +39,8 @@ scanners that write positions with one decimal."""
 SHEAR_MM = 0.1
 SHEAR_SLOPE = 0.002
 """Sideways drift per distance along the normal that counts as gantry tilt (0.11°)."""
+STATED_TILT_DEG = 0.5
+"""A gantry tilt that a header states, but of which the directions of its slices show nothing."""
 NAMED_AT_MOST = 6
 
 
@@ -76,7 +78,8 @@ class Refusal:
     Attributes:
         code: MISSING_TAG, MULTI_FRAME, TOO_FEW_SLICES, MIXED_MATRIX, MIXED_PIXEL_SPACING,
             BAD_ORIENTATION, MIXED_ORIENTATION, MIXED_FRAME_OF_REFERENCE, DUPLICATE_INSTANCE,
-            DUPLICATE_POSITION, GANTRY_TILT, MISSING_SLICES or UNEVEN_SPACING.
+            DUPLICATE_POSITION, GANTRY_TILT, TILT_CONTRADICTED, MISSING_SLICES or UNEVEN_SPACING;
+            of frames (`imaging.frames`) also FRAMES_NOT_DESCRIBED or SEVERAL_STACKS.
         message: what is wrong and where, one sentence.
         cure: what to do about it, one sentence.
         sop_uids: the instances it is about.
@@ -174,8 +177,8 @@ def judge(slices: Iterable[SliceFacts]) -> Grid:
         refusals = step(facts)
         if refusals:
             raise SeriesRefused(refusals)
-    ordered, along_mm, drift = _stack(facts)
-    refusals = _refuse_stack(ordered, along_mm, drift)
+    ordered, along_mm, sideways_mm = stacked(facts)
+    refusals = _refuse_stack(ordered, along_mm, np.linalg.norm(sideways_mm, axis=1))
     if refusals:
         raise SeriesRefused(refusals)
     first = ordered[0]
@@ -370,10 +373,11 @@ def _refuse_identities(facts: list[SliceFacts]) -> list[Refusal]:
     ]
 
 
-def _stack(
-    facts: list[SliceFacts],
+def stacked(
+    facts: Sequence[SliceFacts],
 ) -> tuple[list[SliceFacts], NDArray[np.float64], NDArray[np.float64]]:
-    """Slices ascending along the normal, their places along it, and their sideways drift, mm."""
+    """Slices ascending along the normal, their places along it ``(slices,)``, and how far each
+    lies sideways of the first ``(slices, 2)``: along a column, along a row. All in mm."""
     row, column = _directions(facts[0])
     normal = np.cross(row, column)
     normal /= np.linalg.norm(normal)
@@ -381,9 +385,8 @@ def _stack(
     order = np.argsort(positions @ normal, kind="stable")
     positions = positions[order]
     along = positions @ normal
-    offset = positions - positions[0]
-    sideways = offset - np.outer(offset @ normal, normal)
-    return [facts[i] for i in order], along, np.linalg.norm(sideways, axis=1)
+    sideways = (positions - positions[0]) @ np.array([column, row]).T
+    return [facts[i] for i in order], along, sideways
 
 
 def _refuse_stack(
@@ -419,7 +422,31 @@ def _refuse_stack(
                 _uids([ordered[i] for i in sheared]),
             )
         ]
-    return _refuse_gaps(ordered, along_mm, gaps)
+    return _refuse_stated_tilt(ordered) or _refuse_gaps(ordered, along_mm, gaps)
+
+
+def _refuse_stated_tilt(ordered: list[SliceFacts]) -> list[Refusal]:
+    """Original slices that lie straight across the patient although a tilted gantry is stated."""
+    row, column = _directions(ordered[0])
+    lean = math.degrees(math.acos(min(1.0, abs(float(np.cross(row, column)[2])))))
+    stated = [
+        s
+        for s in ordered
+        if s.gantry_tilt is not None
+        and abs(s.gantry_tilt) > max(STATED_TILT_DEG, 2 * lean)
+        and "DERIVED" not in s.image_type
+    ]
+    if not stated:
+        return []
+    return [
+        Refusal(
+            "TILT_CONTRADICTED",
+            f"The header states a gantry tilt of {stated[0].gantry_tilt:g}°, but the directions "
+            f"of the slices show none: {_listed(stated)}.",
+            "Have the scanner or PACS send the series with its true directions.",
+            _uids(stated),
+        )
+    ]
 
 
 def _refuse_gaps(

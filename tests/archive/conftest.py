@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from backend.accounts.models import User
 from backend.archive import origins, registry, services, visibility
-from backend.archive.models import Receipt, Series
+from backend.archive.models import Receipt, Series, Study
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,8 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visibility, "_rules", [])
     monkeypatch.setattr(visibility, "_scopes", {})
     monkeypatch.setattr(visibility, "_uploaders", [])
-    monkeypatch.setattr(registry, "on_series_ready", [])
+    for rules in ("on_study_ready", "volume_rules", "resample_rules"):
+        monkeypatch.setattr(registry, rules, [])
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +51,15 @@ def pseudonyms(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ready(alone: None) -> list[Series]:
-    """The series the archive offered to the rooms above, in order."""
+    """The volumes the archive offered to the rooms above, in order; one judged anew again."""
     offered: list[Series] = []
-    registry.on_series_ready.append(offered.append)
+
+    def hook(study: Study) -> None:
+        known = {(series.pk, series.judged_at) for series in offered}
+        volumes = study.series.filter(volume_state="volume").order_by("number", "uid")
+        offered.extend(s for s in volumes if (s.pk, s.judged_at) not in known)
+
+    registry.on_study_ready.append(hook)
     return offered
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend.archive import registry, services
-from backend.archive.models import Door, Receipt, Series
+from backend.archive.models import Door, Receipt, Series, Study
 from backend.audit.models import Event
 from tests.archive.made import ct_series, encoded, written
 
@@ -41,8 +41,18 @@ def test_one_slice_of_another_orientation_quarantines_the_series_by_name(
     ("changes", "state", "code"),
     [
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "set_aside", "LOCALIZER"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "set_aside", "NOT_AN_IMAGE"),
-        ({"Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.33"}, "set_aside", None),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "set_aside", "SCREENSHOT"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.2"}, "set_aside", "NOT_AN_IMAGE"),
+        (
+            {"Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.33"},
+            "set_aside",
+            "NOT_AN_IMAGE",
+        ),
+        (
+            {"Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.67"},
+            "set_aside",
+            "DOSE_REPORT",
+        ),
         ({"ImagePositionPatient": None}, "quarantined", "MISSING_TAG"),
         ({"ImagePositionPatient": [0, 0, 0]}, "quarantined", "DUPLICATE_POSITION"),
         ({"RescaleIntercept": -1000}, "volume", ""),
@@ -54,12 +64,12 @@ def test_what_a_series_is(
     ready: list[Series],
     changes: dict[str, Any],
     state: str,
-    code: str | None,
+    code: str,
 ) -> None:
     receive(written(tmp_path / "x", ct_series(4, **changes)))
     series = Series.objects.get()
     assert series.volume_state == state
-    assert code is None or series.volume_code == code
+    assert series.volume_code == code
     assert (series.volume_reason == "") == (state == "volume")
     assert len(ready) == (state == "volume")
 
@@ -106,17 +116,37 @@ def test_a_hook_that_fails_undoes_the_judgement_and_harms_no_other_series(
     bad = ct_series(3)
     failing = [True]
 
-    def hook(series: Series) -> None:
-        if series.uid == bad[0].SeriesInstanceUID and failing:
+    def hook(study: Study) -> None:
+        if study.uid == bad[0].StudyInstanceUID and failing:
             raise RuntimeError("the reading room is not ready")
 
-    registry.on_series_ready.append(hook)
+    registry.on_study_ready.append(hook)
     receive(written(tmp_path / "bad", bad), written(tmp_path / "good", ct_series(3)))
     states = dict(Series.objects.values_list("uid", "volume_state"))
     assert states.pop(bad[0].SeriesInstanceUID) == "pending"
     assert set(states.values()) == {"volume"}
     failing.clear()
     assert [s.uid for s in services.judge_quiet_series()] == [bad[0].SeriesInstanceUID]
+
+
+def test_a_study_is_offered_once_its_last_series_is_judged(
+    tmp_path: Path, receive: Receive, settings: Any
+) -> None:
+    settings.QUIET_SECONDS = 0
+    first = ct_series(4)
+    second = ct_series(5, StudyInstanceUID=first[0].StudyInstanceUID, SeriesNumber=3)
+    offered: list[list[str]] = []
+    registry.on_study_ready.append(
+        lambda study: offered.append([s.uid for s in study.series.order_by("number")])
+    )
+    files = [lambda one=one: encoded(one) for one in (*first, *second)]
+    services.store_instances(files=files, actor=None, source="stow")
+    assert offered == []
+    one, other = Series.objects.order_by("number")
+    services.judge_series(one.pk)
+    assert offered == []
+    services.judge_series(other.pk)
+    assert offered == [[one.uid, other.uid]]
 
 
 def test_what_still_arrives_at_another_door_is_not_judged(

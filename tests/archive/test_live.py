@@ -13,6 +13,7 @@ from dicomweb_client.web import DICOMwebClient
 
 from backend.jobs import protocol
 from tests.archive.made import ct_series, encoded, values, written
+from tests.archive.made_frames import enhanced
 from tests.stack import Stack, until
 
 
@@ -105,3 +106,26 @@ def test_one_study_from_four_doors_at_once_is_one_study(alone: Stack, tmp_path: 
     assert rows == [(s.SOPInstanceUID, len(encoded(s))) for s in slices]
     kept = alone.query("select code from archive_keptaside where series_uid = %s", uid)
     assert {code for (code,) in kept} <= {"LATE_IMAGE"}
+
+
+def test_a_multi_frame_image_is_rewritten_by_the_work_process_and_read(alone: Stack) -> None:
+    slices = ct_series(6)
+    whole = enhanced(slices)
+    web_of(alone, "coordinator").store_instances([whole])
+
+    def made() -> str:
+        found = alone.query(
+            "select d.uid from archive_series d join archive_series s on s.id = d.derived_from_id"
+            " join reading_case c on c.series_id = d.id where s.uid = %s",
+            whole.SeriesInstanceUID,
+        )
+        return str(found[0][0]) if found else ""
+
+    until(lambda: made() != "", "a case of the single frames", 60, alone.words)
+    web = web_of(alone, "coordinator")
+    study = whole.StudyInstanceUID
+    frames = web.retrieve_series(study, made())
+    assert [d.PixelData for d in frames] == [s.PixelData for s in slices]
+    assert state_of(alone, whole.SeriesInstanceUID) == "set_aside"
+    back = web.retrieve_instance(study, whole.SeriesInstanceUID, whole.SOPInstanceUID)
+    assert back.PixelData == whole.PixelData

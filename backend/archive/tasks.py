@@ -1,0 +1,17 @@
+"""The archive's jobs in the work process."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from procrastinate.contrib.django import app
+
+from backend.archive import services
+from backend.archive.judging import DERIVE_TASK
+from backend.jobs.protocol import WORK_QUEUE
+
+
+@app.task(name=DERIVE_TASK, queue=WORK_QUEUE)
+def derive(series: str) -> None:
+    """Rewrite one series that can only be read rewritten."""
+    services.derive(series_id=UUID(series))
