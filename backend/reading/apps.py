@@ -15,6 +15,7 @@ class ReadingConfig(AppConfig):
         from backend.audit import registry as audit
         from backend.jobs import registry as jobs
         from backend.reading import (
+            candidates,
             consensus_signatures,
             named_blobs,
             selectors,
@@ -23,7 +24,9 @@ class ReadingConfig(AppConfig):
             visibility,
         )
 
-        archive.on_series_ready.append(lambda series: services.open_case(series=series))
+        archive.on_study_ready.append(lambda study: services.open_cases(study=study))
+        archive.volume_rules.append(candidates.anisotropy_refusal)
+        archive.resample_rules.append(candidates.resamples_tilt)
         archive.where_next.append(selectors.cases_of_series)
         archive_visibility.register(visibility.series_seen_by)
         archive_visibility.register_scope("readings", visibility.series_of_reading)

@@ -219,7 +219,7 @@ def abstracted_cases(user: User | AnonymousUser) -> QuerySet[Case]:
     """The cases whose evidence the user enters, or oversees as an auditor; raises `Missing`."""
     if not isinstance(user, User) or not user.is_active:
         raise Missing("page")
-    found = Case.objects.select_related("subject", "project", "protocol")
+    found = Case.objects.filter(superseded_by=None).select_related("subject", "project", "protocol")
     if user.is_superuser:
         return found
     projects = projects_as(user, Role.ABSTRACTOR, Role.AUDITOR)

@@ -28,6 +28,7 @@ from backend.reading.models import Case, Reading
 from backend.reading.presentation import case_json, model_json, runs_of
 from backend.reading.presentation import worklist_rows as rows_of
 from backend.reading.reopening_pages import reopening_of
+from backend.reading.series_pages import series_of
 from backend.reading.vocabulary import AiState
 from backend.reading.workflow import ReadingState, possible
 
@@ -159,7 +160,7 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
         "case": row,
         "may_coordinate": selectors.may_coordinate(user, found),
         "slots": found.protocol.slots,
-        "free_slots": [slot for slot in found.protocol.slots if slot not in taken],
+        "free_slots": _free_slots(found, taken),
         "readers": [
             {"username": reader.username, "name": reader.shown_name}
             for reader in selectors.readers_of(found)
@@ -167,11 +168,18 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
         "comparison": panel_of(found, latest_comparison(found)),
         "reopening": reopening_of(found) if selectors.may_coordinate(user, found) else None,
         "settling": settling_panel_of(found, link=selectors.may_audit(user, found)),
+        "series": series_of(found),
         "series_facts": found.facts,
         "grid": {"shape": found.grid_json["shape"], "spacing_mm": found.grid_json["spacing_mm"]},
         "geometry": found.geometry_hash,
     }
     return render(request, "reading/case.html", context)
+
+
+def _free_slots(case: Case, taken: set[str]) -> list[str]:
+    if case.superseded_by_id is not None:
+        return []
+    return [slot for slot in case.protocol.slots if slot not in taken]
 
 
 @login_required

@@ -14,6 +14,24 @@ LYMPH_NODE_SERIES: dict[str, Any] = {
     "slice_thickness_mm": [0.75, 2.5],
     "contrast_required": True,
     "min_age_years": 18,
+    # What of a study's volumes is read; `ranking.rank` says how.
+    "plane": "axial",
+    "body_parts": ["NECK", "HEADNECK", "HEAD NECK", "HEAD AND NECK", "CSPINE"],
+    "coverage_mm": 150.0,
+    "sharp_kernels": ["BONE", "LUNG", "EDGE", "ULTRA", "SHARP"],
+    # Geometry: slices at most so many times as far apart as pixels; what becomes of a tilted gantry
+    # ("refuse", or "resample": read sheared back to an orthogonal grid).
+    "max_anisotropy": 10.0,
+    "gantry_tilt": "refuse",
+}
+# Of protocols from before they said: any volume of the modality, none resampled.
+_SERIES_UNSAID: dict[str, Any] = {
+    "plane": None,
+    "body_parts": [],
+    "coverage_mm": 0.0,
+    "sharp_kernels": [],
+    "max_anisotropy": None,
+    "gantry_tilt": "refuse",
 }
 # How two blind readings are compared; `discrepancies.Rules` says what each rule means.
 COMPARISON: dict[str, Any] = {
@@ -62,6 +80,12 @@ _SETTLING_UNSAID: dict[str, Any] = {
 }
 
 
+def series_rule_of(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Which series a protocol's definition takes, which of a study's it reads first, and what
+    excludes a case from cohorts."""
+    return {**_SERIES_UNSAID, **definition["series"]}
+
+
 def settling_of(definition: Mapping[str, Any]) -> dict[str, Any]:
     """How discrepancies are settled under a protocol's definition."""
     return dict(definition.get("settling", _SETTLING_UNSAID))
@@ -88,7 +112,7 @@ def _lymph_nodes(**own: Any) -> dict[str, Any]:
 BUILT_IN: tuple[dict[str, Any], ...] = (
     {
         "code": "LN-CT-BLIND",
-        "version": 3,
+        "version": 4,
         "name": "Cervical lymph nodes on CT, two independent readers",
         "design": "independent_blind",
         "active": True,
@@ -101,7 +125,7 @@ BUILT_IN: tuple[dict[str, Any], ...] = (
     },
     {
         "code": "LN-CT",
-        "version": 1,
+        "version": 2,
         "name": "Cervical lymph nodes on CT, the second reader corrects the first",
         "design": "sequential_visible",
         "active": False,

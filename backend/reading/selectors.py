@@ -219,8 +219,11 @@ def readers_of(case: Case) -> list[User]:
 
 
 def cases_of_series(user: User, series: Series) -> list[tuple[str, str]]:
-    """(Words, address) of each case of a series that this user oversees."""
-    found = _cases(user).filter(series_id=series.pk).select_related("protocol", "project")
+    """(Words, address) of each case of a series, or of what was made of it, that this user
+    oversees."""
+    read = [series.pk, *series.derived.values_list("pk", flat=True)]
+    found = _cases(user).filter(series_id__in=read, superseded_by=None)
+    found = found.select_related("protocol", "project")
     return [
         (f"{case.label} ({case.project.code}, {case.protocol.code})", f"/cases/{case.pk}/")
         for case in found.order_by("created")

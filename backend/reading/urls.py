@@ -2,7 +2,15 @@
 
 from django.urls import include, path
 
-from backend.reading import api, blobs, comparison_api, comparison_pages, consensus_api, pages
+from backend.reading import (
+    api,
+    blobs,
+    comparison_api,
+    comparison_pages,
+    consensus_api,
+    pages,
+    series_pages,
+)
 
 urlpatterns = [
     path("", include("backend.reading.label_urls")),
@@ -14,6 +22,7 @@ urlpatterns = [
     path("cases/rows/", pages.case_rows, name="case-rows"),
     path("cases/<uuid:case>/", pages.case, name="case"),
     path("cases/<uuid:case>/assign", pages.assign, name="case-assign"),
+    path("cases/<uuid:case>/series", series_pages.read_instead, name="case-series"),
     path("cases/<uuid:case>/compare", comparison_pages.compare_again, name="case-compare"),
     path("cases/readings/<uuid:reading>/hold", pages.hold, name="reading-hold"),
     path("cases/readings/<uuid:reading>/release", pages.release, name="reading-release"),

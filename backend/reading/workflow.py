@@ -266,6 +266,7 @@ class CaseStage(StrEnum):
     COMPARED = "compared"
     PUBLISHED = "published"
     ON_HOLD = "on_hold"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True)
@@ -276,15 +277,19 @@ class Parts:
         required_slots: the slots its protocol needs filled, for example ``("R1", "R2")``.
         readings: (slot, state) of every reading the case ever had, in any order.
         published: whether a version of its consensus is published.
+        superseded: whether another case took its place.
     """
 
     required_slots: Sequence[str]
     readings: Sequence[tuple[str, ReadingState]]
     published: bool = False
+    superseded: bool = False
 
 
 def case_stage(parts: Parts) -> CaseStage:
     """The stage of a case: of its current readings, the one that is furthest behind decides."""
+    if parts.superseded:
+        return CaseStage.WITHDRAWN
     current = {slot: state for slot, state in parts.readings if state in CURRENT}
     states = [current.get(slot) for slot in parts.required_slots]
     if S.ON_HOLD in states:

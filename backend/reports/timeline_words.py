@@ -196,6 +196,13 @@ _WORDS: dict[str, Words] = {
     "case.opened": lambda e, c, m: Said(
         f"Case opened under {e.facts.get('protocol', 'its protocol')}"
     ),
+    "case.series_offered": lambda e, c, m: Said(
+        "A series came late that fits the protocol better", detail=str(e.facts.get("series", ""))
+    ),
+    "case.superseded": lambda e, c, m: Said(
+        f"Withdrawn: {e.facts.get('by', 'another case')} is read instead",
+        detail=str(e.facts.get("series", "")),
+    ),
     "case.described": plain("Images and protocol written into the log"),
     "case.presegmented": _presegmented,
     "run.queued": _run("asked for"),

@@ -85,6 +85,7 @@ FORM = {
     "receipt": ABSENT,
     "next": "/cases/",
     "client": ABSENT,
+    "series": ABSENT,
 }
 
 

@@ -41,6 +41,10 @@ class Case(models.Model):
 
     The series is named by its ids (the archive is another room); its grid is kept here, because a
     case's grid never changes. `stage` is a cache of `workflow.case_stage`, written by services.
+
+    A case that nobody had begun to read may give way to one of another series of its study
+    (`superseded_by`). `choice_reason` is why a coordinator chose this series; "" where the
+    protocol's rule did. `offered_series_id` is a series that came later and fits better.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -65,12 +69,21 @@ class Case(models.Model):
     ai_state = models.CharField(max_length=16, choices=AiState, default=AiState.NONE)
     ai_message = models.TextField(default="", blank=True)
     ai_run_id = models.UUIDField(null=True, blank=True)
+    superseded_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="supersedes"
+    )
+    choice_reason = models.TextField(default="", blank=True)
+    offered_series_id = models.UUIDField(null=True, blank=True)
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("label",)
         constraints = (
-            models.UniqueConstraint(fields=["project", "series_id"], name="one_case_per_series"),
+            models.UniqueConstraint(
+                fields=["project", "series_id"],
+                condition=models.Q(superseded_by__isnull=True),
+                name="one_case_per_series",
+            ),
             models.UniqueConstraint(fields=["project", "label"], name="one_case_per_label"),
             models.CheckConstraint(
                 condition=models.Q(ai_state__in=AiState.values), name="ai_state_is_known"

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 
 from backend.accounts.roles import Role
+from backend.reading.protocols import series_rule_of
 
 
 class Project(models.Model):
@@ -99,4 +100,4 @@ class Protocol(models.Model):
     @property
     def series_rule(self) -> dict[str, Any]:
         """Which series it takes, and what excludes one from cohorts."""
-        return dict(self.definition["series"])
+        return series_rule_of(self.definition)

@@ -2,6 +2,7 @@
 
 from backend.reading.services.assigning import assign, hold, release, withdraw
 from backend.reading.services.changes import apply_changes, change_json
+from backend.reading.services.choosing import begun, open_cases, read_instead
 from backend.reading.services.comparing import (
     compare_again,
     compare_readings,
@@ -36,6 +37,7 @@ __all__ = [
     "apply_changes",
     "assign",
     "attach_presegmentation",
+    "begun",
     "change_json",
     "compare_again",
     "compare_readings",
@@ -54,9 +56,11 @@ __all__ = [
     "offer_comparisons_again",
     "on_run_changed",
     "open_case",
+    "open_cases",
     "open_reading",
     "presegment",
     "propose",
+    "read_instead",
     "record_of",
     "release",
     "reopen_consensus",

@@ -14,6 +14,7 @@ from backend.reading.services.guards import (
     lock_case,
     lock_reading,
     refresh_stage,
+    require_read,
     require_role,
     step,
 )
@@ -27,6 +28,7 @@ def assign(*, case: Case, slot: str, reader: User, actor: User | None) -> Readin
     case = lock_case(case.pk)
     if actor is not None:
         require_role(actor, case, Role.COORDINATOR)
+    require_read(case)
     _guard_person(case, slot, reader)
     held = case.readings.filter(slot=slot, state__in=[s.value for s in CURRENT]).first()
     if held is not None:

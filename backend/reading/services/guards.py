@@ -62,6 +62,16 @@ def require_role(user: User, case: Case, *roles: Role) -> None:
         )
 
 
+def require_read(case: Case) -> None:
+    """Let pass a case that is read, not one that gave way to another."""
+    if case.superseded_by is not None:
+        raise WrongState(
+            "CASE_WITHDRAWN",
+            f"{case.label} is withdrawn: {case.superseded_by.label} is read instead.",
+            f"Do it in {case.superseded_by.label}.",
+        )
+
+
 def refresh_stage(case: Case) -> None:
     """Write the cache of the case's stage from its parts."""
     stage = stage_of(case)
@@ -74,4 +84,5 @@ def stage_of(case: Case) -> str:
     """The stage of a case, derived from its readings and its consensus now."""
     readings = [(r.slot, ReadingState(r.state)) for r in Reading.objects.filter(case=case)]
     published = case.consensuses.filter(state=ConsensusState.PUBLISHED).exists()
-    return case_stage(Parts(case.protocol.slots, readings, published)).value
+    superseded = case.superseded_by_id is not None
+    return case_stage(Parts(case.protocol.slots, readings, published, superseded)).value

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -11,6 +13,7 @@ from django.db.models import Max
 
 from backend.accounts.models import User
 from backend.archive.models import Series
+from backend.archive.services import bind
 from backend.audit.services import record
 from backend.errors import WrongState
 from backend.imaging.grid import Grid
@@ -30,30 +33,44 @@ NO_MODEL = "No model is installed that could propose nodes. The case can be read
 
 
 @transaction.atomic
-def open_case(*, series: Series, actor: User | None = None) -> Case | None:
+def open_case(
+    *, series: Series, actor: User | None = None, why: Sequence[Mapping[str, Any]] = ()
+) -> Case | None:
     """Open a case for a series that became a volume; None when no protocol takes it.
 
-    Opening the same series again gives the case it already has.
+    Opening the same series again gives the case it already has. `why` is the ranking by which the
+    protocol's rule chose it.
     """
     project = Project.objects.select_for_update().filter(default=True).first()
     if project is None:
         return None
-    known = Case.objects.filter(project=project, series_id=series.pk).first()
+    known = Case.objects.filter(project=project, series_id=series.pk, superseded_by=None).first()
     if known is not None:
         return known
-    facts = SeriesFacts(
-        modality=series.modality,
-        slice_thickness_mm=series.slice_thickness_mm,
-        contrast=series.contrast,
-        age_years=series.patient_age_years,
-    )
-    protocol = _protocol_for(facts)
+    protocol = protocol_for(facts_of(series))
     if protocol is None:
         return None
+    choice = {"reason": "", "ranking": list(why)}
+    return open_in(project, protocol, series, actor, project.auto_assign, choice)
+
+
+def open_in(
+    project: Project,
+    protocol: Protocol,
+    series: Series,
+    actor: User | None,
+    slots: Mapping[str, str],
+    choice: Mapping[str, Any],
+) -> Case:
+    """A new case in a locked project, its slots given to people (slot → username).
+
+    `choice` is why this series is read: the `ranking` of the protocol's rule, or a coordinator's
+    `reason`.
+    """
+    facts = facts_of(series)
     grid = Grid.from_json(series.grid or {})
-    case = _create(project, protocol, series, grid, facts)
-    series.bound = True
-    series.save(update_fields=["bound"])
+    case = _create(project, protocol, series, grid, facts, str(choice["reason"]))
+    bind(series=series)
     save_mask(
         case=case,
         kind=MaskKind.EMPTY,
@@ -71,15 +88,27 @@ def open_case(*, series: Series, actor: User | None = None) -> Case | None:
         geometry=grid.geometry_hash,
         exclusions=case.exclusions,
         series_facts=facts.to_json(),
+        series_choice=dict(choice),
         told=case_facts(case),
     )
-    _assign_all(case, project)
+    _assign_all(case, slots)
     case.refresh_from_db()
     presegment(case=case, actor=actor)
     return case
 
 
-def _protocol_for(facts: SeriesFacts) -> Protocol | None:
+def facts_of(series: Series) -> SeriesFacts:
+    """What a protocol asks of a series."""
+    return SeriesFacts(
+        modality=series.modality,
+        slice_thickness_mm=series.slice_thickness_mm,
+        contrast=series.contrast,
+        age_years=series.patient_age_years,
+    )
+
+
+def protocol_for(facts: SeriesFacts) -> Protocol | None:
+    """The active protocol that reads such series, the newest version first."""
     for protocol in Protocol.objects.filter(active=True).order_by("-version"):
         if takes(protocol.series_rule, facts):
             return protocol
@@ -87,7 +116,12 @@ def _protocol_for(facts: SeriesFacts) -> Protocol | None:
 
 
 def _create(
-    project: Project, protocol: Protocol, series: Series, grid: Grid, facts: SeriesFacts
+    project: Project,
+    protocol: Protocol,
+    series: Series,
+    grid: Grid,
+    facts: SeriesFacts,
+    reason: str,
 ) -> Case:
     last = project.cases.aggregate(last=Max("number"))["last"] or 0
     prefix = protocol.definition["label_prefix"]
@@ -105,6 +139,7 @@ def _create(
         grid_json=grid.to_json(),
         facts=facts.to_json(),
         exclusions=exclusions(protocol.series_rule, facts),
+        choice_reason=reason,
     )
 
 
@@ -120,8 +155,8 @@ def _subject_of(project: Project, series: Series) -> Subject:
     return subject
 
 
-def _assign_all(case: Case, project: Project) -> None:
-    for slot, username in sorted(project.auto_assign.items()):
+def _assign_all(case: Case, slots: Mapping[str, str]) -> None:
+    for slot, username in sorted(slots.items()):
         reader = User.objects.filter(username=username, is_active=True).first()
         if reader is None:
             continue

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from backend.accounts.models import User
 from backend.accounts.roles import Role, forbidden_pair
+from backend.archive.services import judge_again
 from backend.audit.services import record
 from backend.errors import WrongState
 from backend.reading.models import Membership, Project, Protocol
@@ -38,6 +39,7 @@ def install_protocols() -> list[Protocol]:
                 definition=protocol.definition,
             )
             _supersede(protocol)
+            judge_again()
     if not Project.objects.filter(default=True).exists():
         create_project(code=DEFAULT_PROJECT, name="Reading room", default=True)
     return found
