@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from typing import Any
 
@@ -17,6 +18,8 @@ import django
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
 django.setup(set_prefix=False)
+# The event loop waits this long, not 5 ms, for a thread that computes.
+sys.setswitchinterval(0.001)
 
 # Only now are the apps loaded that these import.
 from channels.auth import AuthMiddlewareStack  # noqa: E402

@@ -38,7 +38,7 @@ class Study(models.Model):
         ordering = ("-date", "uid")
         verbose_name_plural = "studies"
         indexes = (
-            models.Index(fields=["date"]),
+            models.Index(fields=["-date", "uid"], name="studies_as_listed"),
             models.Index(fields=["patient_id"]),
         )
 

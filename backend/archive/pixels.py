@@ -47,7 +47,7 @@ class PixelFacts:
 
     def to_json(self) -> dict[str, Any]:
         """For the database."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def inspect(dataset: Dataset) -> PixelFacts | None:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pydicom
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 from pydicom.dataset import Dataset
@@ -79,7 +79,10 @@ def store_all(*, receipt: Receipt, incoming: Sequence[Incoming]) -> list[Stored]
 
 def _already_here(incoming: Sequence[Incoming]) -> dict[str, Instance]:
     uids = [one.sop_uid for one in incoming]
-    found = Instance.objects.select_related("series__study").filter(sop_uid__in=uids)
+    known = Instance.objects.filter(sop_uid__in=uids)
+    if not known.exists():  # As almost always; the rows themselves are long.
+        return {}
+    found = known.select_related("series__study")
     return {instance.sop_uid: instance for instance in found}
 
 
@@ -118,9 +121,8 @@ def _insert(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> list[Ins
     series = _series(batch[0][0])
     for one, _ in batch:
         _require_place(series, one)
-    instances = Instance.objects.bulk_create(
-        _row(receipt, series, one, blob) for one, blob in batch
-    )
+    instances = [_row(receipt, series, one, blob) for one, blob in batch]
+    _copy_in(instances)
     if series.metadata_blob or series.metadata_blob_unnamed:
         revoke_grants()  # Whoever may have the series' metadata has them anew.
     Series.objects.filter(pk=series.pk).update(
@@ -129,6 +131,24 @@ def _insert(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> list[Ins
         **_FRESH,
     )
     return instances
+
+
+def _copy_in(instances: Sequence[Instance]) -> None:
+    """What `bulk_create` does, by COPY: headers are long, and Django would quote them in Python."""
+    fields = Instance._meta.concrete_fields
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column or "") for field in fields)
+    statement = f"copy {quote(Instance._meta.db_table)} ({columns}) from stdin"
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(statement) as copy,
+    ):
+        for one in instances:
+            values = ((field, field.pre_save(one, add=True)) for field in fields)
+            copy.write_row([f.get_db_prep_save(value, connection) for f, value in values])
+    for one in instances:
+        one._state.adding, one._state.db = False, connection.alias
 
 
 def _row(receipt: Receipt, series: Series, incoming: Incoming, blob: str) -> Instance:

@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from backend.archive import visibility
 from backend.archive.accept import json_type
 from backend.archive.access import Access
 from backend.archive.receiving import Taken, store_instances
@@ -53,7 +52,7 @@ def store_request(request: HttpRequest, access: Access, study: str | None) -> Ht
     """`POST /studies[/{study}]` of multipart/related application/dicom."""
     if access.user is None or access.root != "/dicom-web":
         raise Missing("study")
-    if not visibility.may_upload(access.user):
+    if not access.sees_names:  # Who may upload sees names, and nobody else does.
         raise NotAllowed(
             "NOT_ALLOWED", "Only a coordinator may add to the archive.", "Ask your coordinator."
         )

@@ -115,7 +115,9 @@ def alone() -> Iterator[Stack]:
     """Web and work, without an inference worker."""
     stack = Stack()
     try:
-        yield stack.start(worker=False)
+        stack.start(worker=False)
+        stack.as_is("stow", "coordinator")
+        yield stack
     finally:
         stack.close()
 
