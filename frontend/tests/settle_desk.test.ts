@@ -574,6 +574,26 @@ describe("what is shown", () => {
     expect(labelVerbsHtml(desk)).toContain("<kbd>1</kbd>");
   });
 
+  it("says which version stands while a newer one is made, and no longer once it is published", async () => {
+    const desk = await opened();
+    const { detail } = desk.session;
+    const version = (number: number, state: "published" | "draft", reason: string) => ({
+      id: `c${number}`,
+      version: number,
+      state,
+      published_at: null,
+      reason,
+    });
+    if (detail) {
+      detail.version = 2;
+      detail.versions = [version(1, "published", ""), version(2, "draft", "amended")];
+    }
+    const stands = "Reopened: amended. Version 1 stays published until this one is.";
+    expect(headerHtml(desk.session, "")).toContain(stands);
+    if (detail) detail.state = "published";
+    expect(headerHtml(desk.session, "")).not.toContain("stays published");
+  });
+
   it("puts signatures into the order of time, each with its zone", async () => {
     settled();
     const desk = await opened();

@@ -43,8 +43,9 @@ function saveHtml(session: SettleSession): string {
 }
 
 function reopenedHtml({ detail }: SettleSession): string {
+  const done = detail?.state === "published" || detail?.state === "superseded";
   const standing = detail?.versions.find(
-    ({ state, version }) => state === "published" && version !== detail.version,
+    ({ state, version }) => !done && state === "published" && version !== detail.version,
   );
   const reason = detail?.versions.find(({ version }) => version === detail.version)?.reason;
   const objection = detail?.signing?.objection;

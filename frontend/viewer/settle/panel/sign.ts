@@ -154,7 +154,7 @@ function publishedHtml(detail: ConsensusDetail): string {
   const when = own?.published_at ? `, ${stamp(own.published_at)}` : "";
   const link = report
     ? `<p><a class="send" href="${text(report)}" data-testid="report-link">Open the report</a></p>`
-    : '<p class="fine">No report of it was made yet; it is made on the page of the case.</p>';
+    : '<p class="fine">There is no report of it that you can open yet.</p>';
   return `<div class="published" data-testid="published" data-version="${version}"><b>Version ${version} is ${state}</b>${when}${link}
     <h3>Record</h3><div class="hash" data-testid="record-hash">${text(signing?.record_hash)}</div></div>`;
 }
