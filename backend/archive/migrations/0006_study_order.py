@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("archive", "0004_sources"),
+        ("archive", "0005_derived"),
     ]
 
     operations = [
