@@ -51,6 +51,7 @@ class Taken:
     instance: Instance | None = None
     kept: KeptAside | None = None
     sop_class_uid: str = ""
+    deidentified: bool = False
 
 
 def receive(
@@ -182,7 +183,8 @@ def _taken(receipt: Receipt, incoming: Incoming, stored: Stored) -> Taken:
         return _keep_aside(receipt, incoming.name, stored, data, incoming)
     instance, new = stored
     outcome: Outcome = "stored" if new else "already_here"
-    return Taken(incoming.name, outcome, instance, None, incoming.sop_class_uid)
+    kind = incoming.sop_class_uid
+    return Taken(incoming.name, outcome, instance, None, kind, receipt.deidentified)
 
 
 def _not_stored(error: OSError) -> NotTaken:

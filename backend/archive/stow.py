@@ -22,6 +22,7 @@ _MISMATCH = 0xA900
 _REFUSED = 0x0122
 _DUPLICATE = 0x0111
 _PROCESSING = 0x0110
+_COERCED = 0xB000  # A warning: stored, but de-identified, under a UID of its own.
 _REASONS = {
     "OTHER_STUDY": _MISMATCH,
     "SERIES_ELSEWHERE": _MISMATCH,
@@ -108,13 +109,14 @@ def _answer(request: HttpRequest, taken: list[Taken]) -> HttpResponse:
             series = one.instance.series
             address = f"/dicom-web/studies/{series.study.uid}/series/{series.uid}"
             address = request.build_absolute_uri(f"{address}/instances/{one.instance.sop_uid}")
-            stored.append(
-                {
-                    "00081150": _uid(one.instance.sop_class_uid),
-                    "00081155": _uid(one.instance.sop_uid),
-                    "00081190": {"vr": "UR", "Value": [address]},
-                }
-            )
+            said = {
+                "00081150": _uid(one.instance.sop_class_uid),
+                "00081155": _uid(one.instance.sop_uid),
+                "00081190": {"vr": "UR", "Value": [address]},
+            }
+            if one.deidentified:
+                said["00081196"] = {"vr": "US", "Value": [_COERCED]}
+            stored.append(said)
         elif one.kept is not None:
             reason = _REASONS.get(one.kept.code, _CANNOT_UNDERSTAND)
             failure = {
@@ -133,7 +135,7 @@ def _answer(request: HttpRequest, taken: list[Taken]) -> HttpResponse:
         for tag, items in (("00081198", failed), ("00081199", stored), ("0008119A", others))
         if items
     }
-    bad = bool(failed or others)
+    bad = bool(failed or others) or any(one.deidentified for one in taken)
     status = 200 if not bad else (202 if stored else 409)
     return HttpResponse(json.dumps(body), content_type="application/dicom+json", status=status)
 
