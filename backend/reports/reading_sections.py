@@ -21,7 +21,7 @@ TERMS = (
     "merging."
 )
 # Rows of a reading's table that fit on one sheet with all that is said above them.
-MOST_ON_A_SHEET = 16
+MOST_ON_A_SHEET = 12
 MARKS = (
     ("kept", "proposed by the AI and kept"),
     ("added", "added by the reader"),

@@ -95,7 +95,11 @@ def test_every_discrepancy_says_how_by_whom_and_why(published: Report) -> None:
     assert by_how["ignored by rule"][1] == "left out"
     assert by_how["mean of both, by rule"][0] == "6 (R1 6, R2 6)"
     assert by_how["mean of both, by rule"][2] == "Not the same voxels; within all tolerances."
-    assert any("X is in doubt" in row[2] for row in rows)
+    # Who is X is drawn by lot; the first reader was in doubt.
+    told = part(published, "agreement")["blocks"][0]["blocks"][0]["items"]
+    x = next(item["text"] for item in told if item["name"] == "X in the settling")
+    doubting = "X" if x == "Dr Reader1" else "Y"
+    assert any(f"{doubting} is in doubt" in row[2] for row in rows)
     steps = table(published, "discrepancies", 1)
     assert [step[3] for step in steps][:2] == ["left to the adjudicator", "decided: union"]
 
