@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from threading import Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from backend.archive.models import Instance, Series
 from backend.audit.models import Event
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 SECONDS = 5.0
 _GRANTS = 4096
 _TABLES = 64
+READY_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Placed:
 
 
 Table: TypeAlias = Mapping[str, Placed]
+# Accept header, host, and scheme as a proxy names it: addresses in an answer are made of these.
+Asked: TypeAlias = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,23 @@ class Document:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """A whole answer as Django gave it; `asked` is what it depended on beside the address."""
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    asked: Asked
+
+
+Granted: TypeAlias = Table | Document | Ready
+
+
+@dataclass(frozen=True)
 class Grant:
-    """Until when (monotonic seconds) something may be sent: frames by SOP UID, or a document."""
+    """Until when (monotonic seconds) something may be sent: frames by SOP UID, or an answer."""
 
     until: float
-    what: Table | Document
+    what: Granted
 
 
 _lock = Lock()
@@ -67,7 +84,7 @@ _tables: OrderedDict[UUID, tuple[object, Table]] = OrderedDict()
 _viewed: set[tuple[object, str, UUID]] = set()
 
 
-def granted(credential: str, address: str) -> Table | Document | None:
+def granted(credential: str, address: str) -> Granted | None:
     """What this credential may have at this address, None where Django must be asked."""
     found = _grants.get((credential, address))
     if found is None or found.until < time.monotonic():
@@ -86,7 +103,7 @@ def credential_of(authorization: str | None, session: str | None) -> str | None:
     return f"{authorization or ''}\n{session or ''}" if authorization or session else None
 
 
-def allow(request: HttpRequest, address: str, what: Table | Document) -> None:
+def allow(request: HttpRequest, address: str, what: Granted) -> None:
     """Remember that this request's credential was allowed something at an address."""
     credential = credential_of(
         request.headers.get("Authorization"), request.COOKIES.get(settings.SESSION_COOKIE_NAME)
@@ -96,8 +113,43 @@ def allow(request: HttpRequest, address: str, what: Table | Document) -> None:
     with _lock:
         _grants[credential, address] = Grant(time.monotonic() + SECONDS, what)
         _grants.move_to_end((credential, address))
-        while len(_grants) > _GRANTS:
-            _grants.popitem(last=False)
+        ready = sum(len(g.what.body) for g in _grants.values() if isinstance(g.what, Ready))
+        while len(_grants) > _GRANTS or (ready > READY_BYTES and len(_grants) > 1):
+            _, gone = _grants.popitem(last=False)
+            ready -= len(gone.what.body) if isinstance(gone.what, Ready) else 0
+
+
+def asked_of(accept: str, host: str, scheme: str) -> Asked:
+    """What an answer may depend on beside its address and who asks."""
+    return accept, host, scheme
+
+
+def listed(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A view of a series' list of instances that may be given again for a few seconds.
+
+    Only where somebody had the series' metadata: then its next image takes all grants away
+    (`storing`).
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, **parts: Any) -> HttpResponseBase:
+        response = view(request, **parts)
+        if request.method != "GET" or request.GET or not isinstance(response, HttpResponse):
+            return response
+        if response.status_code == 200 and _is_watched(parts["series"]):
+            told = [(k.lower().encode(), v.encode("latin-1")) for k, v in response.items()]
+            names = ("Accept", "Host", "X-Forwarded-Proto")
+            asked = asked_of(*(request.headers.get(name, "") for name in names))
+            allow(request, request.path, Ready(tuple(told), response.content, asked))
+        return response
+
+    return answer
+
+
+def _is_watched(series_uid: str) -> bool:
+    """Whether a new image of the series takes away what was granted of it."""
+    kept = Series.objects.filter(uid=series_uid)
+    return kept.exclude(metadata_blob="", metadata_blob_unnamed="").exists()
 
 
 def allow_frames(request: HttpRequest, instance: Instance, *, root: str, user: User | None) -> None:

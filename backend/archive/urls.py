@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from backend.archive import pages, qido, rendered, source_pages, wado
+from backend.archive.grants import listed
 
 _SERIES = "studies/<str:study>/series/<str:series>"
 _INSTANCE = f"{_SERIES}/instances/<str:sop>"
@@ -19,7 +20,7 @@ dicomweb = [
     path(_SERIES, wado.series),
     path(f"{_SERIES}/metadata", wado.series_metadata),
     path(f"{_SERIES}/thumbnail", rendered.series_thumbnail),
-    path(f"{_SERIES}/instances", qido.instances),
+    path(f"{_SERIES}/instances", listed(qido.instances)),
     path(_INSTANCE, wado.instance),
     path(f"{_INSTANCE}/metadata", wado.instance_metadata),
     path(f"{_INSTANCE}/thumbnail", rendered.instance_thumbnail),

@@ -165,3 +165,31 @@ def test_metadata_come_from_the_route_and_are_fresh_after_another_image(alone: S
         until(lambda: len(asking.get(path).json()) == 3, "the third image", 2, alone.words)
     with client(alone, "reader1") as reader:
         assert reader.get(path).status_code == 404
+
+
+def test_a_list_of_instances_is_given_again_until_another_image_comes(alone: Stack) -> None:
+    made = ct_series(3)
+    web = web_of(alone, "coordinator")
+    web.store_instances(made[:2])
+    series = address(made[0]).partition("/instances/")[0]
+    path = f"{series}/instances"
+    with client(alone, "coordinator") as asking:
+        assert not by_route(asking.get(path))
+        assert not by_route(asking.get(path))  # Nobody had its metadata: nothing would revoke it.
+        asking.get(f"{series}/metadata")
+        first = asking.get(path)
+        until(lambda: by_route(asking.get(path)), "a grant", 5, alone.words)
+        again = asking.get(path)
+        assert again.json() == first.json()
+        assert len(again.json()) == 2
+        for name in ("cache-control", "content-type"):
+            assert first.headers[name] == again.headers[name]
+        plain = asking.get(path, headers={"Accept": "application/json"})
+        assert plain.headers["content-type"] == "application/json"
+        assert asking.get(path, params={"limit": "1"}).json() == first.json()[:1]
+        elsewhere = asking.get(path, headers={"Host": f"localhost:{alone.port}"})
+        assert "//localhost:" in elsewhere.json()[0]["00081190"]["Value"][0]
+        web.store_instances(made[2:])
+        until(lambda: len(asking.get(path).json()) == 3, "the third image", 2, alone.words)
+    with client(alone, "reader1") as reader:
+        assert reader.get(path).status_code == 404
