@@ -21,6 +21,7 @@ from backend.archive.deidentify.keys import STANDARD_ROOT
 from backend.archive.deidentify.private import CREATORS, SAFE
 from backend.archive.deidentify.profile import BULK, NEVER_EMPTY, TABLES, Action, action_of
 from backend.archive.deidentify.reading import raw_value, text
+from backend.archive.deidentify.streams import silent
 
 _REMEMBERED_BYTES = 2048
 _REMEMBERED = 20_000
@@ -138,7 +139,7 @@ class Cleaner:
             else element.is_undefined_length
         )
         if tag == _PIXELS and undefined:
-            return self.encoding.fragments(tag, "OB", value)
+            return self.encoding.fragments(tag, "OB", silent(value))
         return self.encoding.element(tag, vr, value)
 
     def _kept(self, tag: int, vr: str, action: Action, value: bytes) -> bytes | None:
