@@ -74,6 +74,11 @@ SWEEP_SECONDS = float(os.environ.get("CONCORD_SWEEP_SECONDS", "1"))
 LEASE_GRACE_SECONDS = float(os.environ.get("CONCORD_LEASE_GRACE_SECONDS", "0.5"))
 # A worker that holds its lock but says nothing for this long is taken for hung.
 WORKER_SILENCE_SECONDS = float(os.environ.get("CONCORD_WORKER_SILENCE_SECONDS", "20"))
+# Where requests and the pieces of large uploads wait; how many bytes of pieces at most; and after
+# how long an upload that nobody went on with is ended.
+SPOOL = STATE / "spool"
+SPOOL_BYTES = int(os.environ.get("CONCORD_SPOOL_BYTES", str(32 << 30)))
+UPLOAD_HOURS = float(os.environ.get("CONCORD_UPLOAD_HOURS", "24"))
 # Largest file taken in one upload, and largest sum of a zip's contents.
 MAX_UPLOAD_BYTES = int(os.environ.get("CONCORD_MAX_UPLOAD_BYTES", str(4 << 30)))
 
@@ -173,6 +178,7 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 9 << 20  # A list of changes is at most 8 MB; uploads stream.
 DATA_UPLOAD_MAX_NUMBER_FILES = 5000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 << 20
+FILE_UPLOAD_TEMP_DIR = SPOOL
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -14,7 +14,10 @@ class ArchiveConfig(AppConfig):
         which columns name blobs."""
         from backend.archive.content import models, references  # noqa: F401
         from backend.archive.services import ask_again, judge_quiet_series
+        from backend.archive.uploads import spool
+        from backend.archive.uploads.services import end_old_uploads
         from backend.jobs.registry import every_second
 
-        every_second += [judge_quiet_series, ask_again]
+        every_second += [judge_quiet_series, ask_again, end_old_uploads]
+        spool.folder()
         references.register_all()

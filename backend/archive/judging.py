@@ -164,12 +164,15 @@ def judge_again() -> int:
 
 
 def _arriving() -> QuerySet[Instance, Any]:
-    """Series (ids) that a batch still open brought images of not long ago."""
+    """Series (ids) that a batch still open brought images of not long ago.
+
+    A batch of the upload page may pause for hours: it holds its series back until it ends, which
+    `uploads.services.end_old_uploads` sees to.
+    """
     patience = timedelta(seconds=settings.QUIET_SECONDS * OPEN_BATCH_FACTOR)
-    recent = Instance.objects.filter(
-        received_at__gt=timezone.now() - patience, receipt__closed_at=None
-    )
-    return recent.values("series")
+    recent = Q(received_at__gt=timezone.now() - patience)
+    pausing = Q(receipt__upload__isnull=False)
+    return Instance.objects.filter(recent | pausing, receipt__closed_at=None).values("series")
 
 
 def _judge_all(ids: Iterable[Any]) -> list[Series]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 from uuid import UUID
@@ -54,6 +55,17 @@ class Taken:
     deidentified: bool = False
 
 
+class Stopped(Exception):
+    """Somebody stopped it. What came stays; the same again takes only the rest."""
+
+    def __init__(self, receipt: Receipt, total: int) -> None:
+        super().__init__(
+            f"Stopped after {receipt.total} of {total} files. What came stays and was judged; "
+            "receive the same again, and the rest is taken."
+        )
+        self.receipt = receipt
+
+
 def receive(
     paths: Iterable[Path | str],
     *,
@@ -61,6 +73,7 @@ def receive(
     actor: User | None,
     progress: Progress | None = None,
     as_is: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Receipt:
     """Take folders, files and zips; at the end judge what came. One batch.
 
@@ -68,15 +81,21 @@ def receive(
 
     Every file ends as stored, already here, kept aside with a sentence, or ignored (DICOMDIR and
     the like). Never raises for a file.
+
+    Raises:
+        Stopped: `stopping` said so between two files; the batch is ended in good order.
     """
     places = [Path(p) for p in paths]
     total = count(places)
     receipt = open_receipt(source=source, door=Door.RECEIVE, actor=actor, as_is=as_is)
-    for done, taken in enumerate(take(receipt=receipt, offers=offers_of(places)), start=1):
+    offers = takewhile(lambda _: not stopping(), offers_of(places))
+    for done, taken in enumerate(take(receipt=receipt, offers=offers), start=1):
         if progress is not None:
             progress(done, total, taken.name)
     close_receipt(receipt=receipt, actor=actor)
     receipt.refresh_from_db()
+    if stopping() and receipt.total < total:
+        raise Stopped(receipt, total)
     return receipt
 
 

@@ -4,9 +4,11 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from backend.archive import pages, qido, rendered, source_pages, wado
 from backend.archive.grants import listed
+from backend.archive.uploads import pages as uploads
 
 _SERIES = "studies/<str:study>/series/<str:series>"
 _INSTANCE = f"{_SERIES}/instances/<str:sop>"
+_FILE = "archive/upload/files/<uuid:uploaded_file>"
 
 dicomweb = [
     path("studies", qido.studies),
@@ -34,10 +36,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dicom-web/", include(dicomweb)),
     path("dicom-web/<slug:scope>/<uuid:scope_id>/", include(dicomweb)),
     path("archive/", pages.archive, name="archive"),
-    path("archive/upload", pages.upload, name="archive-upload"),
+    path("archive/upload", uploads.upload, name="archive-upload"),
+    path("archive/upload/batches", uploads.batches, name="archive-upload-batches"),
+    path("archive/upload/begin", uploads.begin, name="archive-upload-begin"),
+    path(_FILE, uploads.piece, name="archive-upload-piece"),
+    path(f"{_FILE}/take", uploads.take, name="archive-upload-take"),
+    path("archive/upload/close", uploads.close, name="archive-upload-close"),
     path("archive/sources/", source_pages.sources, name="archive-sources"),
     path("archive/sources/<uuid:source>", source_pages.switch, name="archive-source"),
     path("archive/review/<uuid:kept>", source_pages.review, name="archive-review"),
     path("archive/review/<uuid:kept>/<int:number>", source_pages.picture, name="archive-picture"),
-    path("archive/upload/close", pages.close, name="archive-upload-close"),
 ]

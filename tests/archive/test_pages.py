@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
+import sys
 import uuid
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +22,18 @@ from backend.accounts.models import User
 from backend.archive import visibility
 from backend.archive.models import Instance, KeptAside, Receipt, Series
 from tests.archive.made import ct_series, encoded, written
+from tests.postgres import ROOT
+from tests.stack import Stack, until
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Stack]:
+    """A database and a store, and no process."""
+    stack = Stack()
+    yield stack
+    stack.close()
 
 
 @pytest.fixture
@@ -153,3 +168,30 @@ def test_receive_fails_only_where_nothing_could_be_stored(tmp_path: Path, db: No
     command(folder)
     out, _ = command(folder)
     assert "0 stored, 3 already here" in out
+
+
+def test_ctrl_c_leaves_all_that_came_and_says_so(alone: Stack, tmp_path: Path) -> None:
+    folder = written(tmp_path / "long", ct_series(400))
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "receive", "--as-is", str(folder)],
+        cwd=ROOT,
+        env=alone.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    count = "select count(*) from archive_instance"
+    until(lambda: alone.query(count) != [(0,)], "the first images", 60, alone.words)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    ((stored,),) = alone.query(count)
+    assert 0 < stored < 400
+    assert f"Stopped after {stored} of 400 files" in err
+    assert f"{stored} stored, 0 already here, 0 kept aside, 0 ignored." in out
+    assert alone.query("select stored, closed_at is not null from archive_receipt") == [
+        (stored, True)
+    ]
+    again = alone.manage("receive", "--as-is", str(folder))
+    assert f"{400 - stored} stored, {stored} already here" in again.stdout

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from backend.accounts.models import User
+from backend.archive import visibility
 from backend.archive.content.models import ContentCheck
 from backend.archive.models import Instance, KeptAside, Receipt, Series
 from backend.audit.models import Event
@@ -155,6 +156,20 @@ def test_nothing_is_changed_unless_repair_is_asked_for(archive: Path, content: P
 def test_what_cannot_be_meant_is_said(db: None, arguments: list[str], words: str) -> None:
     with pytest.raises(CommandError, match=words):
         run(*arguments)
+
+
+def test_the_page_tells_when_the_store_was_verified(
+    archive: Path, client: Client, person: User, content: Path
+) -> None:
+    visibility.register_uploader(lambda user: user == person)
+    client.force_login(person)
+    assert "Content store verified" not in client.get("/archive/").content.decode()
+    run()
+    page = client.get("/archive/").content.decode()
+    assert "5 blobs, all that is needed is here" in page
+    store().path(Instance.objects.order_by("number")[0].blob).unlink()
+    run("--fast")
+    assert "something is missing or damaged" in client.get("/archive/").content.decode()
 
 
 def test_a_bucket_is_verified_like_a_folder(

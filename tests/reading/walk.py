@@ -50,6 +50,7 @@ RECORDS: dict[str, str | None] = {
     "signature": "reading.Signature",
     "source": "archive.Source",
     "step": "reading.Step",
+    "uploaded_file": "archive.UploadedFile",
     "study": "archive.Study",
     "user": "accounts.User",
 }

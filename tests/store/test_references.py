@@ -14,7 +14,7 @@ NO_BLOBS = {
     "a hash of something that is no blob, or the hash of a mask that `Mask` names": """
         accounts.ApiToken.digest accounts.WorkerToken.digest jobs.RunAttempt.lease_digest
         archive.Series.geometry_hash reading.Case.geometry_hash reading.Subject.key
-        reading.Step.body_hash reports.Export.mask_hash
+        archive.UploadedFile.key reading.Step.body_hash reports.Export.mask_hash
         audit.ChainHead.hash audit.Event.hash audit.Event.previous
         jobs.ModelVersion.sha256 reports.Record.head reports.Record.sha256
     """,
@@ -33,6 +33,7 @@ NO_BLOBS = {
     "measures, settings and answers; masks by hashes that `Mask` names": """
         archive.Instance.geometry archive.Instance.metadata archive.Instance.pixels
         archive.Series.grid archive.Series.image_type
+        archive.UploadedFile.counts archive.UploadedFile.kept
         audit.NewsItem.payload
         jobs.ModelVersion.manifest jobs.Run.metrics jobs.Run.parameters jobs.Run.result
         jobs.Run.timings jobs.RunAttempt.result jobs.WorkerSession.facts

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backend.archive.models import Receipt, VolumeState
+from backend.archive.receiving import Stopped
 from backend.archive.selectors import series_of
 from backend.archive.services import names_of, receive
+from backend.progress import Bar
 
-BAR = 30
 AS_IS = "NOTHING IS DE-IDENTIFIED: the files are taken as they are, names and all."
 
 
@@ -39,27 +42,25 @@ class Command(BaseCommand):
             raise CommandError(f"There is no {', '.join(absent)}. Check the path.")
         if options["as_is"]:
             self.stderr.write(self.style.WARNING(AS_IS))
-        receipt = receive(
-            options["paths"],
-            source=options["source"],
-            actor=None,
-            progress=self._progress,
-            as_is=options["as_is"],
-        )
-        self.stderr.write("")
+        bar = Bar(self.stderr)
+        stop = _on_interrupt()
+        try:
+            receipt = receive(
+                options["paths"],
+                source=options["source"],
+                actor=None,
+                progress=bar.show,
+                as_is=options["as_is"],
+                stopping=stop.is_set,
+            )
+        except Stopped as stopped:
+            bar.end()
+            self._summary(stopped.receipt)
+            raise CommandError(str(stopped), returncode=130) from None
+        bar.end()
         self._summary(receipt)
         if not receipt.stored and not receipt.already_here:
             raise CommandError("Nothing could be stored. The sentences above say why.")
-
-    def _progress(self, done: int, total: int, name: str) -> None:
-        """A bar on stderr: one line where it is a terminal, every tenth part elsewhere."""
-        whole = max(total, done)
-        filled = BAR * done // whole
-        line = f"[{'#' * filled}{'.' * (BAR - filled)}] {done}/{whole}"
-        if self.stderr.isatty():
-            self.stderr.write(f"\r{line} {name[-40:]:40}", ending="")
-        elif done == whole or done * 10 // whole != (done - 1) * 10 // whole:
-            self.stderr.write(line)
 
     def _summary(self, receipt: Receipt) -> None:
         rows = list(receipt.kept.select_related("receipt").order_by("at"))
@@ -93,3 +94,17 @@ class Command(BaseCommand):
                 )
                 + "."
             )
+
+
+def _on_interrupt() -> threading.Event:
+    """Set by the first Ctrl-C, so that the file at hand is finished; the second ends at once."""
+    stop = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        before = signal.getsignal(signal.SIGINT)
+
+        def interrupted(*_: Any) -> None:
+            stop.set()
+            signal.signal(signal.SIGINT, before)
+
+        signal.signal(signal.SIGINT, interrupted)
+    return stop

@@ -1,0 +1,304 @@
+"""What the upload page can do: begin a batch, send files whole or in pieces, go on, end it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import IO
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, QuerySet, Sum
+from django.utils import timezone
+
+from backend.accounts.models import User
+from backend.archive.findings import NotTaken
+from backend.archive.metadata import clean_text
+from backend.archive.models import Door, KeptAside, Receipt, Series
+from backend.archive.receiving import close_receipt, open_receipt, take
+from backend.archive.sources import MAX_FILE_BYTES, Offer, is_zip, offers_of_upload
+from backend.archive.uploads import spool
+from backend.archive.uploads.models import Upload, UploadedFile
+from backend.errors import BadInput, ConcordError, Missing, WrongState
+
+MAX_PIECE_BYTES = 16 << 20
+MAX_FILES = 200_000
+SOURCE = "upload page"
+_KEPT_TOLD = 50
+
+
+class NoRoom(ConcordError):
+    """The spool is full: other uploads must end first."""
+
+    status = 503
+
+
+@dataclass(frozen=True)
+class Said:
+    """A file as the browser names it: name with its folders, bytes, time of change (ms, 1970).
+
+    `copy` counts files of one batch that are alike in all of this.
+    """
+
+    name: str
+    size: int
+    modified: int = 0
+    copy: int = 0
+
+    @property
+    def key(self) -> str:
+        """What it is known by when it is dropped again."""
+        told = f"{self.name}\0{self.size}\0{self.modified}\0{self.copy}"
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def open_upload(*, actor: User, receipt_id: UUID, files: int = 0, size: int = 0) -> Upload:
+    """The batch of that id, begun now or before; raises `WrongState` for another's or an ended one.
+
+    What is said of files and bytes only tells people how much is still to come.
+    """
+    receipt = open_receipt(source=SOURCE, door=Door.UPLOAD, actor=actor, receipt_id=receipt_id)
+    upload, _ = Upload.objects.get_or_create(receipt=receipt)
+    if files or size:
+        upload.files, upload.size = min(files, MAX_FILES), min(size, 1 << 60)
+        upload.touched = timezone.now()
+        upload.save(update_fields=["files", "size", "touched"])
+    return upload
+
+
+def unfinished(actor: User) -> QuerySet[Upload]:
+    """A person's batches that did not end, newest first."""
+    mine = Upload.objects.filter(receipt__actor=actor, receipt__closed_at=None)
+    return mine.select_related("receipt").order_by("-receipt__started_at")
+
+
+def begin_file(*, actor: User, receipt_id: UUID, said: Said) -> UploadedFile:
+    """The row of a file that will come in pieces; its `received` says where to go on.
+
+    Too large a file is kept aside at once, before any of it comes.
+
+    Raises:
+        NoRoom: other uploads fill the spool.
+    """
+    upload = open_upload(actor=actor, receipt_id=receipt_id)
+    with _alone(upload, said.key):
+        file = _row(upload, said)
+        if file.taken_at is not None:
+            return file
+        if said.size > settings.MAX_UPLOAD_BYTES:
+            return _taken(file, [_refused(said)])
+        if file.received != spool.size(file.pk):  # The spool is what counts.
+            file.received = min(file.received, spool.size(file.pk))
+            file.save(update_fields=["received"])
+        if not file.received and not spool.has_room(said.size, _promised(file)):
+            raise NoRoom(
+                "NO_ROOM",
+                "The server has no room for this file beside the uploads under way.",
+                "It is tried again by itself; or cancel another upload.",
+            )
+    return file
+
+
+def add_piece(
+    *, actor: User, file_id: UUID, offset: int, length: int, pieces: Iterable[bytes]
+) -> UploadedFile:
+    """Bytes of a file from `offset` on, flushed to the disk.
+
+    Raises:
+        WrongState: OTHER_OFFSET, with where to go on in `received`.
+        BadInput: TOO_MANY_BYTES; TOO_LARGE for a large file that is no zip.
+    """
+    with transaction.atomic():
+        file = _file_of(actor, file_id, lock=True)
+        if file.taken_at is not None:
+            return file
+        if offset != file.received:
+            raise WrongState(
+                "OTHER_OFFSET",
+                f"{file.received} bytes of this file are here, not {offset}.",
+                "Go on from where the server is.",
+                received=file.received,
+            )
+        if length > MAX_PIECE_BYTES or offset + length > file.size:
+            raise BadInput(
+                "TOO_MANY_BYTES",
+                "The piece is larger than what is left of the file, or than a piece may be.",
+                f"Send at most {MAX_PIECE_BYTES} bytes at once, and no more than the file has.",
+            )
+        received = spool.append(file.pk, offset, pieces)
+        if received > file.size:
+            raise BadInput("TOO_MANY_BYTES", "More bytes came than were told.", "Send it again.")
+        file.received = received
+        file.save(update_fields=["received"])
+        Upload.objects.filter(pk=file.upload_id).update(touched=timezone.now())
+    limit = min(MAX_FILE_BYTES, settings.MAX_UPLOAD_BYTES)
+    if file.size > limit and not is_zip(spool.head(file.pk, 4)):
+        spool.drop(file.pk)
+        raise BadInput("TOO_LARGE", *_too_large(file.size, limit))
+    return file
+
+
+def take_pieces(*, actor: User, file_id: UUID, name: str) -> UploadedFile:
+    """Take a file whose pieces are all here; once, however often it is asked for."""
+    file = _file_of(actor, file_id)
+    with _alone(file.upload, file.key):
+        file.refresh_from_db()
+        if file.taken_at is not None:
+            return file
+        _require_open(file)
+        if file.received != file.size:
+            raise WrongState(
+                "NOT_WHOLE",
+                f"{file.received} of {file.size} bytes of this file are here.",
+                "Send the rest first.",
+                received=file.received,
+            )
+        if not file.size:
+            spool.append(file.pk, 0, ())
+        with spool.opened(file.pk) as source:
+            return _taken(file, offers_of_upload(_shown(name), source, file.size))
+
+
+def take_whole(*, actor: User, receipt_id: UUID, said: Said, source: IO[bytes]) -> UploadedFile:
+    """Take a file that came in one request; once, however often it is sent."""
+    upload = open_upload(actor=actor, receipt_id=receipt_id)
+    with _alone(upload, said.key):
+        file = _row(upload, said)
+        if file.taken_at is not None:
+            return file
+        return _taken(file, offers_of_upload(_shown(said.name), source, said.size))
+
+
+def kept_of(file: UploadedFile) -> list[KeptAside]:
+    """What was kept aside of a file (the first of a zip's)."""
+    return list(KeptAside.objects.filter(pk__in=file.kept).order_by("at"))
+
+
+def end_upload(*, actor: User, receipt_id: UUID) -> tuple[Receipt, list[Series]]:
+    """End a batch, whole or not; its series are judged now. Pieces of files are dropped.
+
+    Raises `Missing` for another's.
+    """
+    receipt = Receipt.objects.filter(pk=receipt_id, actor=actor).first()
+    if receipt is None:
+        raise Missing("batch of files")
+    judged = close_receipt(receipt=receipt, actor=actor)
+    _forget(receipt)
+    return receipt, judged
+
+
+def end_old_uploads() -> int:
+    """End what nobody went on with for `settings.UPLOAD_HOURS`; return how many batches."""
+    patience = timedelta(hours=settings.UPLOAD_HOURS)
+    old = Upload.objects.filter(receipt__closed_at=None, touched__lt=timezone.now() - patience)
+    count = 0
+    for upload in old.select_related("receipt__actor")[:50]:
+        close_receipt(receipt=upload.receipt, actor=None)
+        _forget(upload.receipt)
+        count += 1
+    spool.drop_old(2 * patience.total_seconds())
+    return count
+
+
+def _forget(receipt: Receipt) -> None:
+    files = UploadedFile.objects.filter(upload=receipt.pk)
+    for file in files.filter(taken_at=None).only("pk"):
+        spool.drop(file.pk)
+    files.delete()
+
+
+def _row(upload: Upload, said: Said) -> UploadedFile:
+    if said.size < 0 or not said.name:
+        raise BadInput("BAD_FILE", "The file has no name, or no size.", "Choose it again.")
+    file, _ = UploadedFile.objects.get_or_create(
+        upload=upload,
+        key=said.key,
+        defaults={"size": said.size},
+    )
+    Upload.objects.filter(pk=upload.pk).update(touched=timezone.now())
+    return file
+
+
+def _file_of(actor: User, file_id: UUID, *, lock: bool = False) -> UploadedFile:
+    """A file of one of this person's batches; raises `Missing`."""
+    rows = UploadedFile.objects.select_related("upload__receipt")
+    if lock:
+        rows = rows.select_for_update(of=("self",))
+    file = rows.filter(pk=file_id, upload__receipt__actor=actor).first()
+    if file is None:
+        raise Missing("file")
+    if file.taken_at is None:
+        _require_open(file)
+    return file
+
+
+def _require_open(file: UploadedFile) -> None:
+    if file.upload.receipt.closed_at is not None:
+        raise WrongState(
+            "BATCH_CLOSED",
+            "This batch of files has ended.",
+            "Begin a new one; what is here already stays.",
+        )
+
+
+def _taken(file: UploadedFile, offers: Iterable[Offer]) -> UploadedFile:
+    """Take what is offered of a file, and note what became of it."""
+    counts: Counter[str] = Counter()
+    kept: list[str] = []
+    for one in take(receipt=file.upload.receipt, offers=offers):
+        counts[one.outcome] += 1
+        if one.kept is not None and len(kept) < _KEPT_TOLD:
+            kept.append(str(one.kept.pk))
+    file.counts, file.kept = dict(counts), kept
+    file.received, file.taken_at = file.size, timezone.now()
+    file.save(update_fields=["counts", "kept", "received", "taken_at"])
+    spool.drop(file.pk)
+    return file
+
+
+def _shown(name: str) -> str:
+    return clean_text(name)[:512] or "a file without name"
+
+
+def _refused(said: Said) -> Offer:
+    """A file too large to be sent at all."""
+
+    def read() -> bytes:
+        message, cure = _too_large(said.size, settings.MAX_UPLOAD_BYTES)
+        raise NotTaken("TOO_LARGE", message.replace("The file", "{name}", 1), cure)
+
+    return Offer(_shown(said.name), read)
+
+
+def _too_large(size: int, limit: int) -> tuple[str, str]:
+    message = f"The file has {size >> 20} MiB, more than the {limit >> 20} MiB allowed."
+    return message, "Send it in parts, or have CONCORD_MAX_UPLOAD_BYTES raised."
+
+
+def _promised(file: UploadedFile) -> int:
+    """Bytes that other unfinished files will take in the spool."""
+    others = UploadedFile.objects.filter(taken_at=None, received__gt=0).exclude(pk=file.pk)
+    others = others.filter(upload__receipt__closed_at=None)
+    return int(others.aggregate(all=Sum(F("size")))["all"] or 0)
+
+
+@contextmanager
+def _alone(upload: Upload, key: str) -> Iterator[None]:
+    """Nobody else takes this file meanwhile: a second try waits for the first one's end.
+
+    A lock of the session, not of a transaction: taking a zip is many transactions.
+    """
+    told = hashlib.sha256(f"{upload.pk} {key}".encode()).digest()
+    number = int.from_bytes(told[:8], "big", signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(%s)", [number])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(%s)", [number])
