@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.archive.benchmarks.client import Connection
-from backend.database import EmbeddedPostgres, free_port, port_is_free, running_database
+from backend.database import EmbeddedPostgres, free_port, port_is_free
 from backend.supervisor import Supervisor, process_environment, web_command
 
 ORTHANC_PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
@@ -111,22 +111,24 @@ def concord(folder: Path) -> Iterator[Concord]:
         if name not in ("DATABASE_URL", "DATABASE_OWNER_URL", "CONCORD_QUEUE_URL")
     }
     supervisor = Supervisor(environment, state / "logs", lambda text: None)
-    with running_database(state):
-        try:
-            supervisor.run_once("setup", "--demo", quiet=True)
-            web = supervisor.add("web", *web_command(port))
-            supervisor.wait_ready(f"http://127.0.0.1:{port}/readyz")
-            token = supervisor.run_once("create_token", SENDER).strip()
-            if web.process is None:
-                raise RuntimeError("The web process did not start.")
-            headers = {"Authorization": f"Bearer {token}"}
-            server = Concord("Concord", port, "/dicom-web", headers, web.process.pid)
-            server.environment, server.supervisor = environment, supervisor
-            lines = (EmbeddedPostgres(state / "postgres").data / "postmaster.pid").read_text()
-            server.database = int(lines.splitlines()[0])
-            yield server
-        finally:
-            supervisor.stop()
+    database = EmbeddedPostgres(state / "postgres")
+    database.start()
+    try:
+        supervisor.run_once("setup", "--demo", quiet=True)
+        web = supervisor.add("web", *web_command(port))
+        supervisor.wait_ready(f"http://127.0.0.1:{port}/readyz")
+        token = supervisor.run_once("create_token", SENDER).strip()
+        if web.process is None:
+            raise RuntimeError("The web process did not start.")
+        headers = {"Authorization": f"Bearer {token}"}
+        server = Concord("Concord", port, "/dicom-web", headers, web.process.pid)
+        server.environment, server.supervisor = environment, supervisor
+        lines = (database.data / "postmaster.pid").read_text().splitlines()
+        server.database = int(lines[0])
+        yield server
+    finally:
+        supervisor.stop()
+        database.stop()
 
 
 def orthanc_configuration(folder: Path, port: int) -> dict[str, Any]:
