@@ -155,8 +155,9 @@ def _kernel(rule: Mapping[str, Any], c: Candidate) -> Point | None:
     number = _KERNEL_NUMBER.match(name)
     sharp = any(word in name for word in rule["sharp_kernels"])
     sharp = sharp or bool(number and int(number[1]) >= SHARP_FROM)
-    said = f"kernel {c.kernel}" if c.kernel else "no kernel is given"
-    return Point("kernel", float(not sharp), f"sharp {said}" if sharp else said, not sharp)
+    if not name:
+        return Point("kernel", 0.5, "no kernel is given")
+    return Point("kernel", float(not sharp), f"{'sharp ' * sharp}kernel {c.kernel}", not sharp)
 
 
 def _distance(rule: Mapping[str, Any], c: Candidate) -> Point:

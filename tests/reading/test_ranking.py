@@ -52,6 +52,7 @@ WORSE: list[tuple[dict[str, Any], str]] = [
         "No slice thickness is given; series 3 (venous 1.0): slices 1 mm thick.",
     ),
     ({"kernel": "Hr64"}, "Sharp kernel Hr64; series 3 (venous 1.0): kernel Br40d."),
+    ({"kernel": ""}, "No kernel is given; series 3 (venous 1.0): kernel Br40d."),
     ({"kernel": "BONEPLUS"}, "Sharp kernel BONEPLUS; series 3 (venous 1.0): kernel Br40d."),
     (
         {"original": False},
