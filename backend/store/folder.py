@@ -58,7 +58,8 @@ class FolderStore(ContentStore):
 
         known: Sequence[str | None] = names or [None] * len(datas)
         placed = list(WAITING.map(one, zip(datas, known, strict=True)))
-        _flush(set().union(*(folders for _, folders in placed)))
+        changed = set().union(*(folders for _, folders in placed))
+        list(WAITING.map(lambda folder: _flush({folder}), changed))
         return [name for name, _ in placed]
 
     def exists(self, name: str) -> bool:
