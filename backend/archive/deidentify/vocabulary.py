@@ -17,7 +17,9 @@ _UNITS = "mm|cm|ml|kv|kvp|ma|mas|hu|sec|s|ms|min|deg|x|d|t|%"
 _MEASURED = re.compile(rf"(\d{{1,4}}|\d{{0,3}}\.\d{{1,3}})({_UNITS})", re.IGNORECASE)
 _GLUED = re.compile(r"([A-Za-z]+)(\d{0,4})([A-Za-z]{0,12})")
 _LED_BY_NUMBER = re.compile(r"(\d{1,2})([A-Za-z]{2,})")
-_KERNEL = re.compile(r"[A-Za-z]{1,2}\d{1,2}[A-Za-z]?")
+# Siemens (B30f, Br40d, I31f), Canon (FC08), Philips (YA, UB, EC).
+_KERNEL = re.compile(r"[A-Za-z]{1,2}\d{1,2}[A-Za-z]?|[YUE][A-E]")
+_KERNEL_NAMES = frozenset({"boneplus", "lungplus", "chst", "bonenm1", "softtissue", "br", "hr"})
 
 
 @lru_cache
@@ -118,6 +120,12 @@ def coded(value: str) -> bool:
 
 
 def kernel(value: str) -> str:
-    """A convolution kernel: a word of the list, or what vendors write (B30f, I41s, FC13, Br40d)."""
-    kept = [t for t in re.split(r"[^A-Za-z0-9]+", value) if _KERNEL.fullmatch(t) or may_stay(t)]
-    return _cut(kept, 16)
+    """A convolution kernel: words of the list, and what vendors write; as it was where it can."""
+    tokens = [token for token in re.split(r"[^A-Za-z0-9]+", value) if token]
+    kept = [
+        token
+        for token in tokens
+        if token.lower() in _KERNEL_NAMES or _KERNEL.fullmatch(token) or may_stay(token)
+    ]
+    plain = value.isascii() and value.isprintable() and len(value) <= 16
+    return value if plain and kept == tokens else _cut(kept, 16)
