@@ -89,6 +89,11 @@ DIMSE_HOST = os.environ.get("CONCORD_DIMSE_HOST", "127.0.0.1")
 DIMSE_PORT = _number("CONCORD_DIMSE_PORT", 11112)
 DIMSE_SENDERS = os.environ.get("CONCORD_DIMSE_SENDERS", "")
 
+# Other archives that images are pulled from and pushed to: how long one may say nothing, and how
+# often in a row it may fail before a transfer is given up (the pauses double, from 0.5 to 30 s).
+REMOTE_TIMEOUT_SECONDS = float(os.environ.get("CONCORD_REMOTE_TIMEOUT_SECONDS", "30"))
+REMOTE_TRIES = _number("CONCORD_REMOTE_TRIES", 8)
+
 DEBUG = _flag("CONCORD_DEBUG")
 SECRET_KEY = _secret_key(STATE)
 ALLOWED_HOSTS = os.environ.get("CONCORD_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")

@@ -38,7 +38,11 @@ await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: { worklist: from("pages/worklist.ts"), upload: from("pages/upload.ts") },
+    entryPoints: {
+      worklist: from("pages/worklist.ts"),
+      upload: from("pages/upload.ts"),
+      remote: from("pages/remote.ts"),
+    },
     outdir: from("dist/pages"),
   }),
   copyFile(from("node_modules/htmx.org/dist/htmx.min.js"), from("dist/pages/htmx.min.js")),

@@ -10,14 +10,14 @@ class ArchiveConfig(AppConfig):
     label = "archive"
 
     def ready(self) -> None:
-        """Have quiet series judged, and rewritten where they must be, by the work process; say
-        which columns name blobs."""
+        """What the work process does every second, and which columns name blobs."""
         from backend.archive.content import models, references  # noqa: F401
+        from backend.archive.remotes.carrying import offer_again
         from backend.archive.services import ask_again, judge_quiet_series
         from backend.archive.uploads import spool
         from backend.archive.uploads.services import end_old_uploads
         from backend.jobs.registry import every_second
 
-        every_second += [judge_quiet_series, ask_again, end_old_uploads]
+        every_second += [judge_quiet_series, ask_again, end_old_uploads, offer_again]
         spool.folder()
         references.register_all()

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from backend.archive import registry
-from backend.archive.models import Instance, Receipt, Series, Study, VolumeState
+from backend.archive.models import Door, Instance, Receipt, Series, Study, VolumeState
 from backend.archive.verdicts import Verdict, verdict_on
 from backend.audit.services import News, record
 from backend.imaging.dicom import Refusal
@@ -167,11 +167,12 @@ def _arriving() -> QuerySet[Instance, Any]:
     """Series (ids) that a batch still open brought images of not long ago.
 
     A batch of the upload page may pause for hours: it holds its series back until it ends, which
-    `uploads.services.end_old_uploads` sees to.
+    `uploads.services.end_old_uploads` sees to. So does a pull, which knows how many images there
+    are to come: until they are here, or until somebody accepts what came.
     """
     patience = timedelta(seconds=settings.QUIET_SECONDS * OPEN_BATCH_FACTOR)
     recent = Q(received_at__gt=timezone.now() - patience)
-    pausing = Q(receipt__upload__isnull=False)
+    pausing = Q(receipt__upload__isnull=False) | Q(receipt__door=Door.PULL)
     return Instance.objects.filter(recent | pausing, receipt__closed_at=None).values("series")
 
 

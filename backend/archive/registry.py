@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 if TYPE_CHECKING:
     from backend.accounts.models import User
@@ -25,3 +27,23 @@ resample_rules: list[Callable[[Series], bool]] = []
 
 # Where a person goes from a series that came: (words, address) of each place they may open.
 where_next: list[Callable[[User, Series], list[tuple[str, str]]]] = []
+
+
+@dataclass(frozen=True)
+class Pushable:
+    """A DICOM file of an upper room that may be sent to a remote.
+
+    Attributes:
+        blob: its name in the content store.
+        chain: the audit chain that tells of it.
+        facts: what the log says it is.
+    """
+
+    blob: str
+    chain: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+# The export of this id, if this person (None: the system) may push it; raises `Missing`, or says
+# why not.
+exports_to_push: list[Callable[[User | None, UUID], Pushable]] = []

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from backend.archive import pages, qido, rendered, source_pages, wado
 from backend.archive.grants import listed
+from backend.archive.remotes import pages as remotes
 from backend.archive.uploads import pages as uploads
 
 _SERIES = "studies/<str:study>/series/<str:series>"
@@ -46,4 +47,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("archive/sources/<uuid:source>", source_pages.switch, name="archive-source"),
     path("archive/review/<uuid:kept>", source_pages.review, name="archive-review"),
     path("archive/review/<uuid:kept>/<int:number>", source_pages.picture, name="archive-picture"),
+    path("archive/remotes/", remotes.remotes, name="remotes"),
+    path("archive/remotes/<slug:remote>/", remotes.remote, name="remote"),
+    path("archive/remotes/<slug:remote>/change", remotes.change, name="remote-change"),
+    path("archive/remotes/<slug:remote>/remove", remotes.remove, name="remote-remove"),
+    path("archive/remotes/<slug:remote>/test", remotes.test, name="remote-test"),
+    path("archive/remotes/<slug:remote>/search", remotes.search, name="remote-search"),
+    path("archive/remotes/<slug:remote>/series", remotes.series, name="remote-series"),
+    path("archive/remotes/<slug:remote>/pull", remotes.pull, name="remote-pull"),
+    path("archive/remotes/<slug:remote>/push", remotes.push, name="remote-push"),
+    path("archive/remotes/<slug:remote>/studies", remotes.studies, name="remote-studies"),
+    path("archive/remotes/<slug:remote>/transfers", remotes.transfers, name="remote-transfers"),
+    path(
+        "archive/transfers/<uuid:transfer>/<slug:action>",
+        remotes.change_transfer,
+        name="transfer-change",
+    ),
 ]

@@ -7,6 +7,7 @@ most once (`queueing_lock`).
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -108,6 +109,19 @@ def unfinished_jobs(run: uuid.UUID | None = None) -> list[Job]:
         [QUEUE, run and str(run), run and str(run)],
     )
     return [Job(number, _uuid(name), doing, started) for number, name, doing, started in rows]
+
+
+def unfinished_work(task: str, **arguments: str) -> list[int]:
+    """Numbers of the jobs of the work queue with these arguments that wait or are being done."""
+    rows = _rows(
+        """
+        select id from procrastinate_jobs
+         where status in ('todo', 'doing') and queue_name = %s and task_name = %s
+           and args @> %s::jsonb
+        """,
+        [WORK_QUEUE, task, json.dumps(arguments)],
+    )
+    return [number for (number,) in rows]
 
 
 def retire(jobs: Iterable[int]) -> None:

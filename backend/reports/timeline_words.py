@@ -142,6 +142,13 @@ def _subject(facts: Mapping[str, Any], cast: Cast, memory: Memory) -> str:
     return f"consensus version {version}" if version else ""
 
 
+def _push(verb: str) -> Words:
+    def words(event: Event, cast: Cast, memory: Memory) -> Said:
+        return Said(f"Export {verb} {event.facts.get('remote') or 'another archive'}")
+
+    return words
+
+
 def _lease(event: Event, cast: Cast, memory: Memory) -> Said:
     over = " over from another window" if event.facts.get("taken_over") else ""
     return Said(f"Took writing{over}" if over else "Began writing")
@@ -226,6 +233,12 @@ _WORDS: dict[str, Words] = {
     "export.made": _export("written, read back and found equal"),
     "export.failed": _export("not made"),
     "export.downloaded": _export("taken"),
+    "push.requested": _push("to be sent to"),
+    "push.done": _push("sent to"),
+    "push.failed": _push("not sent to"),
+    "push.lost": _push("interrupted on its way to"),
+    "push.cancelled": _push("no longer to be sent to"),
+    "push.retried": _push("to be sent again to"),
     "admin.looked": _looked,
     "timeline.opened": _looked,
     "timeline.exported": plain("Timeline taken as CSV"),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
 
 from backend.archive.dimse import BadSenders, Sender, senders_of
 from backend.database import free_port
 from tests.archive.made import ct_series, values, written
+from tests.archive.remotes.pacs import orthanc
 from tests.archive.test_live import web_of
 from tests.stack import Stack, until
 
@@ -129,6 +134,121 @@ def test_two_senders_at_once_make_one_study(
     assert [process.wait(60) for process in both] == [0, 0]
     count = "select count(*) from archive_instance i join archive_series s on s.id = i.series_id"
     assert stack.query(f"{count} where s.uid = %s", slices[0].SeriesInstanceUID) == [(8,)]
+
+
+SYNTAXES = {
+    "-xe": "1.2.840.10008.1.2.1",
+    "-xb": "1.2.840.10008.1.2.2",
+    "-xi": "1.2.840.10008.1.2",
+    "-xd": "1.2.840.10008.1.2.1.99",
+    "-xs": "1.2.840.10008.1.2.4.70",
+    "-xt": "1.2.840.10008.1.2.4.80",
+    "-xv": "1.2.840.10008.1.2.4.90",
+    "-xr": "1.2.840.10008.1.2.5",
+}
+
+
+@pytest.mark.parametrize("proposed", list(SYNTAXES))
+def test_each_transfer_syntax_is_taken_as_it_is_sent(
+    listening: tuple[Stack, int], dcmtk_installed: None, tmp_path: Path, proposed: str
+) -> None:
+    stack, port = listening
+    slices, syntax = ct_series(2), SYNTAXES[proposed]
+    for ds in slices:
+        recode(ds, syntax)
+    folder = written(tmp_path / "neck", slices)
+    done = dcmtk("storescu", port, "SCANNER", proposed, "+sd", str(folder))
+    assert done.returncode == 0, done.stderr
+    rows = stack.query(
+        "select transfer_syntax from archive_instance where sop_uid = any(%s)",
+        [ds.SOPInstanceUID for ds in slices],
+    )
+    assert rows == [(syntax,)] * 2
+    web = web_of(stack, "coordinator")
+    for index, ds in enumerate(slices):
+        uids = ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID
+        frame = web.retrieve_instance_frames(*uids, [1])[0]
+        assert frame == values(index).tobytes()
+
+
+def recode(ds: pydicom.Dataset, syntax: str) -> None:
+    """The same pixels in another transfer syntax, losslessly."""
+    uid = pydicom.uid.UID(syntax)
+    if not uid.is_compressed or uid.is_deflated:
+        ds.file_meta.TransferSyntaxUID = uid
+        if not uid.is_little_endian:
+            ds.PixelData = np.frombuffer(ds.PixelData, "<i2").astype(">i2").tobytes()
+        return
+    plane = np.frombuffer(ds.PixelData, "<i2").reshape(ds.Rows, ds.Columns)
+    encoders = {
+        "1.2.840.10008.1.2.4.70": lambda p: imagecodecs.ljpeg_encode(p.view(np.uint16)),
+        "1.2.840.10008.1.2.4.80": lambda p: imagecodecs.jpegls_encode(p.view(np.uint16)),
+        "1.2.840.10008.1.2.4.90": lambda p: imagecodecs.jpeg2k_encode(
+            p.view(np.uint16), level=0, reversible=True, codecformat="j2k"
+        ),
+    }
+    if syntax in encoders:
+        ds.PixelRepresentation = 0  # These are all above zero.
+        ds.PixelData = encapsulate([encoders[syntax](plane)])
+        ds["PixelData"].is_undefined_length = True
+        ds["PixelData"].VR = "OB"
+        ds.file_meta.TransferSyntaxUID = uid
+    else:
+        ds.compress(uid, encoding_plugin="pydicom", generate_instance_uid=False)
+
+
+def test_a_query_is_not_answered_and_the_listener_lives_on(
+    listening: tuple[Stack, int], dcmtk_installed: None
+) -> None:
+    _stack, port = listening
+    asked = dcmtk(
+        "findscu", port, "SCANNER", "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID"
+    )
+    assert asked.returncode != 0
+    assert "No Acceptable Presentation Contexts" in asked.stderr + asked.stdout
+    assert dcmtk("echoscu", port, "SCANNER").returncode == 0
+
+
+def test_two_associations_of_one_study_at_once_end_whole(
+    listening: tuple[Stack, int], dcmtk_installed: None, tmp_path: Path
+) -> None:
+    stack, port = listening
+    slices = ct_series(24)
+    halves = [
+        written(tmp_path / name, part) for name, part in (("a", slices[::2]), ("b", slices[1::2]))
+    ]
+    command = ["storescu", "-aet", "SCANNER", "-aec", "CONCORD", "127.0.0.1", str(port), "+sd"]
+    both = [subprocess.Popen([*command, str(folder)]) for folder in halves]
+    assert [process.wait(60) for process in both] == [0, 0]
+    uid = slices[0].SeriesInstanceUID
+    state = "select volume_state from archive_series where uid = %s"
+    until(lambda: stack.query(state, uid) == [("volume",)], "a volume", 60, stack.words)
+    count = "select count(*) from archive_instance i join archive_series s on s.id = i.series_id"
+    assert stack.query(f"{count} where s.uid = %s", uid) == [(24,)]
+
+
+def test_orthanc_sends_a_study_by_c_store(
+    listening: tuple[Stack, int], orthanc_installed: None, tmp_path: Path
+) -> None:
+    stack, port = listening
+    slices = ct_series(6)
+    there = {"concord": ["CONCORD", "127.0.0.1", port], "other": ["WRONG", "127.0.0.1", port]}
+    with orthanc(tmp_path, DicomAet="SCANNER", DicomModalities=there) as pacs:
+        pacs.store(slices)
+        study = pacs.rest.get("/studies").json()[0]
+        assert pacs.rest.post("/modalities/concord/echo", content="{}").status_code == 200
+        sent = pacs.rest.post("/modalities/concord/store", content=study)
+        assert (sent.status_code, sent.json()["FailedInstancesCount"]) == (200, 0)
+        assert pacs.rest.post("/modalities/other/echo", content="{}").status_code >= 500
+        kept = pacs.files()
+    uid = slices[0].SeriesInstanceUID
+    state = "select volume_state from archive_series where uid = %s"
+    until(lambda: stack.query(state, uid) == [("volume",)], "a volume", 60, stack.words)
+    back = web_of(stack, "coordinator").retrieve_series(slices[0].StudyInstanceUID, uid)
+    for ds in back:
+        sent_one = pydicom.dcmread(io.BytesIO(kept[ds.SOPInstanceUID]))
+        del ds.file_meta, sent_one.file_meta
+        assert ds == sent_one
 
 
 def test_senders_are_titles_with_or_without_an_address() -> None:

@@ -52,11 +52,13 @@ RECORDS: dict[str, str | None] = {
     "step": "reading.Step",
     "uploaded_file": "archive.UploadedFile",
     "study": "archive.Study",
+    "transfer": "archive.Transfer",
     "user": "accounts.User",
 }
 UIDS = ("study", "series", "sop")
 # What stands for a parameter that is no UUID and does not depend on what was done.
 WORDS: dict[str, list[str]] = {
+    "action": ["cancel", "accept", "odd"],
     "attempt": ["1", "2"],
     "file_format": ["seg", "nifti", "csv", "odd"],
     "first": ["0", "1", "7"],
@@ -66,6 +68,7 @@ WORDS: dict[str, list[str]] = {
     "part": ["x", "y", "ai", "agreed", "ignored", "redrawn", "odd"],
     "path": ["00880200/00880200", "", "index.html"],
     "position": ["1", "99"],
+    "remote": ["pacs", "odd"],
     "scope": ["readings", "consensus", "cases", "odd"],
     "version": ["1", "2"],
     "volume": ["x", "y", "ai", "agreed", "ignored", "redrawn", "odd"],

@@ -32,7 +32,7 @@ NO_BLOBS = {
     """,
     "measures, settings and answers; masks by hashes that `Mask` names": """
         archive.Instance.geometry archive.Instance.metadata archive.Instance.pixels
-        archive.Series.grid archive.Series.image_type
+        archive.Series.grid archive.Series.image_type archive.Transfer.refusals
         archive.UploadedFile.counts archive.UploadedFile.kept
         audit.NewsItem.payload
         jobs.ModelVersion.manifest jobs.Run.metrics jobs.Run.parameters jobs.Run.result

@@ -9,11 +9,13 @@ from django import template
 from django.db.models import Q
 from django.template.defaultfilters import filesizeformat
 
+from backend.archive.remotes.managing import remotes
 from backend.errors import ConcordError
 from backend.reading.models import Consensus
 from backend.reading.workflow import SIGNED
 from backend.reports.agreed import WAITING
 from backend.reports.models import Export, ExportFormat, ExportState, Report
+from backend.reports.pushing import may_leave, may_push
 from backend.reports.selectors import reportable_case_for, reports_of
 from backend.reports.timeline_selectors import may_audit
 
@@ -35,7 +37,12 @@ def files_of(context: dict[str, Any], case: UUID | str) -> dict[str, Any]:
     ).select_related("reading", "consensus")
     if not audits:
         exports = exports.exclude(format=ExportFormat.CSV)
-    rows = [_report_row(report) for report in reports] + [_export_row(e) for e in exports]
+    archives = _remotes_for(user, case)
+    rows = [_report_row(report) for report in reports]
+    rows += [
+        {**_export_row(e), "export": e.pk, "push": archives if may_leave(e) else []}
+        for e in exports
+    ]
     rows.sort(key=lambda row: row["created"], reverse=True)
     waiting = any(row["state"] in (ExportState.QUEUED, ExportState.RUNNING) for row in rows)
     return {
@@ -64,6 +71,13 @@ def _agreed(case: UUID | str, *, audits: bool) -> dict[str, Any] | None:
         "why_not": "" if published else WAITING.get(consensus.state, ""),
         "formats": [{"value": form.value, "label": form.label} for form in formats],
     }
+
+
+def _remotes_for(user: Any, case: UUID | str) -> list[str]:
+    """The other archives this person may push an export of the case to."""
+    if not may_push(user, UUID(str(case))):
+        return []
+    return [remote.name for remote in remotes()]
 
 
 def _may_report(user: Any, case: UUID | str) -> bool:
