@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
-from django.db.models import Q
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import RPad
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import QueryDict
 from pydicom.datadict import dictionary_has_tag, tag_for_keyword
 
 from backend.archive.facts import date_of
+from backend.archive.models import Instance, Series
 from backend.errors import BadInput
 
-Kind: TypeAlias = Literal["uid", "text", "name", "date", "number", "elsewhere"]
+Kind: TypeAlias = Literal["uid", "text", "name", "date", "time", "number", "modalities", "header"]
+MAX_VALUE = 4096
 
 
 @dataclass(frozen=True)
 class Key:
-    """A matching key: its column (seen from the level's own model) and how it matches."""
+    """A matching key.
+
+    Attributes:
+        column: seen from the level's own model; for `header`, the tags of a path in an image's
+            metadata, joined by dots; for `modalities`, the series' study.
+        kind: how values match.
+        identifying: whether only those match by it who see names.
+    """
 
     column: str
     kind: Kind
@@ -29,9 +41,9 @@ class Key:
 STUDY_KEYS = {
     "0020000D": Key("uid", "uid"),
     "00080020": Key("date", "date"),
-    "00080030": Key("time", "text"),
+    "00080030": Key("time", "time"),
     "00080050": Key("accession_number", "text", identifying=True),
-    "00080061": Key("", "elsewhere"),  # By the series the asker sees: qido.py.
+    "00080061": Key("pk", "modalities"),
     "00080090": Key("referring_physician", "name", identifying=True),
     "00081030": Key("description", "text"),
     "00100010": Key("patient_name", "name", identifying=True),
@@ -45,58 +57,77 @@ SERIES_KEYS = {
     "00080060": Key("modality", "text"),
     "0008103E": Key("description", "text"),
     "00080021": Key("date", "date"),
+    "00080031": Key("time", "time"),
     "00180015": Key("body_part", "text"),
     "00200011": Key("number", "number"),
     "00200052": Key("frame_of_reference_uid", "uid"),
     "00080070": Key("manufacturer", "text"),
+    "00081090": Key("station_model", "text"),
+    "00400244": Key("00400244", "header"),
+    "00400245": Key("00400245", "header"),
+    "00400275.00400009": Key("00400275.00400009", "header", identifying=True),
+    "00400275.00401001": Key("00400275.00401001", "header", identifying=True),
 }
 INSTANCE_KEYS = {
     "00080018": Key("sop_uid", "uid"),
     "00080016": Key("sop_class_uid", "uid"),
+    "00083002": Key("transfer_syntax", "uid"),
     "00200013": Key("number", "number"),
     "00280010": Key("rows", "number"),
     "00280011": Key("columns", "number"),
     "00280008": Key("frames", "number"),
 }
-_CONTROLS = frozenset({"limit", "offset", "includefield", "fuzzymatching", "accept", "charset"})
+_CONTROLS = frozenset(
+    {"limit", "offset", "includefield", "fuzzymatching", "accept", "charset", "emptyvaluematching"}
+)
 
 
 @dataclass(frozen=True)
 class Matched:
-    """The condition of a query, and the keys in it that are not supported."""
+    """The condition of a query, and what of it could not be heeded."""
 
     condition: Q
     ignored: list[str]
+    warnings: list[str] = field(default_factory=list)
 
 
 def conditions(
-    query: QueryDict, levels: Mapping[str, Mapping[str, Key]], *, sees_names: bool
+    query: QueryDict,
+    levels: Mapping[str, Mapping[str, Key]],
+    *,
+    series: QuerySet[Series],
+    sees_names: bool,
 ) -> Matched:
     """The condition all keys of the query make.
 
     Args:
         query: the request's parameters.
         levels: prefix of the columns ("", "study__", …) → keys of that level.
+        series: the series that exist for the asker.
         sees_names: whether identifying keys may match; for others their values are empty, as
             they are in what they are answered.
     """
-    condition, ignored = Q(), []
+    condition, ignored, warnings = Q(), [], []
     known = {tag: (prefix, key) for prefix, keys in levels.items() for tag, key in keys.items()}
     for name in query:
-        tag = _tag(name)
-        if tag not in known:
+        path = path_of(name)
+        if path not in known:
             if name.lower() not in _CONTROLS:
                 ignored.append(name)
             continue
-        prefix, key = known[tag]
+        prefix, key = known[path]
         for value in query.getlist(name):
             if value.strip() in ("", "*", '""'):
                 continue
             if key.identifying and not sees_names:
                 condition &= Q(pk__in=[])
             else:
-                condition &= _match(f"{prefix}{key.column}", key.kind, value.strip(), name)
-    return Matched(condition, ignored)
+                condition &= _match(f"{prefix}{key.column}", prefix, key, value, name, series)
+    if query.get("fuzzymatching", "").lower() == "true":
+        warnings.append(
+            "The fuzzymatching parameter is not supported. Only literal matching has been performed"
+        )
+    return Matched(condition, ignored, warnings)
 
 
 def page_of(query: QueryDict) -> tuple[int, int | None]:
@@ -110,39 +141,119 @@ def page_of(query: QueryDict) -> tuple[int, int | None]:
     return numbers[0] or 0, numbers[1]
 
 
-def included(query: QueryDict) -> set[str] | None:
-    """Tags asked for with `includefield`; None for all."""
+@dataclass(frozen=True)
+class Included:
+    """What `includefield` asks for: tags (of a path, its first), or all of a level's."""
+
+    everything: bool
+    tags: frozenset[str]
+    unknown: list[str]
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.tags)
+
+    def wants(self, tag: str) -> bool:
+        """Whether the tag is asked for."""
+        return self.everything or tag in self.tags
+
+
+def included(query: QueryDict) -> Included:
+    """The fields asked for by keyword, tag, or a path of either with dots."""
     names = {n.strip() for v in query.getlist("includefield") for n in v.split(",") if n.strip()}
-    return None if "all" in names else {_tag(n) for n in names}
+    paths = {name: path_of(name) for name in names if name.lower() != "all"}
+    tags = frozenset(path.partition(".")[0] for path in paths.values() if path)
+    unknown = sorted(name for name, path in paths.items() if not path)
+    return Included(any(n.lower() == "all" for n in names), tags, unknown)
+
+
+def path_of(name: str) -> str:
+    """Eight hex digits of a key given as such or as a keyword, several joined by dots; or ""."""
+    tags = [_tag(part) for part in name.split(".")]
+    return ".".join(tags) if all(tags) else ""
 
 
 def _tag(name: str) -> str:
-    """Eight hex digits of a key given as such or as a keyword; "" if it is neither."""
-    if re.fullmatch(r"[0-9a-fA-F]{8}", name) and dictionary_has_tag(int(name, 16)):
-        return name.upper()
+    if re.fullmatch(r"[0-9a-fA-F]{8}", name):
+        private = int(name[:4], 16) % 2 == 1
+        return name.upper() if private or dictionary_has_tag(int(name, 16)) else ""
     number = tag_for_keyword(name)
     return "" if number is None else f"{number:08X}"
 
 
-def _match(column: str, kind: Kind, value: str, name: str) -> Q:
-    if "\x00" in value:
-        raise BadInput("BAD_QUERY", f"The value of {name} has a NUL in it.", "Correct it.")
-    if kind == "uid":
-        return Q(**{f"{column}__in": [v for v in re.split(r"[,\\]", value) if v]})
-    if kind == "elsewhere":
-        return Q()
-    if kind == "number":
-        if not value.isdecimal() or len(value) > 10 or int(value) >= 2**31:
-            raise BadInput("BAD_QUERY", f"{name} is not a number.", "Send a number.")
-        return Q(**{column: int(value)})
-    if kind == "date":
-        return _date(column, value, name)
+def _match(
+    column: str, prefix: str, key: Key, value: str, name: str, series: QuerySet[Series]
+) -> Q:
+    value = value.strip()
+    if "\x00" in value or len(value) > MAX_VALUE:
+        raise BadInput("BAD_QUERY", f"The value of {name} cannot be matched.", "Correct it.")
+    match key.kind:
+        case "uid":
+            return Q(**{f"{column}__in": [v for v in re.split(r"[,\\]", value) if v]})
+        case "number":
+            if not re.fullmatch(r"[+-]?\d{1,10}", value) or abs(int(value)) >= 2**31:
+                raise BadInput("BAD_QUERY", f"{name} is not a number.", "Send a number.")
+            return Q(**{column: int(value)})
+        case "date":
+            return _date(column, value, name)
+        case "time":
+            return _time(column, value, name)
+        case "modalities":
+            return _modalities(column, value, series)
+        case "header":
+            return _in_header(prefix, key.column, value)
+    return _text(column, value, of_name=key.kind == "name")
+
+
+def _text(column: str, value: str, *, of_name: bool = False) -> Q:
+    """Case counts except in names; a name matches by any of its three groups."""
+    if of_name:
+        value = value.rstrip("^")
+        return Q(**{f"{column}__iregex": rf"(^|=){_pattern(value, '[^=]')}\^*(=|$)"})
     if "*" in value or "?" in value:
-        pattern = "".join(
-            {"*": ".*", "?": "."}.get(character, re.escape(character)) for character in value
-        )
-        return Q(**{f"{column}__{'iregex' if kind == 'name' else 'regex'}": f"^{pattern}$"})
-    return Q(**{f"{column}__iexact" if kind == "name" else column: value})
+        return Q(**{f"{column}__regex": f"^{_pattern(value)}$"})
+    return Q(**{column: value})
+
+
+def _pattern(value: str, any_character: str = ".") -> str:
+    """A regular expression for `*` and `?`; everything else stands for itself."""
+    wild = {"*": f"{any_character}*", "?": any_character}
+    return "".join(wild.get(c, re.escape(c)) for c in re.sub(r"\*+", "*", value))
+
+
+def _modalities(column: str, value: str, series: QuerySet[Series]) -> Q:
+    """Studies with a series of one of the modalities that the asker may know of."""
+    wanted = Q()
+    for modality in re.split(r"[,\\]", value):
+        if modality == "*":
+            return Q()
+        if modality:
+            wanted |= _text("modality", modality)
+    return Q(**{f"{column}__in": series.filter(wanted).values("study")}) if wanted else Q()
+
+
+class _PathExists(Func):
+    """Whether JSON has something on a JSON path."""
+
+    function = "jsonb_path_exists"
+    template = "%(function)s(%(expressions)s::jsonpath)"
+    output_field = BooleanField()
+
+
+def _in_header(prefix: str, path: str, value: str) -> Q:
+    """Series with an image whose header has the value at a path of tags."""
+    steps = "".join(f'."{tag}".Value[*]' for tag in path.split("."))
+    first, dash, last = value.partition("-")
+    if dash and path in ("00400244", "00400245"):
+        bounds = [f"@ >= {json.dumps(first)}"] if first else []
+        bounds += [f"@ <= {json.dumps(last)}"] if last else []
+        test = " && ".join(bounds) or "@ != null"
+    elif "*" in value or "?" in value:
+        test = f"@ like_regex {json.dumps(f'^{_pattern(value)}$')}"
+    else:
+        test = f"@ == {json.dumps(value)}"
+    images = Instance.objects.filter(series=OuterRef(f"{prefix}pk"))
+    found: Any = _PathExists(F("metadata"), Value(f"${steps} ? ({test})"))
+    return Q(Exists(images.filter(found)))
 
 
 def _date(column: str, value: str, name: str) -> Q:
@@ -160,4 +271,23 @@ def _date(column: str, value: str, name: str) -> Q:
                 "Send YYYYMMDD, or a range YYYYMMDD-YYYYMMDD.",
             )
         condition &= Q(**{f"{column}__{operator}": day})
+    return condition
+
+
+def _time(column: str, value: str, name: str) -> Q:
+    """Times to the second; what is left out of a time means all of it, `10` the hour from 10."""
+    first, dash, last = value.partition("-")
+    bounds = [t.replace(":", "") for t in (first, last if dash else first)]
+    for text in bounds:
+        if text and not re.fullmatch(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?", text):
+            raise BadInput(
+                "BAD_QUERY", f"{name} is not a time.", "Send HHMMSS, or a range HHMMSS-HHMMSS."
+            )
+    time = RPad(F(column), 6, Value("0"))
+    condition = Q(**{f"{column}__gt": ""}) if any(bounds) else Q()
+    if bounds[0]:
+        condition &= Q(GreaterThanOrEqual(time, Value(bounds[0][:6].ljust(6, "0"))))
+    if bounds[1]:
+        end = bounds[1][:6] + "235959"[len(bounds[1][:6]) :]
+        condition &= Q(LessThanOrEqual(time, Value(end)))
     return condition
