@@ -48,6 +48,6 @@ def error_answer(request: HttpRequest, error: ConcordError) -> HttpResponse:
 
 
 def _wants_json(request: HttpRequest) -> bool:
-    if request.path.startswith(("/api/", "/dicom-web/", "/healthz", "/readyz")):
+    if request.path.startswith(("/api/", "/dicom-web/", "/wado", "/healthz", "/readyz")):
         return True
     return "text/html" not in request.headers.get("Accept", "text/html")

@@ -82,6 +82,11 @@ UPLOAD_HOURS = float(os.environ.get("CONCORD_UPLOAD_HOURS", "24"))
 # Largest file taken in one upload, and largest sum of a zip's contents.
 MAX_UPLOAD_BYTES = int(os.environ.get("CONCORD_MAX_UPLOAD_BYTES", str(4 << 30)))
 
+# Largest DICOM object taken (it is held in memory while it is read, deflated ones inflated), and
+# the most its pixels may come to once decoded: a header may promise any number.
+MAX_OBJECT_BYTES = _number("CONCORD_MAX_OBJECT_BYTES", 1 << 30)
+MAX_PIXEL_BYTES = _number("CONCORD_MAX_PIXEL_BYTES", 1 << 30)
+
 # The DICOM listener (`manage.py dimse`): its own AE title, where it listens, and who may send:
 # `TITLE` or `TITLE@address`, separated by commas. Nobody may until they are named.
 DIMSE_TITLE = os.environ.get("CONCORD_DIMSE_TITLE", "CONCORD")

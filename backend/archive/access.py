@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -18,9 +19,12 @@ from backend.archive import visibility
 from backend.archive.models import Instance, Series, Study
 from backend.errors import ConcordError, Missing, NotAllowed
 from backend.jobs.services import lease_of
+from backend.store import BlobMissing
 
 if TYPE_CHECKING:
     from backend.accounts.models import User
+
+logger = logging.getLogger(__name__)
 
 View: TypeAlias = Callable[..., HttpResponseBase]
 
@@ -32,6 +36,19 @@ class NotSignedIn(ConcordError):
 
     def __init__(self) -> None:
         super().__init__("NOT_SIGNED_IN", "You are not signed in.", "Sign in, or send a token.")
+
+
+class NotAtHand(ConcordError):
+    """The bytes of an image cannot be read from the content store."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "NOT_AT_HAND",
+            "The bytes of this object cannot be read from the content store.",
+            "Try again; if it stays so, have an administrator run manage.py verify_store.",
+        )
 
 
 @dataclass(frozen=True)
@@ -112,6 +129,22 @@ def _bearer(request: HttpRequest) -> str | None:
     return token.strip() if kind.lower() == "bearer" and token.strip() else None
 
 
+def _head(response: HttpResponseBase) -> HttpResponseBase:
+    """The answer without a body that would be read from the store for nothing."""
+    if not response.streaming:
+        return response
+    head = HttpResponse(status=response.status_code, headers=dict(response.items()))
+    response.close()
+    return head
+
+
+def _refusal(error: ConcordError) -> JsonResponse:
+    response = JsonResponse(error.body(), status=error.status)
+    if error.status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="Concord"'
+    return response
+
+
 class _CsrfCheck(CsrfViewMiddleware):
     def _reject(self, request: HttpRequest, reason: str) -> Any:
         return reason
@@ -132,18 +165,22 @@ def dicomweb(*methods: str) -> Callable[[View], View]:
             scope_id: UUID | None = None,
             **parts: str,
         ) -> HttpResponseBase:
+            allowed = (*methods, "HEAD") if "GET" in methods else methods
+            if request.method == "OPTIONS":  # The same for everyone and everything.
+                return HttpResponse(status=204, headers={"Allow": ", ".join((*allowed, "OPTIONS"))})
             try:
-                if request.method not in (*methods, "HEAD" if "GET" in methods else ""):
+                if request.method not in allowed:
                     return _wrong_method(request, methods)
                 access = access_of(request, scope, scope_id)
                 if request.method == "POST" and _bearer(request) is None:
                     _check_csrf(request)
-                return view(request, access, **parts)
+                response = view(request, access, **parts)
             except ConcordError as error:
-                response = JsonResponse(error.body(), status=error.status)
-                if error.status == 401:
-                    response["WWW-Authenticate"] = 'Bearer realm="Concord"'
-                return response
+                return _refusal(error)
+            except (BlobMissing, OSError) as error:
+                logger.exception("%s could not be served.", request.path, exc_info=error)
+                return _refusal(NotAtHand())
+            return _head(response) if request.method == "HEAD" else response
 
         return answer
 

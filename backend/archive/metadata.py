@@ -17,6 +17,11 @@ Metadata: TypeAlias = dict[str, dict[str, Any]]
 BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 INLINE_BYTES = 256
 LONG_TEXT = 64 << 10
+MAX_DEPTH = 40  # Sequences in one another; reports come to about fifteen.
+
+
+class TooDeep(Exception):
+    """Sequences lie in one another deeper than any real object has them."""
 
 
 def metadata_of(dataset: Dataset) -> Metadata:
@@ -24,12 +29,14 @@ def metadata_of(dataset: Dataset) -> Metadata:
 
     Bulk values longer than 256 bytes become `{"vr", "BulkDataURI": "bulkdata/<path>"}`, relative
     to the instance; the path is the tag, or tag/item/tag… inside sequences. An element whose value
-    contradicts its VR is given without value.
+    contradicts its VR is given without value. Raises `TooDeep`.
     """
     return dict(_elements(dataset, ""))
 
 
-def _elements(dataset: Dataset, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _elements(dataset: Dataset, path: str, depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    if depth > MAX_DEPTH:
+        raise TooDeep
     for tag in sorted(dataset.keys()):
         if tag.element == 0 or tag.group <= 2:
             continue
@@ -37,16 +44,18 @@ def _elements(dataset: Dataset, path: str) -> Iterator[tuple[str, dict[str, Any]
         try:
             raw = dataset.get_item(tag)
             plain = plain_json(raw) if isinstance(raw, RawDataElement) else None
-            yield key, plain or _json(dataset[tag], f"{path}{key}")
+            yield key, plain or _json(dataset[tag], f"{path}{key}", depth)
+        except (TooDeep, RecursionError):
+            raise TooDeep from None
         except Exception:  # noqa: BLE001  pydicom raises many kinds on a malformed value
             yield key, {"vr": "UN"}
 
 
-def _json(element: DataElement, path: str) -> dict[str, Any]:
+def _json(element: DataElement, path: str, depth: int) -> dict[str, Any]:
     vr = str(element.VR)
     if vr == "SQ":
         items = [
-            dict(_elements(item, f"{path}/{number}/"))
+            dict(_elements(item, f"{path}/{number}/", depth + 1))
             for number, item in enumerate(element.value or [])
         ]
         return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
@@ -60,20 +69,20 @@ def _json(element: DataElement, path: str) -> dict[str, Any]:
     found: dict[str, Any] = element.to_json_dict(None, 1 << 40)
     if "InlineBinary" in found and not found["InlineBinary"]:
         del found["InlineBinary"]
-    cleaned: dict[str, Any] = _clean(found)
-    return cleaned
+    kept: dict[str, Any] = cleaned(found)
+    return kept
 
 
-def _clean(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
     """Without NUL characters, lone surrogates and non-finite numbers: Postgres refuses them."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if isinstance(value, dict):
-        return {_clean(k): _clean(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_clean(v) for v in value]
+        return {cleaned(k): cleaned(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [cleaned(v) for v in value]
     return value
 
 

@@ -18,10 +18,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 
 from backend.archive.findings import ASK_SENDER, Ignored, NotTaken
-from backend.archive.metadata import Metadata, clean_text, metadata_of
-from backend.archive.pixels import PixelFacts, inspect, plain_pixels
+from backend.archive.metadata import Metadata, TooDeep, clean_text, metadata_of
+from backend.archive.pixels import NATIVE_LITTLE_ENDIAN, PixelFacts, inspect, plain_pixels
 from backend.archive.plain_header import Header, read_header
 from backend.archive.sources import MAX_FILE_BYTES
+from backend.imaging.codecs import PROGRESSIVE_JPEG
 
 # What pydicom would log of a broken file is a sentence of ours.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
@@ -39,6 +40,7 @@ READ_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.130",  # Enhanced PET
     }
 )
+_SYNTAXES = frozenset({*uid.AllTransferSyntaxes, PROGRESSIVE_JPEG})
 DEFLATED = str(uid.DeflatedExplicitVRLittleEndian)
 _META_BYTES = 4096  # File meta information is far shorter.
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -106,6 +108,12 @@ def parse(name: str, data: bytes, change: Callable[[Dataset], bytes] | None = No
             return _parse(name, data, change)
         except (NotTaken, Ignored):
             raise
+        except (TooDeep, RecursionError):
+            raise NotTaken(
+                "TOO_DEEP",
+                "{name} has sequences in one another deeper than any real object.",
+                ASK_SENDER,
+            ) from None
         except Exception as error:  # No file may stop a batch.
             raise NotTaken(
                 "UNREADABLE",
@@ -123,7 +131,7 @@ def _parse(name: str, data: bytes, change: Callable[[Dataset], bytes] | None) ->
     uids = _uids(dataset)
     try:
         pixels = inspect(dataset)
-        if pixels is None and uids["SOPClassUID"] in READ_CLASSES:
+        if pixels is None and (uids["SOPClassUID"] in READ_CLASSES or "Rows" in dataset):
             raise NotTaken(
                 "NO_PIXELS",
                 "{name} is an image without pixels: only a header, or cut off before the pixels.",
@@ -187,7 +195,7 @@ def _read(data: bytes) -> tuple[Dataset, bytes]:
     meta = getattr(dataset, "file_meta", None)
     if meta is None or not meta.get("TransferSyntaxUID"):
         return _rewritten(dataset)
-    if meta.TransferSyntaxUID not in uid.AllTransferSyntaxes:
+    if meta.TransferSyntaxUID not in _SYNTAXES:
         raise NotTaken(
             "UNSUPPORTED_SYNTAX",
             f"{{name}} is written in the transfer syntax {meta.TransferSyntaxUID}, "
@@ -282,7 +290,8 @@ def _listed(names: list[str]) -> str:
 def _served_metadata(dataset: Dataset) -> Metadata:
     """The metadata as frames are served: colour that is decoded comes as RGB."""
     metadata = metadata_of(dataset)
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated and dataset.get("SamplesPerPixel") == 3:
+    native = dataset.file_meta.TransferSyntaxUID in NATIVE_LITTLE_ENDIAN
+    if not native and dataset.get("SamplesPerPixel") == 3:
         metadata["00280004"] = {"vr": "CS", "Value": ["RGB"]}
         metadata["00280006"] = {"vr": "US", "Value": [0]}
     return metadata

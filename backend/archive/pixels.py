@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataelem import RawDataElement
@@ -22,7 +23,7 @@ codecs.register()
 NATIVE_LITTLE_ENDIAN = frozenset({uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian})
 _OTHER_PIXELS = frozenset({0x7FE00008, 0x7FE00009})  # Float and double float pixel data.
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-MAX_PIXEL_BYTES = 1 << 30  # Decoded; a header may promise any number.
+MAX_PIXEL_BYTES: int = settings.MAX_PIXEL_BYTES
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,10 @@ def inspect(dataset: Dataset) -> PixelFacts | None:
     if not syntax.is_encapsulated:
         if present < expected:
             raise _truncated(expected, present)
+        if not _is_usual(dataset, facts):
+            _decode_all(dataset, facts, frames=1)
         return _native(facts, raw, syntax, expected)
-    _decode_all(dataset, facts)
+    _decode_all(dataset, facts, frames=facts.frames)
     return facts
 
 
@@ -102,9 +105,9 @@ def plain_pixels(header: Header) -> PixelFacts | None:
         or not _OTHER_PIXELS.isdisjoint(header.elements)
     ):
         return None
-    bits, stored = _whole(header, "BitsAllocated"), _whole(header, "BitsStored", 0)
+    bits, stored = _whole(header, "BitsAllocated"), _whole(header, "BitsStored")
     rows, columns = _whole(header, "Rows"), _whole(header, "Columns")
-    signed, frames = _whole(header, "PixelRepresentation", 0), _whole(header, "NumberOfFrames", 1)
+    signed, frames = _whole(header, "PixelRepresentation"), _whole(header, "NumberOfFrames", 1)
     slope, intercept = _number(header, "RescaleSlope", 1), _number(header, "RescaleIntercept", 0)
     if (
         header.get("PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2")
@@ -113,7 +116,10 @@ def plain_pixels(header: Header) -> PixelFacts | None:
         or bits not in (8, 16, 32)
         or not rows
         or not columns
-        or None in (stored, signed, slope, intercept)
+        or None in (slope, intercept)
+        or signed not in (0, 1)
+        or not stored
+        or stored > bits
         or not _OTHER_PIXELS.isdisjoint(header.elements)
     ):
         return None
@@ -145,6 +151,18 @@ def _number(header: Header, keyword: str, absent: int) -> float | None:
     return value if isinstance(value, (int, float)) else None
 
 
+def _is_usual(dataset: Dataset, facts: PixelFacts) -> bool:
+    """Whether native pixels are grey in whole bytes, which nothing can go wrong with."""
+    return (
+        str(dataset.get("PhotometricInterpretation", "")) in ("MONOCHROME1", "MONOCHROME2")
+        and facts.samples == 1
+        and facts.bits_allocated in (8, 16, 32)
+        and "BitsStored" in dataset
+        and 1 <= facts.bits_stored <= facts.bits_allocated
+        and dataset.get("PixelRepresentation") in (0, 1)
+    )
+
+
 def _truncated(expected: int, present: int) -> NotTaken:
     return NotTaken(
         "TRUNCATED",
@@ -166,6 +184,8 @@ def _facts(dataset: Dataset) -> PixelFacts:
         slope=float(dataset.get("RescaleSlope") or 1),
         intercept=float(dataset.get("RescaleIntercept") or 0),
     )
+    if not np.isfinite([facts.slope, facts.intercept]).all():
+        raise ValueError("slope and intercept must be finite numbers")
     if min(facts.rows, facts.columns, facts.frames, facts.samples, bits) < 1:
         raise ValueError("rows, columns, frames, samples and bits must be positive")
     return facts
@@ -189,9 +209,9 @@ def _native(facts: PixelFacts, raw: Any, syntax: str, expected: int) -> PixelFac
     )
 
 
-def _decode_all(dataset: Dataset, facts: PixelFacts) -> None:
-    """Decode every frame once, so that nothing is stored that cannot be served."""
-    for index in range(facts.frames):
+def _decode_all(dataset: Dataset, facts: PixelFacts, *, frames: int) -> None:
+    """Decode the first frames once, so that nothing is stored that cannot be served."""
+    for index in range(frames):
         try:
             decode(dataset, index)
         except Exception as error:  # noqa: BLE001  decoders raise many kinds on broken streams
@@ -213,6 +233,8 @@ def _last_line(error: Exception) -> str:
 def decode(dataset: Dataset, index: int) -> NDArray[Any]:
     """One frame: (rows, columns) or (rows, columns, samples), stored values, RGB where colour."""
     syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax == codecs.PROGRESSIVE_JPEG:
+        return codecs.decode_progressive(dataset, index)
     plugin = codecs.LABEL if codecs.is_available(syntax) else ""
     array: NDArray[Any] = pixel_array(dataset, index=index, decoding_plugin=plugin)
     return array

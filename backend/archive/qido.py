@@ -24,7 +24,7 @@ from backend.archive.matching import (
 )
 from backend.archive.metadata import Metadata
 from backend.archive.models import Instance, Series, Study
-from backend.archive.qido_answers import Answers
+from backend.archive.qido_answers import TIMEZONE, Answers
 from backend.archive.stow import store_request as stow
 
 M = TypeVar("M", bound=Model)
@@ -107,9 +107,14 @@ def instances(
     studies = {one.study_id: one.study for one in parents.values()}
     members = {} if study else answers.members(list(studies.values()))
     above: dict[object, Metadata] = {}
+    more = answers.more_of_series(list(parents.values()), Included(False, frozenset(), []))
     for pk, one in parents.items():
         top = {} if study else answers.study(one.study, members[one.study_id])
-        above[pk] = {} if series else {**top, **answers.series(one, None)}
+        beside = more.get(pk, {})
+        if series:  # The series is in the address; of what it says only the time zone is told.
+            above[pk] = {tag: value for tag, value in beside.items() if tag == TIMEZONE}
+        else:
+            above[pk] = {**beside, **top, **answers.series(one, None)}
     answer = [
         {
             **above[row["series_id"]],

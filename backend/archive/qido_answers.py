@@ -20,9 +20,10 @@ from backend.archive.models import Instance, Series, Study
 _UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
 _ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
 
+TIMEZONE = "00080201"
 # What the columns do not have; every series answer names these where its images do: Timezone
 # Offset From UTC, Performed Procedure Step Start Date and Time, Request Attributes Sequence.
-_OF_SERIES = ("00080201", "00400244", "00400245", "00400275")
+_OF_SERIES = (TIMEZONE, "00400244", "00400245", "00400275")
 # What else `includefield` may bring at the level of a study (group 0010 too) and of a series.
 _STUDY_LEVEL = frozenset(
     re.findall(

@@ -303,7 +303,7 @@ def _keep_aside(
     """A row the coordinator sees; the bytes too, where they are DICOM."""
     given = clean_text(name)[:512] or "a file without name"
     shown = label_of(given) if receipt.deidentified else given
-    looks_dicom = incoming is not None or data[128:132] == b"DICM"
+    looks_dicom = incoming is not None or problem.code not in ("NOT_DICOM", "EMPTY")
     kept = KeptAside(
         receipt=receipt,
         name=shown,

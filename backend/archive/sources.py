@@ -21,7 +21,7 @@ from django.conf import settings
 
 from backend.archive.findings import Ignored, NotTaken
 
-MAX_FILE_BYTES = 1 << 30  # One DICOM object, held in memory while it is read.
+MAX_FILE_BYTES: int = settings.MAX_OBJECT_BYTES
 MAX_ZIP_ENTRIES = 200_000
 _SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 # What the readers of a zip's packings raise on bytes that are none of theirs.

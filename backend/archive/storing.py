@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 
 from backend.archive.facts import modality_of, patient_id_of, series_facts, study_facts
 from backend.archive.findings import NotTaken
-from backend.archive.metadata import Metadata
+from backend.archive.metadata import Metadata, cleaned
 from backend.archive.models import Instance, Receipt, Series, Study, VolumeState
 from backend.archive.parsing import Incoming
 from backend.archive.pixels import decode
@@ -235,7 +235,8 @@ def _require_place(series: Series, incoming: Incoming) -> None:
 
 def geometry_of(dataset: Dataset | Header) -> dict[str, Any]:
     """`imaging.dicom.SliceFacts` of one image, as JSON."""
-    return dict(vars(facts_of(cast(Dataset, dataset))))
+    facts: dict[str, Any] = cleaned(vars(facts_of(cast(Dataset, dataset))))
+    return facts
 
 
 def _compare(existing: Instance, incoming: Incoming) -> None:

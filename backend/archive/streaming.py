@@ -51,6 +51,12 @@ class Multipart:
         head = f"--{self.boundary}\r\nContent-Type: {part_type or self.part_type}\r\n"
         return b"%s\r\n%s\r\n" % (head.encode(), data)
 
+    def around_parts(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """A message of one part whose body comes in pieces."""
+        yield f"--{self.boundary}\r\nContent-Type: {self.part_type}\r\n\r\n".encode()
+        yield from parts
+        yield b"\r\n" + self.end
+
     @property
     def end(self) -> bytes:
         """The last line."""

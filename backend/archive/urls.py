@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from backend.archive import pages, qido, rendered, source_pages, wado
+from backend.archive import pages, qido, rendered, source_pages, wado, wado_uri
 from backend.archive.grants import listed
 from backend.archive.remotes import pages as remotes
 from backend.archive.uploads import pages as uploads
@@ -18,24 +18,29 @@ dicomweb = [
     path("studies/<str:study>", wado.study),
     path("studies/<str:study>/metadata", wado.study_metadata),
     path("studies/<str:study>/thumbnail", rendered.study_thumbnail),
+    path("studies/<str:study>/rendered", rendered.study_rendered),
     path("studies/<str:study>/series", qido.series),
     path("studies/<str:study>/instances", qido.instances),
     path(_SERIES, wado.series),
     path(f"{_SERIES}/metadata", wado.series_metadata),
     path(f"{_SERIES}/thumbnail", rendered.series_thumbnail),
+    path(f"{_SERIES}/rendered", rendered.series_rendered),
     path(f"{_SERIES}/instances", listed(qido.instances)),
     path(_INSTANCE, wado.instance),
     path(f"{_INSTANCE}/metadata", wado.instance_metadata),
-    path(f"{_INSTANCE}/thumbnail", rendered.instance_thumbnail),
+    path(f"{_INSTANCE}/thumbnail", rendered.thumbnail),
     path(f"{_INSTANCE}/rendered", rendered.rendered),
     path(f"{_INSTANCE}/frames/<str:numbers>", wado.frames),
-    path(f"{_INSTANCE}/frames/<str:number>/rendered", rendered.rendered),
+    path(f"{_INSTANCE}/frames/<str:numbers>/rendered", rendered.rendered),
+    path(f"{_INSTANCE}/frames/<str:number>/thumbnail", rendered.thumbnail),
     path(f"{_INSTANCE}/bulkdata/<path:path>", wado.bulkdata),
+    path("wado", wado_uri.retrieve),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("dicom-web/", include(dicomweb)),
     path("dicom-web/<slug:scope>/<uuid:scope_id>/", include(dicomweb)),
+    path("wado", wado_uri.retrieve),
     path("archive/", pages.archive, name="archive"),
     path("archive/upload", uploads.upload, name="archive-upload"),
     path("archive/upload/batches", uploads.batches, name="archive-upload-batches"),

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import pydicom
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
-from pydicom.uid import UID
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from backend.archive import grants, identity
 from backend.archive.accept import (
@@ -19,24 +15,45 @@ from backend.archive.accept import (
     NotAcceptable,
     accepted,
     bulk_is_multipart,
+    bulk_wanted,
     dicom_wanted,
+    frame_forms,
+    frame_syntax,
+    frame_type,
     json_type,
 )
 from backend.archive.access import Access, dicomweb
+from backend.archive.bodies import (
+    IMMUTABLE,
+    REVALIDATE,
+    Held,
+    Lying,
+    etag_of,
+    is_known,
+    one_body,
+    unchanged,
+)
 from backend.archive.metadata import bulk_value, rebased
 from backend.archive.models import Instance, Series
-from backend.archive.pixels import NATIVE_LITTLE_ENDIAN, raw_frame
+from backend.archive.pixels import NATIVE_LITTLE_ENDIAN
 from backend.archive.storing import read_dataset
 from backend.archive.stow import store_request as stow
 from backend.archive.streaming import Multipart, streamed
-from backend.archive.volume import native_frame, volume_parts
+from backend.archive.transcoding import (
+    LOSSY,
+    compressed_syntaxes,
+    frames_of,
+    instance_syntaxes,
+    part10,
+    plain_pixels,
+)
+from backend.archive.volume import volume_parts
 from backend.errors import BadInput, Missing
 from backend.jobs.protocol import VOLUME_MEDIA_TYPE
 from backend.store import store
 
-IMMUTABLE = "private, max-age=31536000, immutable"
-REVALIDATE = "private, no-cache"
 MAX_FRAMES_AT_ONCE = 1000
+_HELD_BYTES = 16 << 20  # Longer answers of several frames go out as they are read.
 
 
 @dicomweb("GET", "POST")
@@ -67,7 +84,7 @@ def instance(
 
 
 @dicomweb("GET")
-def study_metadata(request: HttpRequest, access: Access, study: str) -> HttpResponse:
+def study_metadata(request: HttpRequest, access: Access, study: str) -> HttpResponseBase:
     """`GET /studies/{study}/metadata`."""
     kind = json_type(request)
     found = access.one_study(study)
@@ -75,95 +92,134 @@ def study_metadata(request: HttpRequest, access: Access, study: str) -> HttpResp
     for one in access.series.filter(study=found).order_by("number", "uid"):
         for row in json.loads(gzip.decompress(_series_metadata(one, access)[1])):
             answer.append(rebased(row, f"series/{one.uid}/"))
-    return _json(json.dumps(answer).encode(), kind)
+    return _json(request, json.dumps(answer).encode(), kind)
 
 
 @dicomweb("GET")
-def series_metadata(request: HttpRequest, access: Access, study: str, series: str) -> HttpResponse:
+def series_metadata(
+    request: HttpRequest, access: Access, study: str, series: str
+) -> HttpResponseBase:
     """`GET …/series/{series}/metadata`: gzipped once, kept, sent as it is."""
     kind = json_type(request)
     name, packed = _series_metadata(access.one_series(study, series), access)
     etag = f'"{name}"'
     grants.allow(request, request.path, grants.Document(name, etag))
-    if request.headers.get("If-None-Match") == etag:
-        return HttpResponseNotModified(headers={"ETag": etag, "Cache-Control": REVALIDATE})
-    if "gzip" in request.headers.get("Accept-Encoding", ""):
-        response = _json(packed, kind)
+    if is_known(request, etag):
+        return unchanged(etag, REVALIDATE)
+    zipped = "gzip" in request.headers.get("Accept-Encoding", "")
+    body = packed if zipped else gzip.decompress(packed)
+    headers = {"ETag": etag, "Cache-Control": REVALIDATE, "Vary": "Accept-Encoding"}
+    response = HttpResponse(body, content_type=kind, headers=headers)
+    if zipped:
         response["Content-Encoding"] = "gzip"
-    else:
-        response = _json(gzip.decompress(packed), kind)
-    response["ETag"] = etag
-    response["Vary"] = "Accept-Encoding"
     return response
 
 
 @dicomweb("GET")
 def instance_metadata(
     request: HttpRequest, access: Access, study: str, series: str, sop: str
-) -> HttpResponse:
+) -> HttpResponseBase:
     """`GET …/instances/{sop}/metadata`."""
     kind = json_type(request)
     metadata = access.one_instance(study, series, sop).metadata
     shown = metadata if access.sees_names else identity.unnamed(metadata)
-    return _json(json.dumps([shown]).encode(), kind)
+    return _json(request, json.dumps([shown]).encode(), kind)
 
 
 @dicomweb("GET")
 def frames(
     request: HttpRequest, access: Access, study: str, series: str, sop: str, numbers: str
-) -> HttpResponse:
-    """`GET …/frames/{1,2,…}`: uncompressed little-endian pixels."""
-    wanted = _frame_numbers(numbers)
+) -> HttpResponseBase:
+    """`GET …/frames/{1,2,…}`: uncompressed little-endian pixels, or compressed as accepted."""
+    wanted = frame_numbers(numbers)
     found = access.one_instance(study, series, sop)
     if not found.frames or max(wanted) > found.frames:
         raise Missing("frame")
-    multipart = bulk_is_multipart(request, pieces=len(wanted))
-    etag = f'"{found.blob}-{numbers}-{"m" if multipart else "s"}"'
-    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": "Accept"}
-    if request.headers.get("If-None-Match") == etag:
-        return HttpResponseNotModified(headers=headers)
-    grants.allow_frames(request, found, root=access.root, user=access.user)
-    pieces = frame_bytes(found, [n - 1 for n in wanted])
-    return _octets(list(pieces), multipart=multipart, headers=headers)
+    multipart, syntax = _frame_way(request, found, len(wanted))
+    plain = syntax == EXPLICIT_LITTLE_ENDIAN
+    tag = f"{numbers}-{'m' if multipart else 's'}{'' if plain else f'-{syntax}'}"
+    etag, cache = f'"{found.blob}-{tag}"', _cache(found, syntax)
+    if is_known(request, etag):
+        return unchanged(etag, cache)
+    if plain:
+        grants.allow_frames(request, found, root=access.root, user=access.user)
+    pieces = frames_of(found, [n - 1 for n in wanted], syntax)
+    kind = frame_type(syntax)
+    if not multipart:
+        return one_body(request, Held(next(pieces)), kind, etag=etag, cache=cache)
+    message = Multipart(kind)
+    parts = message.stream((kind, piece) for piece in pieces)
+    response: HttpResponseBase
+    if len(wanted) * (found.frame_bytes or found.size) > _HELD_BYTES:
+        response = streamed(request, parts, message.content_type)
+    else:
+        response = HttpResponse(b"".join(parts), content_type=message.content_type)
+    response["ETag"], response["Cache-Control"], response["Vary"] = etag, cache, "Accept"
+    return response
+
+
+def _frame_way(request: HttpRequest, instance: Instance, pieces: int) -> tuple[bool, str]:
+    """Whether frames go out as multipart, and in which transfer syntax; or `NotAcceptable`."""
+    givable = compressed_syntaxes(instance)
+    for way in bulk_wanted(accepted(request), pieces=pieces):
+        syntax = frame_syntax(way, givable)
+        if syntax is not None:
+            return way.multipart, syntax
+    raise NotAcceptable(frame_forms(givable, pieces))
+
+
+def _cache(instance: Instance, syntax: str) -> str:
+    """For ever where the bytes are those that came, or follow from them without any choice."""
+    if syntax == instance.transfer_syntax:
+        return IMMUTABLE
+    plain = syntax == EXPLICIT_LITTLE_ENDIAN and instance.transfer_syntax not in LOSSY
+    return IMMUTABLE if plain else REVALIDATE
 
 
 @dicomweb("GET")
 def bulkdata(
     request: HttpRequest, access: Access, study: str, series: str, sop: str, path: str
-) -> HttpResponse:
+) -> HttpResponseBase:
     """`GET …/bulkdata/{path}`: what a BulkDataURI of the metadata leads to."""
     found = access.one_instance(study, series, sop)
-    tags = path.upper().split("/")[::2]
+    path = path.upper()
+    tags = path.split("/")[::2]
     if not all(len(t) == 8 and set(t) <= set("0123456789ABCDEF") for t in tags):
         raise Missing("value")
     if not access.sees_names and any(identity.is_hidden(tag) for tag in tags):
         raise Missing("value")
     multipart = bulk_is_multipart(request, pieces=1)
-    if path.upper() == "7FE00010" and found.frames:
-        value: bytes | None = b"".join(frame_bytes(found, range(found.frames)))
-    else:
-        value = bulk_value(read_dataset(found), path)
+    etag = f'"{found.blob}-{path}-{"m" if multipart else "s"}"'
+    if is_known(request, etag):
+        return unchanged(etag, IMMUTABLE)
+    body = _bulk_body(found, path)
+    kind = frame_type(EXPLICIT_LITTLE_ENDIAN)
+    if not multipart:
+        return one_body(request, body, kind, etag=etag, cache=IMMUTABLE)
+    message = Multipart(kind)
+    response = streamed(
+        request, message.around_parts(body.parts(0, len(body))), message.content_type
+    )
+    response["ETag"], response["Cache-Control"], response["Vary"] = etag, IMMUTABLE, "Accept"
+    return response
+
+
+def _bulk_body(instance: Instance, path: str) -> Held | Lying:
+    """A bulk value: cut out of the file where it lies ready; pixels always uncompressed."""
+    if path == "7FE00010" and instance.frames:
+        if instance.pixel_offset is not None and instance.frame_bytes is not None:
+            size = instance.frame_bytes * instance.frames
+            return Lying(instance.blob, instance.pixel_offset, size)
+        if instance.transfer_syntax not in NATIVE_LITTLE_ENDIAN:
+            return Held(plain_pixels(read_dataset(instance), instance.frames))
+    value = bulk_value(read_dataset(instance), path)
     if value is None:
         raise Missing("value")
-    headers = {"ETag": f'"{found.blob}-{path}"', "Cache-Control": IMMUTABLE, "Vary": "Accept"}
-    return _octets([value], multipart=multipart, headers=headers)
+    return Held(value)
 
 
-def frame_bytes(instance: Instance, indexes: list[int] | range) -> Iterator[bytes]:
-    """Uncompressed little-endian bytes of frames (from 0)."""
-    dataset = None
-    for index in indexes:
-        data = native_frame(instance, index)
-        if data is None:
-            if dataset is None:
-                dataset = read_dataset(instance)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                data = raw_frame(dataset, index)
-        yield data
-
-
-def _frame_numbers(text: str) -> list[int]:
+def frame_numbers(text: str) -> list[int]:
+    """The numbers of a list like `1,2,3`, from 1 up; raises `BadInput`."""
     numbers = [int(n) for n in text.split(",") if n.isdecimal() and len(n) < 7]
     if len(numbers) != text.count(",") + 1 or min(numbers) < 1:
         raise BadInput("BAD_FRAMES", f"{text[:40]} is no list of frames.", "Send 1, or 1,2,3.")
@@ -172,15 +228,6 @@ def _frame_numbers(text: str) -> list[int]:
             "TOO_MANY_FRAMES", f"{len(numbers)} frames at once.", f"Ask for {MAX_FRAMES_AT_ONCE}."
         )
     return numbers
-
-
-def _octets(pieces: list[bytes], *, multipart: bool, headers: dict[str, str]) -> HttpResponse:
-    kind = f"application/octet-stream; transfer-syntax={EXPLICIT_LITTLE_ENDIAN}"
-    if not multipart:
-        return HttpResponse(pieces[0], content_type=kind, headers=headers)
-    message = Multipart(kind)
-    body = b"".join([*(message.around(p) for p in pieces), message.end])
-    return HttpResponse(body, content_type=message.content_type, headers=headers)
 
 
 def _volume(request: HttpRequest, series: Series) -> HttpResponseBase:
@@ -196,67 +243,54 @@ def _ordered(instances: object) -> list[Instance]:
     return list(found.order_by("series__number", "series__uid", "number", "sop_uid"))
 
 
-def _instances(request: HttpRequest, access: Access, instances: list[Instance]) -> HttpResponseBase:
+def _instances(
+    request: HttpRequest, access: Access, instances: Sequence[Instance]
+) -> HttpResponseBase:
     """Part 10 files, one part each, streamed; as stored where the request lets them be."""
     ways = dicom_wanted(request, pieces=len(instances))
-    way = next((w for w in ways if all(_can_give(i, w.syntax) for i in instances)), None)
+    way = next((w for w in ways if all(_syntax(i, w) for i in instances)), None)
     if way is None:
-        raise NotAcceptable(
-            [
-                'multipart/related; type="application/dicom"; transfer-syntax=*',
-                f'multipart/related; type="application/dicom"; '
-                f"transfer-syntax={EXPLICIT_LITTLE_ENDIAN}",
-            ]
-        )
+        several = 'multipart/related; type="application/dicom"; transfer-syntax='
+        common = set.intersection(*({*instance_syntaxes(i)} for i in instances))
+        raise NotAcceptable([several + "*", *(several + syntax for syntax in sorted(common))])
+    if not way.multipart:
+        return one_file(request, access, instances[0], _syntax(instances[0], way))
 
     def files(chosen: DicomWanted) -> Iterator[tuple[str, bytes]]:
         for one in instances:
-            decode = _must_decode(one, chosen.syntax)
-            syntax = EXPLICIT_LITTLE_ENDIAN if decode else one.transfer_syntax
-            data = part10(one, decode=decode, named=access.sees_names)
+            syntax = _syntax(one, chosen)
+            data = part10(one, syntax=syntax, named=access.sees_names)
             yield f"application/dicom; transfer-syntax={syntax}", data
 
-    if not way.multipart:
-        kind, data = next(files(way))
-        return HttpResponse(data, content_type=kind)
     message = Multipart("application/dicom")
-    return streamed(request, message.stream(files(way)), message.content_type)
+    response = streamed(request, message.stream(files(way)), message.content_type)
+    response["Cache-Control"], response["Vary"] = REVALIDATE, "Accept"
+    return response
 
 
-def _can_give(instance: Instance, syntax: str) -> bool:
-    return syntax in ("*", "", EXPLICIT_LITTLE_ENDIAN, instance.transfer_syntax)
+def one_file(
+    request: HttpRequest, access: Access, instance: Instance, syntax: str
+) -> HttpResponseBase:
+    """One Part 10 file as the one body of an answer."""
+    kind = f"application/dicom; transfer-syntax={syntax}"
+    if access.sees_names and syntax == instance.transfer_syntax:
+        stored = Lying(instance.blob, 0, instance.size)
+        return one_body(request, stored, kind, etag=f'"{instance.blob}"', cache=IMMUTABLE)
+    data = part10(instance, syntax=syntax, named=access.sees_names)
+    return one_body(request, Held(data), kind, etag=etag_of(data), cache=REVALIDATE)
 
 
-def _must_decode(instance: Instance, syntax: str) -> bool:
-    """Little-endian files go out as they are unless explicit VR was asked for by name."""
-    if syntax in ("*", instance.transfer_syntax):
-        return False
-    if syntax == "":
-        return instance.transfer_syntax not in NATIVE_LITTLE_ENDIAN
-    return True
+def _syntax(instance: Instance, way: DicomWanted) -> str:
+    """The transfer syntax an instance goes out in, "" where it cannot as wanted.
 
-
-def part10(instance: Instance, *, decode: bool, named: bool) -> bytes:
-    """The instance as a file: as stored, or uncompressed; without the patient if not `named`."""
-    if named and not decode:
-        return store().read(instance.blob)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = read_dataset(instance)
-        if not named:
-            identity.blank(dataset)
-        if decode:
-            if instance.pixel_offset is None and instance.frames and "PixelData" in dataset:
-                frames = b"".join(frame_bytes(instance, range(instance.frames)))
-                dataset.PixelData = frames + b"\x00" * (len(frames) % 2)
-                dataset["PixelData"].VR = "OB" if dataset.BitsAllocated <= 8 else "OW"
-                dataset["PixelData"].is_undefined_length = False
-                if dataset.SamplesPerPixel == 3:
-                    dataset.PhotometricInterpretation, dataset.PlanarConfiguration = "RGB", 0
-            dataset.file_meta.TransferSyntaxUID = UID(EXPLICIT_LITTLE_ENDIAN)
-        buffer = io.BytesIO()
-        pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-        return buffer.getvalue()
+    Little-endian files go out as they are unless explicit VR was asked for by name.
+    """
+    if way.syntax == "*":
+        return instance.transfer_syntax
+    if way.syntax == "":
+        stored = instance.transfer_syntax
+        return stored if stored in NATIVE_LITTLE_ENDIAN else EXPLICIT_LITTLE_ENDIAN
+    return way.syntax if way.syntax in instance_syntaxes(instance) else ""
 
 
 def _series_metadata(series: Series, access: Access) -> tuple[str, bytes]:
@@ -277,5 +311,5 @@ def _series_metadata(series: Series, access: Access) -> tuple[str, bytes]:
     return name, store().read(name)
 
 
-def _json(body: bytes, kind: str) -> HttpResponse:
-    return HttpResponse(body, content_type=kind, headers={"Cache-Control": REVALIDATE})
+def _json(request: HttpRequest, body: bytes, kind: str) -> HttpResponseBase:
+    return one_body(request, Held(body), kind, etag=etag_of(body), cache=REVALIDATE)

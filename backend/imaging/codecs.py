@@ -6,6 +6,8 @@ from here. Importing `backend.imaging.dicom` registers the plugin.
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,18 +22,66 @@ from pydicom.pixels.decoders import base
 
 LABEL = "imagecodecs"
 
+
+class _Unraised(threading.local):
+    """The last error of this thread that a codec could not raise."""
+
+    error: BaseException | None = None
+
+
+_unraised = _Unraised()
+
+
+def _watch_codecs() -> None:
+    """Hear of the errors that imagecodecs' HTJ2K decoder cannot raise and would only print."""
+    before = sys.unraisablehook
+
+    def hook(unraised: Any) -> None:
+        if "imagecodecs" in str(unraised.object):
+            _unraised.error = unraised.exc_value or RuntimeError("the codec failed")
+        else:
+            before(unraised)
+
+    sys.unraisablehook = hook
+
+
+def _htj2k(encoded: bytes) -> NDArray[Any]:
+    """Decode HTJ2K; a broken codestream raises instead of leaving the rest of the frame empty."""
+    _unraised.error = None
+    decoded = np.asarray(imagecodecs.htj2k_decode(encoded))
+    if _unraised.error is not None:
+        raise ValueError(f"the HTJ2K codestream is damaged ({_unraised.error})")
+    return decoded
+
+
+def _lossless_jpeg(encoded: bytes) -> NDArray[Any]:
+    """Decode lossless JPEG, by two decoders that must agree.
+
+    An old encoder in wide use wrote differences of 16 bits that conforming decoders read as others:
+    nothing fails, and every value after the first is wrong.
+    """
+    decoded = np.asarray(imagecodecs.jpeg_decode(encoded))
+    try:
+        again = np.asarray(imagecodecs.jpegsof3_decode(encoded))
+    except (RuntimeError, ValueError):  # It reads fewer kinds.
+        return decoded
+    if not np.array_equal(decoded, again):
+        raise ValueError("two decoders of lossless JPEG read different values from it")
+    return decoded
+
+
 _CODECS: dict[uid.UID, Callable[[bytes], Any]] = {
     uid.JPEGBaseline8Bit: imagecodecs.jpeg_decode,
     uid.JPEGExtended12Bit: imagecodecs.jpeg_decode,
-    uid.JPEGLossless: imagecodecs.jpeg_decode,
-    uid.JPEGLosslessSV1: imagecodecs.jpeg_decode,
+    uid.JPEGLossless: _lossless_jpeg,
+    uid.JPEGLosslessSV1: _lossless_jpeg,
     uid.JPEGLSLossless: imagecodecs.jpegls_decode,
     uid.JPEGLSNearLossless: imagecodecs.jpegls_decode,
     uid.JPEG2000Lossless: imagecodecs.jpeg2k_decode,
     uid.JPEG2000: imagecodecs.jpeg2k_decode,
-    uid.HTJ2KLossless: imagecodecs.htj2k_decode,
-    uid.HTJ2KLosslessRPCL: imagecodecs.htj2k_decode,
-    uid.HTJ2K: imagecodecs.htj2k_decode,
+    uid.HTJ2KLossless: _htj2k,
+    uid.HTJ2KLosslessRPCL: _htj2k,
+    uid.HTJ2K: _htj2k,
 }
 PROGRESSIVE_JPEG = "1.2.840.10008.1.2.4.55"
 """Retired syntax that pydicom has no decoder for; `decode_progressive` reads it."""
@@ -59,6 +109,8 @@ def decode_frame(encoded: bytes, runner: base.DecodeRunner) -> bytes:
 
 def register() -> None:
     """Add the plugin to pydicom's decoders; doing it twice changes nothing."""
+    if "_watch_codecs" not in str(sys.unraisablehook):
+        _watch_codecs()
     for syntax in _CODECS:
         decoder = base.get_decoder(syntax)
         if LABEL not in {*decoder.available_plugins, *decoder.missing_dependencies}:
@@ -70,3 +122,8 @@ def decode_progressive(dataset: Dataset, index: int) -> NDArray[Any]:
     frames = int(dataset.get("NumberOfFrames", 1))
     encoded = get_frame(dataset.PixelData, index, number_of_frames=frames)
     return np.asarray(imagecodecs.jpeg_decode(encoded))
+
+
+def encode_htj2k(frame: NDArray[Any]) -> bytes:
+    """One frame, (rows, columns) or (rows, columns, 3) of 8 or 16 bits, as HTJ2K without loss."""
+    return bytes(imagecodecs.htj2k_encode(np.ascontiguousarray(frame), reversible=True))

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dicomweb_client.web import DICOMwebClient
 from django.db.models import Q
+from django.test import Client
+from pydicom.dataset import Dataset
 
 from backend.accounts.models import User
 from backend.archive import origins, registry, services, visibility
 from backend.archive.models import Receipt, Series, Study
+from tests.archive.client import dicomweb
+from tests.archive.made import ct_series, written
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +88,31 @@ def receive(db: None) -> Callable[..., Receipt]:
         return services.receive(paths, source="test", actor=None, **options)
 
     return run
+
+
+@pytest.fixture
+def slices(tmp_path: Path, receive: Callable[..., Receipt]) -> list[Dataset]:
+    """Four slices of a neck, received."""
+    made = ct_series(4)
+    receive(written(tmp_path / "neck", made))
+    return made
+
+
+@pytest.fixture
+def coordinator(person: User, sees_all: None) -> User:
+    """Somebody who sees all series and who the patients are, and may upload."""
+    visibility.register_uploader(lambda user: user == person)
+    return person
+
+
+@pytest.fixture
+def browser(client: Client, person: User) -> Client:
+    """Django's client, signed in as the person."""
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def web(browser: Client) -> DICOMwebClient:
+    """dicomweb-client, signed in as the person."""
+    return dicomweb(browser)

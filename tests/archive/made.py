@@ -78,3 +78,9 @@ def written(folder: Path, datasets: list[Dataset]) -> Path:
     for number, dataset in enumerate(datasets):
         (folder / f"{number:02}.dcm").write_bytes(encoded(dataset))
     return folder
+
+
+def address(dataset: Dataset, *, deep: bool = True) -> str:
+    """The DICOMweb path of the dataset's instance, or of its series."""
+    path = f"/dicom-web/studies/{dataset.StudyInstanceUID}/series/{dataset.SeriesInstanceUID}"
+    return f"{path}/instances/{dataset.SOPInstanceUID}" if deep else path

@@ -78,6 +78,7 @@ QIDO = (
     "StudyInstanceUID={study}&SeriesInstanceUID={series}&PatientName=*&includefield=all"
     "&limit=1000&offset=0&fuzzymatching=true"
 )
+WADO = "requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={sop}&contentType=image/png"
 JSON, FORM_KIND = "application/json", "application/x-www-form-urlencoded"
 FORM = {
     "slot": "R1",
@@ -275,6 +276,8 @@ def questions(addresses: Addresses, *, thorough: bool) -> Iterator[tuple[str, Qu
 
 
 def _query(route: Route, asked: dict[str, Any], addresses: Addresses) -> str:
+    if route.template.endswith("/wado"):
+        return WADO.format(**{name: addresses.uids[name][0] for name in UIDS})
     if route.template.startswith("/dicom-web"):
         return QIDO.format(study=addresses.uids["study"][0], series=addresses.uids["series"][0])
     named = [p["name"] for p in asked.get("get", {}).get("parameters", []) if p["in"] == "query"]
