@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from psycopg_pool.base import AttemptWithBackoff
 
 from backend.database import database_settings
 
@@ -157,6 +158,8 @@ DATABASES: dict[str, dict[str, Any]] = database_settings(STATE)
 # Connections a process keeps open and shares among its requests; 0: each request opens its own.
 # The web process takes up to 40. A connection that died is found out before it is used.
 if DATABASE_POOL := _number("CONCORD_DATABASE_POOL", 0):
+    # When Postgres ended all of them, each is found out in turn: not seconds apart.
+    AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.02, 1.0
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,

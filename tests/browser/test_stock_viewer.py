@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_stock_ohif_lists_and_opens_a_study(
 ) -> None:
     folder = write_series(small_phantom(), tmp_path / "dicom", patient_id="PHANTOM-7")
     archive.manage("receive", "--as-is", str(folder))
-    with archive.client("coordinator") as web:
+    with closing(archive.client("coordinator")) as web:
         (study,) = web.get("/dicom-web/studies").json()
     uid = study["0020000D"]["Value"][0]
     person = Person(chrome, archive, "coordinator")
