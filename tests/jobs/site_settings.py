@@ -9,3 +9,6 @@ ROOT_URLCONF = "tests.jobs.site_urls"
 ASGI_APPLICATION = "tests.jobs.site_asgi:application"
 WORKER_SILENCE_SECONDS = 6.0
 LEASE_GRACE_SECONDS = 0.5
+
+# The spool is made by the archive, which is not here.
+FILE_UPLOAD_TEMP_DIR = None

@@ -172,6 +172,7 @@ def test_a_released_report_holds_no_free_text(
 ) -> None:
     (ds,) = ct_series(1, PixelData=None)
     ds.SOPClassUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.88.33", "SR"
+    del ds.Rows, ds.Columns  # A report has no pixels, and promises none.
     item, named = Dataset(), Dataset()
     item.ValueType, item.RelationshipType = "TEXT", "CONTAINS"
     item.TextValue = "Lymph node of Zyxquell, 12 mm, seen by Dr. Planted on 3.11.1957"
