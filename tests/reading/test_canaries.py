@@ -41,6 +41,8 @@ from tests.reading.canaries import Canaries
 from tests.reading.walk import Addresses, Answer, Asker, Walk, ids_of
 from tests.reports.room import PASSWORD, SHAPE, build_room
 
+# One fixture asks everything once, of every route and everyone: minutes of work in one test's time.
+pytestmark = pytest.mark.timeout(1800)
 SETTINGS = {
     "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
     "SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies",  # Spares many queries.
