@@ -130,12 +130,14 @@ def _bearer(request: HttpRequest) -> str | None:
 
 
 def _head(response: HttpResponseBase) -> HttpResponseBase:
-    """The answer without a body that would be read from the store for nothing."""
+    """The answer without a body that would be read from the store for nothing.
+
+    The body was not begun, so there is nothing to close; closing the answer here would tell Django
+    that the request has ended, and end its database connection.
+    """
     if not response.streaming:
         return response
-    head = HttpResponse(status=response.status_code, headers=dict(response.items()))
-    response.close()
-    return head
+    return HttpResponse(status=response.status_code, headers=dict(response.items()))
 
 
 def _refusal(error: ConcordError) -> JsonResponse:
