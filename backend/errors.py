@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# Why something was done, in a person's own words: at most so many characters.
+LONGEST_REASON = 1000
+
 
 class ConcordError(Exception):
     """Something was asked that cannot be done; says what, and what to do instead."""
@@ -65,3 +68,16 @@ class WrongState(ConcordError):
     """That cannot be done in the state the thing is in."""
 
     status = 409
+
+
+def reason_of(given: str, message: str, ask: str = "Say why, in at most {most} characters.") -> str:
+    """Why something is done, without the space around it.
+
+    Raises:
+        BadInput: `REASON_NEEDED` with `message` where there is none or it is too long; the cure is
+            `ask`, in which `{most}` stands for the most characters.
+    """
+    reason = given.strip()
+    if not reason or len(reason) > LONGEST_REASON:
+        raise BadInput("REASON_NEEDED", message, ask.format(most=LONGEST_REASON))
+    return reason

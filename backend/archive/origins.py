@@ -8,13 +8,12 @@ from django.db import transaction
 
 from backend.archive.models import Door, Source
 from backend.audit.services import News, record
-from backend.errors import BadInput, NotAllowed
+from backend.errors import BadInput, NotAllowed, reason_of
 
 if TYPE_CHECKING:
     from backend.accounts.models import User
 
 LONGEST_NAME = 120
-LONGEST_REASON = 1000
 AS_IS = " (as is)"
 # What is done with files of a source that is not known yet.
 NEW_ONES_DEIDENTIFY = True
@@ -85,13 +84,7 @@ def set_deidentify(*, source: Source, on: bool, actor: User | None, reason: str)
             "Only an administrator says whether a source is de-identified.",
             "Ask an administrator.",
         )
-    reason = reason.strip()
-    if not reason or len(reason) > LONGEST_REASON:
-        raise BadInput(
-            "REASON_NEEDED",
-            "Whether a source is de-identified is not changed without a reason.",
-            f"Say why, in at most {LONGEST_REASON} characters.",
-        )
+    reason = reason_of(reason, "Whether a source is de-identified is not changed without a reason.")
     source = Source.objects.select_for_update().get(pk=source.pk)
     if source.deidentify == on:
         return source

@@ -19,6 +19,7 @@ from backend.archive.pixels import decode, stored_values
 from backend.archive.storing import read_dataset
 from backend.archive.volume import native_frame
 from backend.errors import BadInput
+from backend.imaging.dicom import value_of
 
 MAX_SIDE = 4096
 # Modality LUT, VOI LUT and palettes: tables that metadata give by reference.
@@ -113,14 +114,14 @@ def _shown(
     dataset: Dataset, array: NDArray[Any], index: int, window: Window | None
 ) -> NDArray[np.uint8]:
     """Grey (rows, columns) or colour (rows, columns, 3), 0 to 255."""
-    if _value(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
+    if value_of(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
         array = apply_color_lut(array, dataset)
         return _eight_bits(array)
     if array.ndim == 3:
         return _eight_bits(array)
     values = _modality_values(dataset, index, array)
     grey = _own_grey(dataset, index, values) if window is None else window.grey(values)
-    if _value(dataset, "PhotometricInterpretation") == "MONOCHROME1":
+    if value_of(dataset, "PhotometricInterpretation") == "MONOCHROME1":
         grey = 255 - grey
     return np.rint(grey).astype(np.uint8)
 
@@ -132,7 +133,7 @@ def _eight_bits(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _modality_values(dataset: Dataset, index: int, array: NDArray[Any]) -> NDArray[np.float64]:
-    if _value(dataset, "ModalityLUTSequence"):
+    if value_of(dataset, "ModalityLUTSequence"):
         return np.asarray(apply_modality_lut(array, dataset), np.float64)
     values = array.astype(np.float64)
     slope = of_frame(dataset, index, "PixelValueTransformationSequence", "RescaleSlope")
@@ -148,13 +149,13 @@ def _own_grey(dataset: Dataset, index: int, values: NDArray[np.float64]) -> NDAr
         function = str(of_frame(dataset, index, "FrameVOILUTSequence", "VOILUTFunction") or "")
         function = function.strip().lower().replace("_", "-")
         return Window(centre, width, function if function in FUNCTIONS else "linear").grey(values)
-    if _value(dataset, "VOILUTSequence"):
+    if value_of(dataset, "VOILUTSequence"):
         try:
             looked_up = np.asarray(apply_voi(values.astype(np.int32), dataset), np.float64)
             return _stretched(looked_up)
         except (ValueError, AttributeError, IndexError, NotImplementedError):
             return _stretched(values)
-    if _value(dataset, "Modality") == "CT":
+    if value_of(dataset, "Modality") == "CT":
         return Window(*SOFT_TISSUE).grey(values)
     return _stretched(values)
 
@@ -167,21 +168,13 @@ def _stretched(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def of_frame(dataset: Dataset, index: int, sequence: str, keyword: str) -> Any:
     """A value of one frame: from its own functional group, the shared one, or the data set."""
-    groups = _value(dataset, "PerFrameFunctionalGroupsSequence") or []
-    shared = _value(dataset, "SharedFunctionalGroupsSequence") or []
+    groups = value_of(dataset, "PerFrameFunctionalGroupsSequence") or []
+    shared = value_of(dataset, "SharedFunctionalGroupsSequence") or []
     for holder in (*groups[index : index + 1], *shared[:1]):
-        items = _value(holder, sequence)
+        items = value_of(holder, sequence)
         if items and keyword in items[0]:
-            return _value(items[0], keyword)
-    return _value(dataset, keyword)
-
-
-def _value(dataset: Dataset, keyword: str) -> Any:
-    """A value, None where it is not there or contradicts its VR."""
-    try:
-        return dataset.get(keyword)
-    except Exception:  # noqa: BLE001  pydicom raises many kinds on a malformed value
-        return None
+            return value_of(items[0], keyword)
+    return value_of(dataset, keyword)
 
 
 def _number(value: Any) -> float | None:

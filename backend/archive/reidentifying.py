@@ -11,12 +11,10 @@ from backend.archive.deidentify.keys import is_pseudonym
 from backend.archive.deidentify.links import links
 from backend.archive.models import Instance, Series, Study
 from backend.audit.services import record
-from backend.errors import BadInput, Missing, NotAllowed
+from backend.errors import Missing, NotAllowed, reason_of
 
 if TYPE_CHECKING:
     from backend.accounts.models import User
-
-LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
@@ -49,13 +47,7 @@ def reidentify(*, what: str, actor: User, reason: str) -> Behind:
             "Only an administrator learns who is behind a pseudonym.",
             "Ask an administrator.",
         )
-    reason = reason.strip()
-    if not reason or len(reason) > LONGEST_REASON:
-        raise BadInput(
-            "REASON_NEEDED",
-            "Nobody is re-identified without a reason.",
-            f"Say why, in at most {LONGEST_REASON} characters.",
-        )
+    reason = reason_of(reason, "Nobody is re-identified without a reason.")
     study = _study_of(what)
     store = links()
     found = Behind(

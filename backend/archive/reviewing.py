@@ -21,12 +21,11 @@ from backend.archive.pixels import decode
 from backend.archive.storing import counted, store_all
 from backend.archive.visibility import may_upload
 from backend.audit.services import News, record
-from backend.errors import BadInput, Missing, NotAllowed, WrongState
+from backend.errors import Missing, NotAllowed, WrongState, reason_of
 
 if TYPE_CHECKING:
     from backend.accounts.models import User
 
-LONGEST_REASON = 1000
 LONGEST_SIDE = 1024
 RELEASED = "released after review"
 
@@ -142,14 +141,11 @@ def _guard(actor: User, reason: str) -> str:
         raise NotAllowed(
             "NOT_ALLOWED", "Only a coordinator decides what comes in.", "Ask your coordinator."
         )
-    reason = reason.strip()
-    if not reason or len(reason) > LONGEST_REASON:
-        raise BadInput(
-            "REASON_NEEDED",
-            "What was seen on it has to be said.",
-            f"Say in at most {LONGEST_REASON} characters what it shows. No names.",
-        )
-    return reason
+    return reason_of(
+        reason,
+        "What was seen on it has to be said.",
+        "Say in at most {most} characters what it shows. No names.",
+    )
 
 
 def _locked(kept: KeptAside) -> KeptAside:

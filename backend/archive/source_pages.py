@@ -16,8 +16,8 @@ from backend.archive import reviewing
 from backend.archive.deidentify.doors import names_of
 from backend.archive.models import Source
 from backend.archive.origins import set_deidentify
-from backend.archive.visibility import may_upload
-from backend.errors import BadInput, Missing, NotAllowed
+from backend.archive.visibility import require_upload
+from backend.errors import BadInput, Missing
 
 FRAMES_SHOWN = 200
 
@@ -80,9 +80,4 @@ def picture(request: HttpRequest, kept: UUID, number: int) -> HttpResponse:
 
 
 def _uploader(request: HttpRequest) -> User:
-    user = cast(User, request.user)
-    if not may_upload(user):
-        raise NotAllowed(
-            "NOT_ALLOWED", "Only coordinators see the archive.", "Ask your coordinator."
-        )
-    return user
+    return require_upload(cast(User, request.user))

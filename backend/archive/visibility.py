@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from backend.archive.models import Series
-from backend.errors import Missing
+from backend.errors import Missing, NotAllowed
 
 if TYPE_CHECKING:
     from backend.accounts.models import User
@@ -65,6 +65,13 @@ def in_scope(name: str, user: User, scope_id: UUID) -> QuerySet[Series]:
     if scope is None or not user.is_authenticated or not user.is_active:
         raise Missing("study")
     return scope(user, scope_id).filter(is_image=True)
+
+
+def require_upload(user: User, what: str = "the archive") -> User:
+    """The user, who may add to the archive; raises `NotAllowed`, naming what they wanted to see."""
+    if not may_upload(user):
+        raise NotAllowed("NOT_ALLOWED", f"Only coordinators see {what}.", "Ask your coordinator.")
+    return user
 
 
 def may_upload(user: User) -> bool:

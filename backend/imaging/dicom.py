@@ -127,7 +127,8 @@ def facts_of(dataset: Dataset) -> SliceFacts:
     )
 
 
-def _value(dataset: Dataset, keyword: str) -> Any:
+def value_of(dataset: Dataset, keyword: str) -> Any:
+    """A value, None where it is not there or contradicts its VR."""
     try:
         return dataset.get(keyword)
     except Exception:  # noqa: BLE001  pydicom raises many kinds on a malformed value
@@ -135,12 +136,12 @@ def _value(dataset: Dataset, keyword: str) -> Any:
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
-    value = _value(dataset, keyword)
+    value = value_of(dataset, keyword)
     return "" if value is None else str(value).strip()
 
 
 def _texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
-    value = _value(dataset, keyword)
+    value = value_of(dataset, keyword)
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
@@ -148,13 +149,13 @@ def _texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
 
 def _integer(dataset: Dataset, keyword: str) -> int | None:
     try:
-        return int(_value(dataset, keyword))
+        return int(value_of(dataset, keyword))
     except (TypeError, ValueError):
         return None
 
 
 def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    value = _value(dataset, keyword)
+    value = value_of(dataset, keyword)
     values = [value] if count == 1 else value
     try:
         numbers = tuple(float(item) for item in values)

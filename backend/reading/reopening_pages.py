@@ -18,6 +18,7 @@ from backend.reading.comparison_presentation import TRIGGER_NAMES
 from backend.reading.discrepancies import TriggerKind
 from backend.reading.label_selectors import LABELLING, unfinished_version
 from backend.reading.models import Case, Consensus, ReferenceLabel
+from backend.reading.posted import uuid_of
 from backend.reading.workflow import ConsensusState
 
 # The words of the settling screen (frontend/viewer/settle/words.ts).
@@ -89,7 +90,7 @@ def reopen(request: HttpRequest, case: UUID) -> HttpResponse:
     found = selectors.case_for(user, case)
     selectors.require_coordinator(user, found)
     try:
-        consensus = found.consensuses.filter(pk=_uuid(request.POST.get("consensus", ""))).first()
+        consensus = found.consensuses.filter(pk=uuid_of(request.POST.get("consensus", ""))).first()
         if consensus is None:
             raise BadInput("NO_SUCH_VERSION", "There is no such version.", "Reload the page.")
         reason = request.POST.get("reason", "")
@@ -98,18 +99,11 @@ def reopen(request: HttpRequest, case: UUID) -> HttpResponse:
         following = services.reopen_consensus(
             consensus=consensus,
             actor=user,
-            client=_uuid(request.POST.get("client", "")),
+            client=uuid_of(request.POST.get("client", "")),
             reason=reason,
-            discrepancies=[_uuid(each) for each in request.POST.getlist("discrepancies")],
+            discrepancies=[uuid_of(each) for each in request.POST.getlist("discrepancies")],
         )
         messages.success(request, f"Version {following.version} of the consensus is open.")
     except ConcordError as error:
         messages.error(request, str(error))
     return redirect("case", case=found.pk)
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise BadInput("BAD_FORM", "This form is not complete.", "Reload the page.") from None

@@ -16,6 +16,7 @@ from backend.errors import BadInput, ConcordError
 from backend.reading import selectors, services
 from backend.reading.candidates import name_of, ranked
 from backend.reading.models import Case
+from backend.reading.posted import uuid_of
 from backend.reading.ranking import Ranked
 
 _MADE = {
@@ -107,7 +108,7 @@ def read_instead(request: HttpRequest, case: UUID) -> HttpResponse:
     found = selectors.case_for(user, case)
     selectors.require_coordinator(user, found)
     try:
-        series = Series.objects.filter(pk=_uuid(request.POST.get("series", ""))).first()
+        series = Series.objects.filter(pk=uuid_of(request.POST.get("series", ""))).first()
         if series is None or series.study.uid != found.study_uid:
             raise BadInput("NO_SUCH_SERIES", "No series was chosen.", "Choose one from the list.")
         reason = request.POST.get("reason", "")
@@ -117,10 +118,3 @@ def read_instead(request: HttpRequest, case: UUID) -> HttpResponse:
         return redirect("case", case=found.pk)
     messages.success(request, f"{found.label} is withdrawn; {new.label} reads {name_of(series)}.")
     return redirect("case", case=new.pk)
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise BadInput("BAD_FORM", "This form is not complete.", "Reload the page.") from None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from backend.store.durable import INCOMING, flush_folders, write_whole
 from backend.store.interface import (
     PACKED,
     QUARANTINE,
@@ -27,7 +28,6 @@ from backend.store.interface import (
     unpack,
 )
 
-_INCOMING = ".incoming-"
 # A blob that is put again counts as new, so that nobody takes it for an orphan meanwhile.
 _TOUCH_SECONDS = 3600.0
 
@@ -46,7 +46,7 @@ class FolderStore(ContentStore):
     def put(self, data: Bytes, *, compress: bool = False, name: str | None = None) -> str:
         """Write, flush, rename, flush the folders."""
         name = named(name or hashlib.sha256(data).hexdigest())
-        _flush(self._place(name, data, compress=compress))
+        flush_folders(self._place(name, data, compress=compress))
         return name
 
     def put_many(self, datas: Sequence[Bytes], names: Sequence[str] | None = None) -> list[str]:
@@ -59,7 +59,7 @@ class FolderStore(ContentStore):
         known: Sequence[str | None] = names or [None] * len(datas)
         placed = list(WAITING.map(one, zip(datas, known, strict=True)))
         changed = set().union(*(folders for _, folders in placed))
-        list(WAITING.map(lambda folder: _flush({folder}), changed))
+        list(WAITING.map(lambda folder: flush_folders({folder}), changed))
         return [name for name, _ in placed]
 
     def exists(self, name: str) -> bool:
@@ -112,7 +112,7 @@ class FolderStore(ContentStore):
         """Makes a file and removes it."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.root, prefix=_INCOMING):
+            with tempfile.NamedTemporaryFile(dir=self.root, prefix=INCOMING):
                 return True
         except OSError:
             return False
@@ -132,7 +132,7 @@ class FolderStore(ContentStore):
                     yield from self._listed(Path(one.path), depth + 1)
                 continue
             stem = one.name.removesuffix(PACKED)
-            leftover = one.name.startswith(_INCOMING)
+            leftover = one.name.startswith(INCOMING)
             if not leftover and (depth < 2 or not is_name(stem)):
                 continue  # Nothing of ours.
             try:
@@ -166,7 +166,7 @@ class FolderStore(ContentStore):
             number += 1
             target = target.with_name(f"{source.name}.{number}")
         os.replace(source, target)
-        _flush({source.parent, target.parent, self.root})
+        flush_folders({source.parent, target.parent, self.root})
         return str(target)
 
     def discard(self, entry: Entry) -> None:
@@ -221,30 +221,10 @@ def _read_out(file: IO[bytes], *, packed: bool) -> Iterator[bytes]:
 
 
 def _write(path: Path, data: Bytes, root: Path) -> set[Path]:
-    """Write beside, flush, rename; return the folders whose entries changed."""
+    """Write it whole; return the folders whose entries changed."""
     folders = {path.parent, path.parent.parent}
     if not path.parent.parent.is_dir():
         folders.add(root)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_INCOMING)
-    try:
-        with os.fdopen(handle, "wb", buffering=0) as file:
-            rest = memoryview(data).cast("B")
-            while rest.nbytes:
-                rest = rest[file.write(rest) :]
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, data)
     return folders
-
-
-def _flush(folders: set[Path]) -> None:
-    """Flush the entries of folders to the disk."""
-    for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydicom.uid import UID_dictionary
 
 from backend.errors import ConcordError
+from backend.store.durable import flush_folders
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -141,10 +142,6 @@ def make_key(path: Path) -> None:
             os.link(temporary, path)  # Whole or not at all, and never over another.
         except FileExistsError:
             return
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush_folders([path.parent])
     finally:
         Path(temporary).unlink(missing_ok=True)

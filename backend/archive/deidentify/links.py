@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +26,7 @@ from uuid import UUID
 from django.conf import settings
 
 from backend.archive.deidentify.keys import Keys, KeyUnusable, make_key, read_key
+from backend.store.durable import flush_folders, write_whole
 
 DATABASE = "links.sqlite3"
 _BUSY_SECONDS = 60
@@ -200,21 +199,8 @@ class Links:
     @staticmethod
     def _write_file(path: Path, data: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".incoming-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(path, data)
+        flush_folders([path.parent])
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -30,7 +30,7 @@ from backend.archive.remotes.showing import (
     local_studies,
     transfer_rows,
 )
-from backend.archive.visibility import may_upload
+from backend.archive.visibility import require_upload
 from backend.audit.news import heads_now
 from backend.audit.services import record
 from backend.errors import BadInput, ConcordError, Missing, NotAllowed
@@ -277,12 +277,7 @@ def _found(request: HttpRequest, name: str) -> tuple[User, Remote]:
 
 
 def _uploader(request: HttpRequest) -> User:
-    user = cast(User, request.user)
-    if not may_upload(user):
-        raise NotAllowed(
-            "NOT_ALLOWED", "Only coordinators see other archives.", "Ask your coordinator."
-        )
-    return user
+    return require_upload(cast(User, request.user), "other archives")
 
 
 def _uuid(text: str, what: str) -> UUID:

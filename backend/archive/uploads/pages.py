@@ -19,8 +19,8 @@ from backend.archive.receiving import close_receipt, open_receipt, take_upload
 from backend.archive.uploads import services
 from backend.archive.uploads.models import Upload, UploadedFile
 from backend.archive.uploads.services import Said
-from backend.archive.visibility import may_upload
-from backend.errors import BadInput, ConcordError, NotAllowed
+from backend.archive.visibility import require_upload
+from backend.errors import BadInput, ConcordError
 
 _READ_BYTES = 1 << 20
 _FILES_TOLD = 50_000
@@ -60,11 +60,7 @@ def uploader(request: HttpRequest) -> User:
         raise SignedOut(
             "SIGNED_OUT", "You are signed out.", "Sign in again in another tab; then this goes on."
         )
-    if not may_upload(user):
-        raise NotAllowed(
-            "NOT_ALLOWED", "Only coordinators see the archive.", "Ask your coordinator."
-        )
-    return user
+    return require_upload(user)
 
 
 @uploading("GET", "POST")

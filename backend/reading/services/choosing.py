@@ -12,7 +12,7 @@ from backend.accounts.models import User
 from backend.accounts.roles import Role
 from backend.archive.models import Series, Study, VolumeState
 from backend.audit.services import record, revoke_grants
-from backend.errors import BadInput, WrongState
+from backend.errors import LONGEST_REASON, BadInput, WrongState
 from backend.jobs import services as queue
 from backend.jobs.models import Run
 from backend.jobs.protocol import RunState
@@ -32,7 +32,6 @@ from backend.reading.services.opening import facts_of, open_case, open_in, proto
 from backend.reading.workflow import CURRENT, ReadingAction, ReadingState
 
 _UNFINISHED_RUN = (RunState.QUEUED, RunState.LEASED, RunState.RUNNING)
-LONGEST_REASON = 1000
 
 
 @transaction.atomic

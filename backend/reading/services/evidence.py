@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.audit.services import News, record
-from backend.errors import BadInput, NotAllowed, WrongState
+from backend.errors import BadInput, NotAllowed, WrongState, reason_of
 from backend.reading.consensus_record import evidence_facts
 from backend.reading.consensus_selectors import Seat, asker_of
 from backend.reading.evidence import (
@@ -38,8 +38,6 @@ from backend.reading.services.moving import moved, shift_of
 from backend.reading.services.versions import consensus_changed, step_consensus
 from backend.reading.services.voiding import void_signatures
 from backend.reading.workflow import ConsensusAction, ConsensusState
-
-LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
@@ -238,14 +236,8 @@ def withdraw_evidence(*, evidence: Evidence, user: User, reason: str) -> Evidenc
     evidence = (
         Evidence.objects.select_for_update(of=("self",)).select_related("node").get(pk=evidence.pk)
     )
-    reason = reason.strip()
     _guard_withdrawal(case, evidence, user)
-    if not reason or len(reason) > LONGEST_REASON:
-        raise BadInput(
-            "REASON_NEEDED",
-            "Withdrawing evidence needs a reason.",
-            f"Say why, in at most {LONGEST_REASON} characters.",
-        )
+    reason = reason_of(reason, "Withdrawing evidence needs a reason.")
     if evidence.withdrawn_at is not None:
         if (evidence.withdrawn_by_id, evidence.withdrawn_reason) == (user.pk, reason):
             return evidence

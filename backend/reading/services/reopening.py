@@ -10,7 +10,7 @@ from django.db import transaction
 from backend.accounts.models import User
 from backend.accounts.roles import Role
 from backend.audit.services import record
-from backend.errors import BadInput, WrongState
+from backend.errors import BadInput, WrongState, reason_of
 from backend.reading.label_selectors import unfinished_version
 from backend.reading.models import Case, Consensus, Discrepancy
 from backend.reading.services.announcing import case_changed, to_readers
@@ -26,7 +26,6 @@ from backend.reading.services.versions import (
 )
 from backend.reading.workflow import ConsensusAction, ConsensusState, DiscrepancyState, ReadingState
 
-LONGEST_REASON = 1000
 # A version that nobody signed yet gives way at once; a published one only when the next is.
 GIVES_WAY = frozenset({ConsensusState.LABELLING.value, ConsensusState.READY.value})
 
@@ -98,12 +97,7 @@ def _reopened_before(
 
 
 def _guard(case: Case, consensus: Consensus, reason: str) -> None:
-    if not reason or len(reason) > LONGEST_REASON:
-        raise BadInput(
-            "REASON_NEEDED",
-            "Reopening a consensus needs a reason.",
-            f"Say why, in at most {LONGEST_REASON} characters.",
-        )
+    reason_of(reason, "Reopening a consensus needs a reason.")
     under_way = unfinished_version(case)
     if under_way is not None and under_way.pk != consensus.pk:
         raise WrongState(

@@ -12,7 +12,7 @@ from backend.accounts.models import User
 from backend.accounts.services import reauthenticate, recognise
 from backend.audit.models import Event
 from backend.audit.services import News, record
-from backend.errors import BadInput, NotAllowed, WrongState
+from backend.errors import NotAllowed, WrongState, reason_of
 from backend.imaging.masks import canonical_json
 from backend.reading.consensus_record import hash_of, record_of_consensus, required_signers
 from backend.reading.label_selectors import SIGNED
@@ -26,7 +26,6 @@ from backend.reading.workflow import ConsensusAction, ConsensusState
 from backend.store import store
 
 MEANING = "consensus"
-LONGEST_REASON = 1000
 
 
 def sign_consensus(
@@ -229,12 +228,9 @@ def object_to_consensus(
         )
     if _objected_before(case, consensus, user, client, reason):
         return consensus
-    if not reason or len(reason) > LONGEST_REASON:
-        raise BadInput(
-            "REASON_NEEDED",
-            "An objection needs a reason.",
-            f"Say what is wrong, in at most {LONGEST_REASON} characters.",
-        )
+    reason_of(
+        reason, "An objection needs a reason.", "Say what is wrong, in at most {most} characters."
+    )
     step_consensus(consensus, ConsensusAction.OBJECT)
     voided = void_signatures(consensus, reason=reason)
     consensus.save(update_fields=["state"])
