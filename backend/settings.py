@@ -190,7 +190,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 9 << 20  # A list of changes is at most 8 MB; uploads stream.
 DATA_UPLOAD_MAX_NUMBER_FILES = 5000
-FILE_UPLOAD_MAX_MEMORY_SIZE = 2 << 20
+# Files that the upload page sends whole (4 MiB) are never on the disk unencrypted.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
 FILE_UPLOAD_TEMP_DIR = SPOOL
 
 LANGUAGE_CODE = "en"

@@ -168,6 +168,8 @@ class Source(models.Model):
     door = models.CharField(max_length=16, choices=Door.choices)
     name = models.CharField(max_length=120)
     deidentify = models.BooleanField(default=True)
+    # Who gives out its Patient IDs, for files that do not say so (Issuer of Patient ID).
+    issuer = models.CharField(max_length=120, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

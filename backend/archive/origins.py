@@ -8,7 +8,7 @@ from django.db import transaction
 
 from backend.archive.models import Door, Source
 from backend.audit.services import News, record
-from backend.errors import BadInput, NotAllowed, reason_of
+from backend.errors import BadInput, Missing, NotAllowed, WrongState, reason_of
 
 if TYPE_CHECKING:
     from backend.accounts.models import User
@@ -64,6 +64,79 @@ def _source(door: str, name: str, actor: User | None, *, deidentify: bool) -> So
     return source
 
 
+def sources_at(door: str, usual: str) -> list[Source]:
+    """The sources of a door to choose from, the usual one first; it may not be kept yet."""
+    found = list(Source.objects.filter(door=door))
+    if all(one.name != usual for one in found):
+        found.append(Source(door=door, name=usual, deidentify=NEW_ONES_DEIDENTIFY))
+    return sorted(found, key=lambda one: (one.name != usual, one.name))
+
+
+def chosen_at(door: str, usual: str, name: str) -> str:
+    """The name of the source that was chosen, the usual one where none was; raises `Missing`."""
+    if name in ("", usual):
+        return usual
+    if not Source.objects.filter(door=door, name=name).exists():
+        raise Missing("source")
+    return name
+
+
+@transaction.atomic
+def add_source(*, door: Door, name: str, actor: User) -> Source:
+    """Name one more source of a door; it de-identifies.
+
+    Raises:
+        NotAllowed: the person is no administrator.
+        BadInput: that is no name.
+        WrongState: there is one of that name.
+    """
+    _require_admin(actor, "names sources")
+    name = name.strip()
+    if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
+        raise BadInput(
+            "BAD_NAME",
+            f"A source's name is one line of at most {LONGEST_NAME} characters.",
+            "Enter one, such as the hospital's.",
+        )
+    if Source.objects.filter(door=door, name=name).exists():
+        raise WrongState("NAME_TAKEN", f"There is a source “{name}”.", "Choose another name.")
+    return _source(door, name, actor, deidentify=True)
+
+
+@transaction.atomic
+def set_issuer(*, source: Source, issuer: str, actor: User | None, reason: str) -> Source:
+    """Say who gives out the Patient IDs of a source, for files that do not say so themselves.
+
+    From the next batch on a Patient ID of this source is another person than the same ID of a
+    source with another issuer. Raises as `set_deidentify`.
+    """
+    _require_admin(actor, "says who gives out a source's Patient IDs")
+    issuer = issuer.strip()
+    if len(issuer) > LONGEST_NAME or not issuer.isprintable():
+        raise BadInput(
+            "BAD_ISSUER",
+            f"An issuer is one line of at most {LONGEST_NAME} characters.",
+            "Enter it, or nothing for none.",
+        )
+    reason = reason_of(reason, "Who a Patient ID stands for is not changed without a reason.")
+    source = Source.objects.select_for_update().get(pk=source.pk)
+    if source.issuer == issuer:
+        return source
+    source.issuer = issuer
+    source.save(update_fields=["issuer"])
+    record(
+        "source.changed",
+        source,
+        actor=actor,
+        reason=reason,
+        door=source.door,
+        name=source.name,
+        issuer=issuer,
+        news=[News("coordinators", "archive.changed", {})],
+    )
+    return source
+
+
 @transaction.atomic
 def set_deidentify(*, source: Source, on: bool, actor: User | None, reason: str) -> Source:
     """Switch de-identification of a source on or off. Batches under way end as they began.
@@ -78,12 +151,7 @@ def set_deidentify(*, source: Source, on: bool, actor: User | None, reason: str)
         NotAllowed: the person is no administrator.
         BadInput: no reason was given.
     """
-    if actor is not None and not (actor.is_active and actor.is_superuser):
-        raise NotAllowed(
-            "ADMIN_NEEDED",
-            "Only an administrator says whether a source is de-identified.",
-            "Ask an administrator.",
-        )
+    _require_admin(actor, "says whether a source is de-identified")
     reason = reason_of(reason, "Whether a source is de-identified is not changed without a reason.")
     source = Source.objects.select_for_update().get(pk=source.pk)
     if source.deidentify == on:
@@ -101,6 +169,12 @@ def set_deidentify(*, source: Source, on: bool, actor: User | None, reason: str)
         news=[News("coordinators", "archive.changed", {})],
     )
     return source
+
+
+def _require_admin(actor: User | None, what: str) -> None:
+    """None is who commands the machine."""
+    if actor is not None and not (actor.is_active and actor.is_superuser):
+        raise NotAllowed("ADMIN_NEEDED", f"Only an administrator {what}.", "Ask an administrator.")
 
 
 def door_of(text: str) -> Door:

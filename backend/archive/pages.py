@@ -10,8 +10,11 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
 from backend.archive import selectors
+from backend.archive.models import Door
 from backend.archive.naming import named
+from backend.archive.origins import sources_at
 from backend.archive.uploads.pages import uploader
+from backend.archive.uploads.services import SOURCE
 
 RECEIPTS_SHOWN = 30
 FILES_SHOWN = 200
@@ -29,6 +32,7 @@ def archive(request: HttpRequest) -> HttpResponse:
         "kept": named(kept[:FILES_SHOWN]),
         "kept_in_all": kept.count(),
         "quarantined": selectors.quarantined(user)[:FILES_SHOWN],
+        "sources": sources_at(Door.UPLOAD, SOURCE),
         "limit": settings.MAX_UPLOAD_BYTES,
         "limit_mib": settings.MAX_UPLOAD_BYTES >> 20,
         "check": selectors.last_content_check(user),

@@ -21,7 +21,7 @@ from backend.archive.findings import ASK_SENDER, Ignored, NotTaken
 from backend.archive.metadata import Metadata, TooDeep, clean_text, metadata_of
 from backend.archive.pixels import NATIVE_LITTLE_ENDIAN, PixelFacts, inspect, plain_pixels
 from backend.archive.plain_header import Header, read_header
-from backend.archive.sources import MAX_FILE_BYTES
+from backend.archive.sources import MAX_FILE_BYTES, may_be_dicom, not_dicom
 from backend.imaging.codecs import PROGRESSIVE_JPEG
 
 # What pydicom would log of a broken file is a sentence of ours.
@@ -43,6 +43,7 @@ READ_CLASSES = frozenset(
 _SYNTAXES = frozenset({*uid.AllTransferSyntaxes, PROGRESSIVE_JPEG})
 DEFLATED = str(uid.DeflatedExplicitVRLittleEndian)
 _META_BYTES = 4096  # File meta information is far shorter.
+_INFLATED_AT_ONCE = 16 << 20
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _NEEDED = (
@@ -212,25 +213,24 @@ def _refuse_bomb(data: bytes) -> None:
         return
     start = 144 + int.from_bytes(head[140:144], "little")
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        inflater.decompress(data[start:], MAX_FILE_BYTES)
-    except zlib.error:
-        return  # Damaged: pydicom says so.
-    if inflater.unconsumed_tail:
-        raise NotTaken(
-            "TOO_LARGE",
-            f"{{name}} would inflate to more than the {MAX_FILE_BYTES >> 20} MiB allowed.",
-            "Export it as Explicit VR Little Endian, or in parts.",
-        )
+    left, rest = MAX_FILE_BYTES, data[start:]
+    while rest:  # Counted a little at a time, and not kept.
+        try:
+            left -= len(inflater.decompress(rest, _INFLATED_AT_ONCE))
+        except zlib.error:
+            return  # Damaged: pydicom says so.
+        rest = inflater.unconsumed_tail
+        if left < 0:
+            raise NotTaken(
+                "TOO_LARGE",
+                f"{{name}} would inflate to more than the {MAX_FILE_BYTES >> 20} MiB allowed.",
+                "Export it as Explicit VR Little Endian, or in parts.",
+            )
 
 
 def _without_preamble(data: bytes) -> tuple[Dataset, bytes]:
-    refused = NotTaken(
-        "NOT_DICOM",
-        "{name} is not a DICOM file.",
-        "Nothing to do if it does not belong to the study; otherwise export it as DICOM.",
-    )
-    if data[:2] not in (b"\x08\x00", b"\x02\x00", b"\x00\x08"):
+    refused = not_dicom()
+    if not may_be_dicom(data):
         raise refused
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=True)

@@ -12,7 +12,7 @@ import pydicom
 from django.db import transaction
 from PIL import Image
 
-from backend.archive.deidentify.doors import Change
+from backend.archive.deidentify.doors import Change, issuer_of
 from backend.archive.deidentify.links import links
 from backend.archive.findings import NotTaken
 from backend.archive.models import Instance, KeptAside, Receipt, Review
@@ -84,7 +84,8 @@ def release(*, kept: KeptAside, actor: User, reason: str) -> Instance:
         kept = _locked(kept)
         try:
             data = links().file_bytes(kept.pk)
-            incoming = parse(kept.name, data, Change(reviewed=True))
+            change = Change(reviewed=True, issuer=issuer_of(kept.receipt))
+            incoming = parse(kept.name, data, change)
             links().flush()
         except FileNotFoundError:
             raise WrongState(

@@ -9,24 +9,30 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from backend.accounts.models import User
 from backend.archive import reviewing
 from backend.archive.deidentify.doors import names_of
-from backend.archive.models import Source
-from backend.archive.origins import set_deidentify
+from backend.archive.models import Door, Source
+from backend.archive.origins import add_source, set_deidentify, set_issuer
 from backend.archive.visibility import require_upload
 from backend.errors import BadInput, Missing
 
 FRAMES_SHOWN = 200
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 @login_required
 def sources(request: HttpRequest) -> HttpResponse:
-    """`/archive/sources/`: every source, and whether it is de-identified."""
+    """`/archive/sources/`: every source, and whether it is de-identified.
+
+    `POST` of a `name` by an administrator adds one that can be chosen on the upload page.
+    """
     user = _uploader(request)
+    if request.method == "POST":
+        add_source(door=Door.UPLOAD, name=request.POST.get("name", ""), actor=user)
+        return HttpResponseRedirect(reverse("archive-sources"))
     context = {"sources": Source.objects.all(), "may_switch": user.is_superuser}
     return render(request, "archive/sources.html", context)
 
@@ -34,15 +40,19 @@ def sources(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def switch(request: HttpRequest, source: UUID) -> HttpResponse:
-    """`POST /archive/sources/{source}`: `deidentify` = on or off, with a `reason`."""
+    """`POST /archive/sources/{source}`: `deidentify` = on or off, or `issuer`; with a `reason`."""
     user = _uploader(request)
     found = Source.objects.filter(pk=source).first()
     if found is None:
         raise Missing("source")
+    reason = request.POST.get("reason", "")
+    issuer = request.POST.get("issuer")
+    if issuer is not None:
+        set_issuer(source=found, issuer=issuer, actor=user, reason=reason)
+        return HttpResponseRedirect(reverse("archive-sources"))
     wanted = request.POST.get("deidentify")
     if wanted not in ("on", "off"):
         raise BadInput("BAD_INPUT", "Say on or off.", "Send deidentify=on or deidentify=off.")
-    reason = request.POST.get("reason", "")
     set_deidentify(source=found, on=wanted == "on", actor=user, reason=reason)
     return HttpResponseRedirect(reverse("archive-sources"))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -34,6 +35,11 @@ _UNREADABLE = (
     NotImplementedError,
     ValueError,
 )
+_MARK = slice(128, 132)
+# A data set without preamble begins with group 8 or 2; the last is big endian.
+_FIRST_GROUPS = (b"\x08\x00", b"\x02\x00", b"\x00\x08")
+# Control characters, ends of lines and paragraphs, turns of the direction of writing, surrogates.
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _JUNK = frozenset({"dicomdir", ".ds_store", "thumbs.db", "desktop.ini"})
 
 
@@ -54,7 +60,7 @@ def offers_of(paths: Iterable[Path]) -> Iterator[Offer]:
         if path.is_dir():
             yield from _folder(path)
         else:
-            yield from _file(path, path.name, path.parent)
+            yield from _file(path, printable(path.name), path.parent)
 
 
 def count(paths: Iterable[Path]) -> int:
@@ -62,9 +68,28 @@ def count(paths: Iterable[Path]) -> int:
     return sum(1 for _ in offers_of(paths))
 
 
+def printable(name: str) -> str:
+    """A file's name as it may be shown: without what would end a line, or move a terminal."""
+    return _UNSHOWN.sub("\ufffd", name)
+
+
 def is_zip(head: bytes) -> bool:
     """Whether a file that begins with these four bytes is a zip."""
     return head[:4] in _SIGNATURES
+
+
+def may_be_dicom(data: bytes) -> bool:
+    """Whether a file that begins so can be DICOM; its first 132 bytes are enough."""
+    return data[_MARK] == b"DICM" or data[:2] in _FIRST_GROUPS
+
+
+def not_dicom() -> NotTaken:
+    """What is said of a file that is none."""
+    return NotTaken(
+        "NOT_DICOM",
+        "{name} is not a DICOM file.",
+        "Nothing to do if it does not belong to the study; otherwise export it as DICOM.",
+    )
 
 
 def offers_of_upload(name: str, file: IO[bytes], size: int) -> Iterator[Offer]:
@@ -83,7 +108,7 @@ def _folder(root: Path) -> Iterator[Offer]:
         for name in sorted(names):
             path = Path(folder) / name
             shown = str(PurePosixPath(root.name) / path.relative_to(root).as_posix())
-            yield from _file(path, shown, root)
+            yield from _file(path, printable(shown), root)
 
 
 def _file(path: Path, shown: str, root: Path) -> Iterator[Offer]:
@@ -138,6 +163,19 @@ def _limited(file: IO[bytes], size: int) -> bytes:
     limit = min(MAX_FILE_BYTES, settings.MAX_UPLOAD_BYTES)
     if size > limit:
         raise _too_large(size, limit)
+    return _whole(file, limit)
+
+
+def _whole(file: IO[bytes], limit: int) -> bytes:
+    """All its bytes, `limit` at most; of what is no DICOM, however long, the first alone."""
+    head = file.read(_MARK.stop)
+    if len(head) < _MARK.stop:
+        return head
+    if head[:4] in _SIGNATURES:
+        return head  # A zip in a zip.
+    if not may_be_dicom(head):
+        raise not_dicom()
+    file.seek(0)
     return file.read(limit)
 
 
@@ -178,7 +216,7 @@ def _zip(file: IO[bytes], shown: str) -> Iterator[Offer]:
             )
             yield _refused(shown, problem)
         for entry in entries:
-            yield _entry(archive, entry, f"{shown}/{entry.filename}")
+            yield _entry(archive, entry, f"{shown}/{printable(entry.filename)}")
 
 
 def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, shown: str) -> Offer:
@@ -219,7 +257,7 @@ def _unsafe_entry(entry: zipfile.ZipInfo) -> NotTaken | None:
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(entry) as file:
-            data = file.read(entry.file_size + 1)
+            data = _whole(file, entry.file_size + 1)
     except _UNREADABLE:
         raise NotTaken(
             "ZIP_DAMAGED",

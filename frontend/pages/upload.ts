@@ -2,7 +2,7 @@
 // resume after a lost network, an ended session or a closed page, and a verdict for each series.
 
 import { type Chosen, chosenIn, droppedIn } from "./upload/files";
-import { overlap, Queue } from "./upload/queue";
+import { type Item, overlap, Queue } from "./upload/queue";
 import { type Batch, serverAt } from "./upload/server";
 import { View } from "./upload/view";
 import { bytes, files, number } from "./upload/words";
@@ -12,6 +12,8 @@ function startUpload(form: HTMLFormElement): void {
   const limit = Number(form.dataset.limit);
   const drop = form.querySelector<HTMLElement>("#drop");
   const before = form.querySelector<HTMLElement>("#unfinished");
+  // There is a choice only where there are several.
+  const source = form.querySelector<HTMLSelectElement>("#source");
   const inputs = [...form.querySelectorAll<HTMLInputElement>('input[type="file"]')];
   if (!drop || !before) return;
   let unfinished: Batch[] = [];
@@ -34,18 +36,22 @@ function startUpload(form: HTMLFormElement): void {
       queue.add(chosen);
       return;
     }
-    const begun: Queue = new Queue(server, limit, (item) => {
-      view.changed(item);
-      form.dataset.phase = begun.phase;
-      if (begun.phase === "ended") void refresh();
-    });
-    queue = begun;
     const [best] = unfinished
       .map((batch) => ({ batch, alike: overlap(chosen, batch) }))
       .filter(({ alike }) => alike > 0)
       .sort((a, b) => b.alike - a.alike);
     unfinished = unfinished.filter((batch) => batch !== best?.batch);
     tellUnfinished();
+    // A batch that goes on is of the source it was begun with.
+    if (source && best) source.value = best.batch.source;
+    const changed = (item?: Item): void => {
+      view.changed(item);
+      form.dataset.phase = begun.phase;
+      if (source) source.disabled = begun.sending;
+      if (begun.phase === "ended") void refresh();
+    };
+    const begun: Queue = new Queue(server, limit, changed, source?.value ?? "");
+    queue = begun;
     view.begin(begun);
     begun.add(chosen, best?.batch ?? null);
   };
@@ -61,13 +67,14 @@ function startUpload(form: HTMLFormElement): void {
     const here = batch.here.filter((row) => row[1]).length;
     const words = document.createElement("p");
     const all = batch.files ? ` of ${number(batch.files)} (${bytes(batch.bytes)})` : "";
+    const from = source ? ` from “${batch.source}”` : "";
     // As the page writes times: 2026-11-21 18:00.
     const at = new Date(batch.started).toLocaleString("sv", {
       dateStyle: "short",
       timeStyle: "short",
     });
     words.textContent =
-      `An upload begun ${at} did not end: ${files(here)}${all} are here. ` +
+      `An upload begun ${at}${from} did not end: ${files(here)}${all} are here. ` +
       "Drop the same folder again, and only what is missing is sent.";
     const end = document.createElement("button");
     end.type = "button";

@@ -36,6 +36,7 @@ const row = (name: string, whole: number): [string, number] => [
 const batch = (here: Batch["here"]): Batch => ({
   receipt: "of before",
   started: "2026-01-01T00:00:00Z",
+  source: "upload page",
   files: here.length,
   bytes: 0,
   counts: {},
@@ -51,6 +52,7 @@ class Keeper implements Server {
   flying = 0;
   most = 0;
   receipts = new Set<string>();
+  sources: string[] = [];
   trouble: (Error | null)[] = [];
   kept: Problem[] = [];
 
@@ -65,8 +67,9 @@ class Keeper implements Server {
     return answer();
   }
 
-  async open(receipt: string): Promise<Batch> {
+  async open(receipt: string, source: string): Promise<Batch> {
     this.receipts.add(receipt);
+    this.sources.push(source);
     this.calls.push("open");
     return batch([]);
   }
@@ -152,6 +155,15 @@ describe("a batch on its way", () => {
     expect(stateNamed("bad")).toBe("problem");
     expect(stateNamed("good")).toBe("done");
     expect(queue.counts).toEqual({ kept_aside: 1, stored: 1 });
+  });
+
+  it("says where its files come from, also once more are dropped", async () => {
+    queue = new Queue(keeper, 100, () => undefined, "north");
+    queue.add([chosen("a")]);
+    await vi.advanceTimersByTimeAsync(20);
+    queue.add([chosen("b")]);
+    await ended();
+    expect(new Set(keeper.sources)).toEqual(new Set(["north"]));
   });
 
   it("does not send what is too large", async () => {

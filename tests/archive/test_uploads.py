@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import threading
+import time
 import uuid
 import zipfile
 from datetime import timedelta
@@ -25,7 +27,7 @@ from backend.archive.uploads import services, spool
 from backend.archive.uploads.models import Upload, UploadedFile
 from backend.archive.uploads.services import Said
 from tests.archive.made import ct_series, encoded
-from tests.stack import Stack
+from tests.stack import Stack, until
 
 JSON = {"Accept": "application/json"}
 
@@ -110,6 +112,37 @@ def test_a_large_file_comes_in_pieces_and_goes_on_where_it_stopped(
     assert begin(uploader, receipt, "study.zip", len(data)).json()["taken"] is True
     row = Receipt.objects.get()
     assert (row.stored, row.already_here) == (6, 0)
+
+
+def test_what_waits_lies_encrypted(uploader: Client, own_spool: Path) -> None:
+    """A copy of the spool's files tells nothing, also where pieces end anywhere."""
+    receipt, data = str(uuid.uuid4()), packed(4)
+    assert data.count(b"Planted^Name") == 4
+    file = begin(uploader, receipt, "Planted^Name.zip", len(data)).json()["file"]
+    at = 0
+    for length in (1, 15, 1000, 16, len(data)):
+        piece(uploader, file, at, data[at : at + length])
+        at += length
+    kept = (own_spool / f"{file}.part").read_bytes()
+    assert len(kept) == len(data)
+    assert b"Planted" not in kept
+    assert b"PK\x03\x04" not in kept
+    other = begin(uploader, receipt, "other.zip", len(data)).json()["file"]
+    piece(uploader, other, 0, data)
+    assert (own_spool / f"{other}.part").read_bytes()[:64] != kept[:64], "each has its own key"
+    assert take(uploader, file).json()["counts"] == {"stored": 4}
+    assert take(uploader, other).json()["counts"] == {"already_here": 4}
+
+
+def test_what_a_killed_process_left_of_a_request_goes_after_an_hour(own_spool: Path) -> None:
+    own_spool.mkdir()
+    for name, hours in (("a.part", 3), ("tmp1.upload.dcm", 3), ("tmp2.upload", 0.5)):
+        (own_spool / name).write_bytes(b"x")
+        then = time.time() - hours * 3600
+        os.utime(own_spool / name, (then, then))
+    assert spool.drop_old(2 * 86400) == 1
+    assert {path.name for path in own_spool.iterdir()} == {"a.part", "tmp2.upload"}
+    assert spool.drop_old(3600) == 1
 
 
 def test_what_a_killed_process_left_behind_the_offset_is_dropped(uploader: Client) -> None:
@@ -286,7 +319,7 @@ def test_the_spool_takes_no_more_than_it_may(uploader: Client, settings: Any) ->
         "../../../etc/passwd",
         "x" * 500,
         "x" * 5000,
-        "a\x00b",
+        "two\nlines \x1b[2J \u202ecod.exe",
         "❤/é",
     ],
 )
@@ -420,6 +453,33 @@ def test_the_same_file_asked_for_by_several_requests_at_once_is_taken_once(alone
     assert answers == [(200, '{"stored": 20}')] * 4
     counts = "select stored, already_here from archive_receipt where id = %s"
     assert alone.query(counts, receipt) == [(20, 0)]
+
+
+def test_a_batch_ends_only_when_nothing_of_it_is_being_taken(alone: Stack) -> None:
+    """Else a case would be opened on half a series, and could not take the rest."""
+    receipt, data = str(uuid.uuid4()), packed(200)
+    client, other = alone.client("coordinator"), alone.client("coordinator")
+    said = {"receipt": receipt, "name": "ended.zip", "size": str(len(data))}
+    file = client.post("/archive/upload/begin", data=said, headers=JSON).json()["file"]
+    client.post(f"/archive/upload/files/{file}?offset=0", content=data, headers=JSON)
+    counts: list[Any] = []
+
+    def take_it() -> None:
+        address = f"/archive/upload/files/{file}/take"
+        answer = client.post(address, data={"name": "ended.zip"}, headers=JSON)
+        counts.append(answer.json()["counts"])
+
+    thread = threading.Thread(target=take_it)
+    thread.start()
+    stored = "select count(*) from archive_instance where receipt_id = %s"
+    until(lambda: alone.query(stored, receipt)[0][0] > 0, "the first files", 60, alone.words)
+    told = other.post("/archive/upload/close", data={"receipt": receipt}, headers=JSON).json()
+    thread.join()
+    assert counts == [{"stored": 200}]
+    assert told["counts"]["stored"] == 200
+    assert [(one["images"], one["state"]) for one in told["series"]] == [(200, "volume")]
+    late = client.post("/archive/upload/begin", data={**said, "name": "b.zip"}, headers=JSON)
+    assert (late.status_code, late.json()["error"]) == (409, "BATCH_CLOSED")
 
 
 def test_a_web_process_killed_while_pieces_come_loses_none_that_it_acknowledged(

@@ -346,6 +346,48 @@ def test_stopping_keeps_what_came_and_says_what_did_not(
     expect(coordinator.part("problems-title")).to_have_text(f"{60 - stored} files not taken")
 
 
+def test_where_files_come_from_is_chosen_and_what_that_does_is_said(
+    coordinator: Coordinator, alone: Stack, tmp_path: Path
+) -> None:
+    alone.manage("sources", "--deidentify", "upload", "North hospital", "--reason", "patients")
+    page = coordinator.page
+    page.goto("/archive/")
+    chosen = page.get_by_label("From")
+    told = page.locator("#upload .from")
+    assert chosen.input_value() == "upload page"
+    expect(told.get_by_text("Nothing is removed")).to_be_visible()
+    expect(told.get_by_text("de-identified", exact=True)).to_be_hidden()
+    chosen.focus()
+    page.keyboard.type("North")
+    expect(told.get_by_text("de-identified", exact=True)).to_be_visible()
+    expect(told.get_by_text("Nothing is removed")).to_be_hidden()
+    page.set_viewport_size({"width": 1280, "height": 720})
+    coordinator.picture("upload-source-chosen")
+    folder, _ = fresh(tmp_path / "north", 40, 128)
+    coordinator.slow(600_000)
+    page.locator("#folder").set_input_files(folder)
+    coordinator.until_done(4)
+    expect(chosen).to_be_disabled()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    # What was begun goes on as it was begun, whatever is chosen by then.
+    expect(page.locator("#unfinished")).to_contain_text("from “North hospital”")
+    assert chosen.input_value() == "upload page"
+    coordinator.slow(-1)
+    page.locator("#folder").set_input_files(folder)
+    coordinator.ends()
+    assert chosen.input_value() == "North hospital"
+    expect(chosen).to_be_enabled()
+    rows = alone.query(
+        "select r.source, r.deidentified, r.stored, min(s.patient_id) from archive_receipt r"
+        " join archive_instance i on i.receipt_id = r.id"
+        " join archive_series e on e.id = i.series_id join archive_study s on s.id = e.study_id"
+        " where r.source = 'North hospital' group by 1, 2, 3"
+    )
+    assert [row[:3] for row in rows] == [("North hospital", True, 40)]
+    assert rows[0][3].startswith("SUBJ-")
+
+
 def test_three_studies_at_once_stand_by_their_folders(
     coordinator: Coordinator, alone: Stack, tmp_path: Path
 ) -> None:

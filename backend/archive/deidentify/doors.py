@@ -26,17 +26,21 @@ _ENDINGS = frozenset(
 class Change:
     """Cleans one object on its way in.
 
+    Args:
+        reviewed: somebody looked at it and found no name.
+        issuer: who gives out the Patient IDs where it comes from, if its source says so.
+
     Attributes:
         done: whether it was cleaned, so that what is said of it afterwards is of the clean one.
     """
 
-    def __init__(self, *, reviewed: bool = False) -> None:
+    def __init__(self, *, reviewed: bool = False, issuer: str = "") -> None:
         self.done = False
-        self._links, self._reviewed = links(), reviewed
+        self._links, self._reviewed, self._issuer = links(), reviewed, issuer
 
     def __call__(self, dataset: Dataset) -> bytes:
         """The bytes of the cleaned file; raises `NotTaken`."""
-        data = deidentify(dataset, self._links, reviewed=self._reviewed)
+        data = deidentify(dataset, self._links, reviewed=self._reviewed, issuer=self._issuer)
         self.done = True
         return data
 
@@ -53,7 +57,12 @@ class Change:
 
 def change_for(receipt: Receipt) -> Change | None:
     """What cleans the objects of a batch; None where they are taken as they are."""
-    return Change() if receipt.deidentified else None
+    return Change(issuer=issuer_of(receipt)) if receipt.deidentified else None
+
+
+def issuer_of(receipt: Receipt) -> str:
+    """Who gives out the Patient IDs where a batch comes from, "" where nobody said."""
+    return receipt.origin.issuer if receipt.origin is not None else ""
 
 
 def label_of(name: str) -> str:

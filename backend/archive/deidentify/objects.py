@@ -36,7 +36,9 @@ _TOLD = {
 }
 
 
-def deidentify(dataset: Dataset, links: Links, *, reviewed: bool = False) -> bytes:
+def deidentify(
+    dataset: Dataset, links: Links, *, reviewed: bool = False, issuer: str = ""
+) -> bytes:
     """The object as a new file without names.
 
     Who and which UIDs are behind it is remembered in `links`, to be flushed before the object is
@@ -47,6 +49,7 @@ def deidentify(dataset: Dataset, links: Links, *, reviewed: bool = False) -> byt
         dataset: as `dcmread` gave it; nothing in it need have been looked at.
         links: the store of links.
         reviewed: somebody looked at it and found no name.
+        issuer: who gave out its Patient ID, where it does not say so itself.
 
     Raises:
         NotTaken: no rule can clean it, and nobody has looked at it.
@@ -55,7 +58,7 @@ def deidentify(dataset: Dataset, links: Links, *, reviewed: bool = False) -> byt
         raise problem
     implicit, little = dataset.original_encoding
     encoding = Encoding(implicit=bool(implicit), little=little is not False)
-    cleaner = _cleaner_for(dataset, links, encoding)
+    cleaner = _cleaner_for(dataset, links, encoding, issuer)
     made = cleaner.elements(dataset)
     made[_PATIENT_ID] = encoding.element(_PATIENT_ID, "LO", cleaner.pseudonym.encode())
     made[_PATIENT_NAME] = encoding.element(_PATIENT_NAME, "PN", cleaner.pseudonym.encode())
@@ -77,14 +80,15 @@ def deidentify(dataset: Dataset, links: Links, *, reviewed: bool = False) -> byt
     )
 
 
-def _cleaner_for(dataset: Dataset, links: Links, encoding: Encoding) -> Cleaner:
+def _cleaner_for(dataset: Dataset, links: Links, encoding: Encoding, usual: str) -> Cleaner:
     study, patient = text(dataset, _STUDY_UID), name(dataset, _PATIENT_ID).strip()
     if is_pseudonym(patient) and links.gave(study, patient):
         return _kept_as_they_are(patient, encoding)
-    issuer = name(dataset, _ISSUER).strip()
+    issuer = name(dataset, _ISSUER).strip() or usual
     identity = f"patient\x1f{patient}\x1f{issuer}" if patient else f"study\x1f{study}"
     pseudonym = links.keys.pseudonym(identity)
     facts = {key: found for key, tag in _TOLD.items() if (found := name(dataset, tag).strip())}
+    facts |= {"issuer": issuer} if issuer else {}
     links.remember_person(pseudonym, identity, facts)
     own = words_of_name(name(dataset, _PATIENT_NAME))
     return _cleaner(links, pseudonym, encoding, own)

@@ -15,7 +15,9 @@ from backend.accounts.models import User
 from backend.archive import registry, selectors
 from backend.archive.models import Door, Series
 from backend.archive.naming import named
+from backend.archive.origins import chosen_at
 from backend.archive.receiving import close_receipt, open_receipt, take_upload
+from backend.archive.sources import printable
 from backend.archive.uploads import services
 from backend.archive.uploads.models import Upload, UploadedFile
 from backend.archive.uploads.services import Said
@@ -75,6 +77,7 @@ def batches(request: HttpRequest, person: User) -> HttpResponse:
     upload = services.open_upload(
         actor=person,
         receipt_id=_receipt(request),
+        source=request.POST.get("source", ""),
         files=_number(request, "files"),
         size=_number(request, "bytes"),
     )
@@ -151,10 +154,11 @@ def close(request: HttpRequest, person: User) -> HttpResponse:
 def _without_script(request: HttpRequest, person: User) -> HttpResponse:
     if not request.FILES:
         raise _no_file()
-    receipt = open_receipt(source=services.SOURCE, door=Door.UPLOAD, actor=person)
+    chosen = chosen_at(Door.UPLOAD, services.SOURCE, request.POST.get("source", ""))
+    receipt = open_receipt(source=chosen, door=Door.UPLOAD, actor=person)
     for one in request.FILES.getlist("files"):
         source = cast(IO[bytes], one.file)
-        name = (one.name or "file")[:512]
+        name = printable(one.name or "file")[:512]
         take_upload(receipt=receipt, name=name, file=source, size=one.size or 0)
     close_receipt(receipt=receipt, actor=person)
     return HttpResponseRedirect("/archive/")
@@ -167,6 +171,7 @@ def _batch(upload: Upload) -> dict[str, Any]:
     return {
         "receipt": str(upload.pk),
         "started": receipt.started_at.isoformat(),
+        "source": receipt.source,
         "files": upload.files,
         "bytes": upload.size,
         "counts": {

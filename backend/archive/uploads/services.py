@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.archive.findings import NotTaken
-from backend.archive.metadata import clean_text
 from backend.archive.models import Door, KeptAside, Receipt, Series
+from backend.archive.origins import chosen_at
 from backend.archive.receiving import close_receipt, open_receipt, take
-from backend.archive.sources import MAX_FILE_BYTES, Offer, is_zip, offers_of_upload
+from backend.archive.sources import (
+    MAX_FILE_BYTES,
+    Offer,
+    is_zip,
+    offers_of_upload,
+    printable,
+)
 from backend.archive.uploads import spool
+from backend.archive.uploads.locks import ended, ending, taking
 from backend.archive.uploads.models import Upload, UploadedFile
 from backend.errors import BadInput, ConcordError, Missing, WrongState
 
@@ -57,12 +63,17 @@ class Said:
         return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def open_upload(*, actor: User, receipt_id: UUID, files: int = 0, size: int = 0) -> Upload:
+def open_upload(
+    *, actor: User, receipt_id: UUID, source: str = "", files: int = 0, size: int = 0
+) -> Upload:
     """The batch of that id, begun now or before; raises `WrongState` for another's or an ended one.
 
-    What is said of files and bytes only tells people how much is still to come.
+    `source` names where the files come from, one that is known (else `Missing`); a batch that was
+    begun before keeps its own. What is said of files and bytes only tells people how much is still
+    to come.
     """
-    receipt = open_receipt(source=SOURCE, door=Door.UPLOAD, actor=actor, receipt_id=receipt_id)
+    name = chosen_at(Door.UPLOAD, SOURCE, source)
+    receipt = open_receipt(source=name, door=Door.UPLOAD, actor=actor, receipt_id=receipt_id)
     upload, _ = Upload.objects.get_or_create(receipt=receipt)
     if files or size:
         upload.files, upload.size = min(files, MAX_FILES), min(size, 1 << 60)
@@ -86,7 +97,7 @@ def begin_file(*, actor: User, receipt_id: UUID, said: Said) -> UploadedFile:
         NoRoom: other uploads fill the spool.
     """
     upload = open_upload(actor=actor, receipt_id=receipt_id)
-    with _alone(upload, said.key):
+    with taking(upload.pk, said.key):
         file = _row(upload, said)
         if file.taken_at is not None:
             return file
@@ -95,12 +106,8 @@ def begin_file(*, actor: User, receipt_id: UUID, said: Said) -> UploadedFile:
         if file.received != spool.size(file.pk):  # The spool is what counts.
             file.received = min(file.received, spool.size(file.pk))
             file.save(update_fields=["received"])
-        if not file.received and not spool.has_room(said.size, _promised(file)):
-            raise NoRoom(
-                "NO_ROOM",
-                "The server has no room for this file beside the uploads under way.",
-                "It is tried again by itself; or cancel another upload.",
-            )
+        if not file.received:
+            _require_room(file)
     return file
 
 
@@ -111,6 +118,7 @@ def add_piece(
 
     Raises:
         WrongState: OTHER_OFFSET, with where to go on in `received`.
+        NoRoom: other uploads filled the spool before its first bytes came.
         BadInput: TOO_MANY_BYTES; TOO_LARGE for a large file that is no zip.
     """
     with transaction.atomic():
@@ -130,6 +138,8 @@ def add_piece(
                 "The piece is larger than what is left of the file, or than a piece may be.",
                 f"Send at most {MAX_PIECE_BYTES} bytes at once, and no more than the file has.",
             )
+        if not offset:  # Others may have begun since this one was told that there is room.
+            _require_room(file)
         received = spool.append(file.pk, offset, pieces)
         if received > file.size:
             raise BadInput("TOO_MANY_BYTES", "More bytes came than were told.", "Send it again.")
@@ -146,7 +156,7 @@ def add_piece(
 def take_pieces(*, actor: User, file_id: UUID, name: str) -> UploadedFile:
     """Take a file whose pieces are all here; once, however often it is asked for."""
     file = _file_of(actor, file_id)
-    with _alone(file.upload, file.key):
+    with taking(file.upload_id, file.key):
         file.refresh_from_db()
         if file.taken_at is not None:
             return file
@@ -167,7 +177,7 @@ def take_pieces(*, actor: User, file_id: UUID, name: str) -> UploadedFile:
 def take_whole(*, actor: User, receipt_id: UUID, said: Said, source: IO[bytes]) -> UploadedFile:
     """Take a file that came in one request; once, however often it is sent."""
     upload = open_upload(actor=actor, receipt_id=receipt_id)
-    with _alone(upload, said.key):
+    with taking(upload.pk, said.key):
         file = _row(upload, said)
         if file.taken_at is not None:
             return file
@@ -187,8 +197,9 @@ def end_upload(*, actor: User, receipt_id: UUID) -> tuple[Receipt, list[Series]]
     receipt = Receipt.objects.filter(pk=receipt_id, actor=actor).first()
     if receipt is None:
         raise Missing("batch of files")
-    judged = close_receipt(receipt=receipt, actor=actor)
-    _forget(receipt)
+    with ending(receipt.pk):
+        judged = close_receipt(receipt=receipt, actor=actor)
+        _forget(receipt)
     return receipt, judged
 
 
@@ -239,11 +250,7 @@ def _file_of(actor: User, file_id: UUID, *, lock: bool = False) -> UploadedFile:
 
 def _require_open(file: UploadedFile) -> None:
     if file.upload.receipt.closed_at is not None:
-        raise WrongState(
-            "BATCH_CLOSED",
-            "This batch of files has ended.",
-            "Begin a new one; what is here already stays.",
-        )
+        raise ended()
 
 
 def _taken(file: UploadedFile, offers: Iterable[Offer]) -> UploadedFile:
@@ -262,7 +269,7 @@ def _taken(file: UploadedFile, offers: Iterable[Offer]) -> UploadedFile:
 
 
 def _shown(name: str) -> str:
-    return clean_text(name)[:512] or "a file without name"
+    return printable(name)[:512] or "a file without name"
 
 
 def _refused(said: Said) -> Offer:
@@ -280,25 +287,17 @@ def _too_large(size: int, limit: int) -> tuple[str, str]:
     return message, "Send it in parts, or have CONCORD_MAX_UPLOAD_BYTES raised."
 
 
+def _require_room(file: UploadedFile) -> None:
+    if not spool.has_room(file.size, _promised(file)):
+        raise NoRoom(
+            "NO_ROOM",
+            "The server has no room for this file beside the uploads under way.",
+            "It is tried again by itself; or cancel another upload.",
+        )
+
+
 def _promised(file: UploadedFile) -> int:
     """Bytes that other unfinished files will take in the spool."""
     others = UploadedFile.objects.filter(taken_at=None, received__gt=0).exclude(pk=file.pk)
     others = others.filter(upload__receipt__closed_at=None)
     return int(others.aggregate(all=Sum(F("size")))["all"] or 0)
-
-
-@contextmanager
-def _alone(upload: Upload, key: str) -> Iterator[None]:
-    """Nobody else takes this file meanwhile: a second try waits for the first one's end.
-
-    A lock of the session, not of a transaction: taking a zip is many transactions.
-    """
-    told = hashlib.sha256(f"{upload.pk} {key}".encode()).digest()
-    number = int.from_bytes(told[:8], "big", signed=True)
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_lock(%s)", [number])
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_unlock(%s)", [number])

@@ -67,6 +67,8 @@ export class Queue {
     private readonly server: Server,
     private readonly limit: number,
     private readonly changed: (item?: Item) => void,
+    // Where the files come from, as the server calls it; "" for the usual place.
+    private readonly source = "",
     private readonly now: () => number = Date.now,
   ) {}
 
@@ -238,7 +240,7 @@ export class Queue {
 
   private open(): Promise<unknown> {
     this.opened ??= this.server
-      .open(this.receipt, this.items.length, this.bytes)
+      .open(this.receipt, this.source, this.items.length, this.bytes)
       .catch((error: unknown) => {
         this.opened = null;
         throw error;

@@ -25,6 +25,7 @@ export interface Told {
 export interface Batch {
   receipt: string;
   started: string;
+  source: string;
   files: number;
   bytes: number;
   counts: Record<string, number>;
@@ -69,7 +70,7 @@ export class Refused extends Error {
 export type Progress = (bytes: number) => void;
 
 export interface Server {
-  open(receipt: string, files: number, bytes: number): Promise<Batch>;
+  open(receipt: string, source: string, files: number, bytes: number): Promise<Batch>;
   unfinished(): Promise<Batch[]>;
   whole(receipt: string, said: Said, file: Blob, progress: Progress): Promise<Told>;
   begin(receipt: string, said: Said): Promise<Told>;
@@ -87,7 +88,8 @@ interface ErrorBody {
 
 export function serverAt(root: string): Server {
   return {
-    open: (receipt, files, bytes) => post(`${root}/batches`, form({ receipt, files, bytes })),
+    open: (receipt, source, files, bytes) =>
+      post(`${root}/batches`, form({ receipt, source, files, bytes })),
     unfinished: async () => {
       const answer = await ask<{ batches: Batch[] }>("GET", `${root}/batches`, null);
       return answer.batches;

@@ -167,6 +167,18 @@ def test_nobody_else_looks(kept: KeptAside, uploader: Client, client: Client) ->
     assert client.get(f"/archive/review/{uuid.uuid4()}", headers=JSON).status_code == 404
 
 
+def test_the_wrong_role_decides_nothing_whatever_it_sends(kept: KeptAside, client: Client) -> None:
+    client.force_login(User.objects.create(username="stranger"))
+    for decision in ("release", "discard", "", "delete"):
+        given = {"decision": decision, "reason": "x"}
+        answer = client.post(f"/archive/review/{kept.pk}", given, headers=JSON)
+        assert answer.status_code == 403
+        unknown = client.post(f"/archive/review/{uuid.uuid4()}", given, headers=JSON)
+        assert unknown.content == answer.content, "whether there is such a file is not told"
+    kept.refresh_from_db()
+    assert (kept.review, kept.sealed) == ("waiting", True)
+
+
 def test_a_released_report_holds_no_free_text(
     tmp_path: Path, receive: Receive, uploader: Client, person: User
 ) -> None:
