@@ -20,6 +20,8 @@ from backend.errors import BadInput
 
 Kind: TypeAlias = Literal["uid", "text", "name", "date", "time", "number", "modalities", "header"]
 MAX_VALUE = 4096
+# More of `*` and `?` than any search has; Postgres does not take an expression of any size.
+MAX_WILDCARDS = 64
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ SERIES_KEYS = {
     "00200052": Key("frame_of_reference_uid", "uid"),
     "00080070": Key("manufacturer", "text"),
     "00081090": Key("station_model", "text"),
-    "00400244": Key("00400244", "header"),
-    "00400245": Key("00400245", "header"),
+    "00400244": Key("00400244", "header", identifying=True),
+    "00400245": Key("00400245", "header", identifying=True),
     "00400275.00400009": Key("00400275.00400009", "header", identifying=True),
     "00400275.00401001": Key("00400275.00401001", "header", identifying=True),
 }
@@ -184,8 +186,9 @@ def _match(
     column: str, prefix: str, key: Key, value: str, name: str, series: QuerySet[Series]
 ) -> Q:
     value = value.strip()
-    if "\x00" in value or len(value) > MAX_VALUE:
-        raise BadInput("BAD_QUERY", f"The value of {name} cannot be matched.", "Correct it.")
+    wild = value.count("*") + value.count("?")
+    if "\x00" in value or len(value) > MAX_VALUE or wild > MAX_WILDCARDS:
+        raise BadInput("BAD_QUERY", f"The value of {name} cannot be matched.", "Make it shorter.")
     match key.kind:
         case "uid":
             return Q(**{f"{column}__in": [v for v in re.split(r"[,\\]", value) if v]})
