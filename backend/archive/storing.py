@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,9 @@ from backend.archive.pixels import decode
 from backend.archive.plain_header import Header
 from backend.audit.services import revoke_grants
 from backend.imaging.dicom import facts_of
-from backend.store import store
+from backend.store import BlobMissing, store
+
+logger = logging.getLogger(__name__)
 
 _FRESH = {
     "volume_state": VolumeState.PENDING,
@@ -87,8 +90,13 @@ def _already_here(incoming: Sequence[Incoming]) -> dict[str, Instance]:
 
 
 def _compared(existing: Instance, incoming: Incoming) -> Stored:
+    """What is here already; where only its row is, these very bytes fill the gap."""
     try:
-        _compare(existing, incoming)
+        if hashlib.sha256(incoming.data).hexdigest() != existing.blob:
+            _compare(existing, incoming)
+        elif not store().exists(existing.blob):
+            store().put(incoming.data, name=existing.blob)
+            logger.warning("A lost blob was put back: %s", existing.blob)
     except NotTaken as problem:
         return problem
     return existing, False
@@ -241,10 +249,19 @@ def geometry_of(dataset: Dataset | Header) -> dict[str, Any]:
 
 def _compare(existing: Instance, incoming: Incoming) -> None:
     """Let pass what is the same object; raises `NotTaken` for one that only claims to be."""
-    if hashlib.sha256(incoming.data).hexdigest() == existing.blob:
-        return
-    old = read_dataset(existing)
     sop, series = incoming.sop_uid, incoming.series_uid
+    try:
+        old = read_dataset(existing)
+    except BlobMissing:
+        raise NotTaken(
+            "BLOB_LOST",
+            f"{{name}} has the SOP Instance UID of an image that is already here ({sop}), whose "
+            "bytes were lost; whether it is the same cannot be told.",
+            "Have the very file sent that came first, or restore the content store's backup: "
+            "manage.py verify_store --repair --from BACKUP.",
+            sop,
+            series,
+        ) from None
     if not _same_pixels(old, incoming.dataset):
         raise NotTaken(
             "SAME_UID_OTHER_PIXELS",
