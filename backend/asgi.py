@@ -30,6 +30,7 @@ from django.urls import re_path  # noqa: E402
 from backend.archive.arriving import Handler  # noqa: E402
 from backend.archive.fast_route import FastRoute  # noqa: E402
 from backend.audit.consumers import NoSuchSocket  # noqa: E402
+from backend.body_limits import BodyLimits  # noqa: E402
 from backend.jobs.consumers import websocket_urlpatterns as worker_sockets  # noqa: E402
 from backend.reading.consumers import websocket_urlpatterns as browser_sockets  # noqa: E402
 
@@ -47,4 +48,4 @@ async def sockets(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await door(scope, receive, send)
 
 
-application = ProtocolTypeRouter({"http": FastRoute(Handler()), "websocket": sockets})
+application = ProtocolTypeRouter({"http": FastRoute(BodyLimits(Handler())), "websocket": sockets})

@@ -117,12 +117,17 @@ class Body:
         self._loop.call_soon_threadsafe(self._room.set)
 
 
+def reads_its_body(scope: dict[str, Any]) -> bool:
+    """Whether this is a request whose body is read while it arrives."""
+    return scope["method"] == "POST" and _STOW.fullmatch(scope["path"]) is not None
+
+
 class Handler(ASGIHandler):
     """Django's handler; a STOW request's body is read while it arrives."""
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
-        if scope["method"] != "POST" or not _STOW.fullmatch(scope["path"]):
+        if not reads_its_body(scope):
             await super().handle(scope, receive, send)
             return
         body = Body(receive)

@@ -43,10 +43,29 @@ class UnsupportedMedia(ConcordError):
     status = 415
 
 
-class TooLarge(ConcordError):
+class TooLarge(BadInput):
     """The request is larger than the server takes at once."""
 
     status = 413
+
+
+class _Counted:
+    """A request's body that ends with `TooLarge` where more comes than is taken at once.
+
+    Content-Length is only what the sender says, and a chunked body has none.
+    """
+
+    def __init__(self, request: HttpRequest, limit: int) -> None:
+        self._request, self._limit, self._left = request, limit, limit
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        most = self._left + 1
+        data = self._request.read(most if size < 0 else min(size, most))
+        self._left -= len(data)
+        if self._left < 0:
+            raise _too_large(self._limit)
+        return data
 
 
 def store_request(request: HttpRequest, access: Access, study: str | None) -> HttpResponse:
@@ -63,32 +82,37 @@ def store_request(request: HttpRequest, access: Access, study: str | None) -> Ht
         limit = min(limit, MAX_FILE_BYTES)
     length = request.headers.get("Content-Length", "0")
     if not length.isdecimal() or int(length) > limit:
-        raise TooLarge(
-            "TOO_LARGE",
-            f"The request is larger than {limit >> 20} MiB.",
-            "Send fewer instances at once, or raise CONCORD_MAX_UPLOAD_BYTES.",
-        )
+        raise _too_large(limit)
+    body = _Counted(request, limit)
     taken = store_instances(
-        files=_files(request), actor=access.user, source="DICOMweb", study_uid=study
+        files=_files(request, body), actor=access.user, source="DICOMweb", study_uid=study
     )
     if not taken:
         raise BadInput("EMPTY", "The request holds no instance.", "Send at least one part.")
     return _answer(request, taken)
 
 
-def _files(request: HttpRequest) -> Iterator[Callable[[], bytes]]:
+def _files(request: HttpRequest, body: _Counted) -> Iterator[Callable[[], bytes]]:
     kind = request.content_type or ""
     parameters = {k.lower(): v for k, v in (request.content_params or {}).items()}
     if kind == "application/dicom":
-        body = request.read()
-        yield lambda: body
+        data = body.read()
+        yield lambda: data
         return
     if kind != "multipart/related" or not parameters.get("boundary"):
         raise _unsupported()
     if parameters.get("type", "application/dicom").lower() != "application/dicom":
         raise _unsupported()
-    for _header, read in parts_of(request, parameters["boundary"]):
+    for _header, read in parts_of(body, parameters["boundary"]):
         yield read
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        "TOO_LARGE",
+        f"The request is larger than {limit >> 20} MiB.",
+        "Send fewer instances at once, or raise CONCORD_MAX_UPLOAD_BYTES.",
+    )
 
 
 def _unsupported() -> UnsupportedMedia:

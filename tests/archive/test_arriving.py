@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -142,6 +144,39 @@ def test_nobody_is_listened_to_who_may_not_send(alone: Stack) -> None:
         connection = opened(alone, 1 << 60, **headers)
         assert connection.getresponse().status == status  # Not a byte of the body was sent.
         connection.close()
+
+
+def test_what_does_not_say_how_long_it_is_ends_at_the_limit_too() -> None:
+    slices = ct_series(40, Rows=256, Columns=256, PixelData=bytes(256 * 256 * 2))
+    stack = Stack(CONCORD_MAX_UPLOAD_BYTES=str(2 << 20))
+    try:
+        stack.start(worker=False)
+        stack.as_is("stow", "coordinator")
+        token = stack.token("coordinator")
+        parts = [b"--b\r\n\r\n%s\r\n" % encoded(one) for one in slices]
+        kinds = {
+            'multipart/related; type="application/dicom"; boundary=b': b"".join(parts),
+            "application/dicom": encoded(slices[0]) * 40,
+        }
+        for kind, body in kinds.items():
+            connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60)
+            pieces = (body[at : at + 100_000] for at in range(0, len(body), 100_000))
+            headers = {"Content-Type": kind, "Authorization": f"Bearer {token}"}
+            with contextlib.suppress(OSError):  # It is not listened to to the end.
+                connection.request(
+                    "POST", "/dicom-web/studies", pieces, headers, encode_chunked=True
+                )
+            answer = connection.getresponse()
+            assert answer.status == 413
+            assert json.loads(answer.read())["error"] == "TOO_LARGE"
+            connection.close()
+        count = "select count(*) from archive_instance"
+        # What came whole before the limit stays, as after any break.
+        assert 10 <= stack.query(count)[0][0] <= 16
+        ended = "select count(*) from archive_receipt where closed_at is null"
+        assert stack.query(ended) == [(0,)]
+    finally:
+        stack.close()
 
 
 def test_what_came_before_a_break_is_stored_and_nothing_by_halves(alone: Stack) -> None:
