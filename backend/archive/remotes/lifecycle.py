@@ -48,8 +48,8 @@ TRANSITIONS: dict[tuple[TransferState, TransferAction], TransferState] = {
 }
 # Those that somebody or something still works on.
 OPEN = frozenset({TransferState.QUEUED, TransferState.RUNNING})
-# Those whose series must not be judged as if they were whole.
-UNSETTLED = OPEN | {TransferState.FAILED, TransferState.CANCELLED}
+# Those that ended before everything came: their series wait, and are not judged as if whole.
+BROKEN_OFF = frozenset({TransferState.FAILED, TransferState.CANCELLED})
 # What a person may ask for; the rest happens.
 ASKED = (TransferAction.CANCEL, TransferAction.RETRY, TransferAction.ACCEPT)
 

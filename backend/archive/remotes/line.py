@@ -19,13 +19,18 @@ import httpx
 from django.conf import settings
 
 from backend.archive.remotes.models import Remote, SignIn
-from backend.archive.remotes.problems import RemoteProblem, too_long, unreachable
+from backend.archive.remotes.problems import too_long, too_slow, unreachable
+from backend.errors import BadInput
 from backend.version import VERSION
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 LOOK_SECONDS = 0.25
+# An answer that comes slower than this over so long is given up: one transfer is done at a time,
+# and a remote that sends a byte now and then would hold up all others for ever.
+SLOWEST_BYTES_A_SECOND = 256
+SLOW_SECONDS = 120.0
 
 
 def _go_on() -> None:
@@ -137,6 +142,7 @@ class Answer:
         self._read = 0
         self._rest = b""
         self._allowed = self._limit = 1 << 20
+        self._since, self._before = time.monotonic(), 0
 
     @property
     def kind(self) -> str:
@@ -162,7 +168,17 @@ class Answer:
         self._read += len(piece)
         if self._read > self._limit:
             raise too_long(self._allowed)
+        self._require_pace()
         return piece
+
+    def _require_pace(self) -> None:
+        """Raise `RemoteProblem` where next to nothing came for long."""
+        now = time.monotonic()
+        if now - self._since < SLOW_SECONDS:
+            return
+        if self._read - self._before < SLOWEST_BYTES_A_SECOND * SLOW_SECONDS:
+            raise too_slow()
+        self._since, self._before = now, self._read
 
     def all(self) -> bytes:
         """The whole body; raises `RemoteProblem` past the limit."""
@@ -196,13 +212,13 @@ def _bearer(remote: Remote) -> dict[str, str]:
 
 
 def trust_of(remote: Remote) -> ssl.SSLContext:
-    """Which certificates are trusted; raises `RemoteProblem` where those entered are none."""
+    """Which certificates are trusted; raises `BadInput` where those entered are none."""
     context = ssl.create_default_context()
     if remote.ca_certificates:
         try:
             context.load_verify_locations(cadata=remote.ca_certificates)
-        except (ssl.SSLError, ValueError):
-            raise RemoteProblem(
+        except (ssl.SSLError, ValueError, TypeError):  # The last is of text beyond ASCII.
+            raise BadInput(
                 "BAD_CERTIFICATE",
                 "What was entered as certificate is none.",
                 "Paste the certificate as PEM text, from BEGIN CERTIFICATE to END CERTIFICATE.",

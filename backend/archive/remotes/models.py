@@ -70,12 +70,26 @@ class Direction(models.TextChoices):
     PUSH = "push"
 
 
-class Transfer(models.Model):
+class Asked(models.Model):
+    """What was asked for, encrypted: UIDs and dates of a remote would undo de-identification."""
+
+    sealed = models.TextField()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """In the clear; raises `CannotUnseal`."""
+        found: dict[str, Any] = unseal(self.sealed)
+        return found
+
+
+class Transfer(Asked):
     """Images fetched from a remote, or sent to it: one request, done by the work process.
 
-    `sealed` holds what the remote calls the study and who asked for what, encrypted: UIDs and dates
-    of the remote would undo de-identification. `attempt` counts the processes that began it;
-    whatever an earlier one still writes is refused.
+    `asked` says what the remote calls the study, and what of it is wanted. `attempt` counts the
+    processes that began it; whatever an earlier one still writes is refused.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -88,7 +102,6 @@ class Transfer(models.Model):
     )
     attempt = models.PositiveIntegerField(default=0)
     lost = models.PositiveIntegerField(default=0)
-    sealed = models.TextField()
     message = models.TextField(blank=True)
     cure = models.TextField(blank=True)
     # What the remote or the archive would not take: [{"name", "message"}], some of them.
@@ -125,23 +138,17 @@ class Transfer(models.Model):
     def __str__(self) -> str:
         return f"{self.direction} {self.pk}"
 
-    @property
-    def asked(self) -> dict[str, Any]:
-        """What was asked for; raises `CannotUnseal`."""
-        found: dict[str, Any] = unseal(self.sealed)
-        return found
 
-
-class TransferSeries(models.Model):
+class TransferSeries(Asked):
     """One series of a transfer: how many images it has, how many of them were moved or there.
 
-    A pull has a batch of files (`receipt`) for each series; they end when all of them are whole.
+    `asked` says what the remote, or this archive, calls it. A pull has a batch of files (`receipt`)
+    for each series; they end when all of them are whole.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, related_name="series")
     position = models.PositiveIntegerField()
-    sealed = models.TextField()
     expected = models.PositiveIntegerField(null=True)
     moved = models.PositiveIntegerField(default=0)
     there = models.PositiveIntegerField(default=0)
@@ -161,9 +168,3 @@ class TransferSeries(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transfer_id} {self.position}"
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """What the remote, or this archive, calls it; raises `CannotUnseal`."""
-        found: dict[str, Any] = unseal(self.sealed)
-        return found

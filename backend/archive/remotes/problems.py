@@ -165,3 +165,13 @@ def too_long(limit: int) -> RemoteProblem:
         f"The remote's answer is longer than the {shown} that one may have.",
         "Ask who runs it; nothing of this answer was kept.",
     )
+
+
+def too_slow() -> RemoteProblem:
+    """The answer comes, and would take days."""
+    return RemoteProblem(
+        "REMOTE_SLOW",
+        "The remote's answer comes too slowly to end.",
+        "Try again when its line is free; if it stays so, ask who runs it.",
+        passing=True,
+    )

@@ -16,7 +16,7 @@ from backend.archive.models import Door
 from backend.archive.receiving import close_receipt, open_receipt, take
 from backend.archive.remotes.carrying import Work
 from backend.archive.remotes.here import here_of
-from backend.archive.remotes.lifecycle import TransferState
+from backend.archive.remotes.lifecycle import BROKEN_OFF
 from backend.archive.remotes.line import Line
 from backend.archive.remotes.models import Direction, Transfer, TransferSeries
 from backend.archive.remotes.patience import bear, patiently
@@ -43,15 +43,15 @@ def pull(work: Work) -> None:
     """Fetch what the transfer asks for; raises where it cannot end whole."""
     with Line(work.transfer.remote, go_on=work.go_on) as line:
         study = work.transfer.asked["study"]
-        patiently(line, lambda: _plan(work, line, study))
+        told = patiently(line, lambda: _plan(work, line, study))
         lacking = 0
         for row in list(work.transfer.series.filter(whole=False).select_related("receipt")):
-            lacking += _SeriesPull(work, line, study, row).fetch()
+            lacking += _SeriesPull(work, line, study, row, told).fetch()
     if lacking:
         many = lacking > 1
         raise RemoteProblem(
             "REMOTE_LACKS",
-            f"The remote lists {lacking} image{'s' if many else ''} that it does not give.",
+            f"The remote has {lacking} image{'s' if many else ''} that it does not give.",
             "Try again, or accept what came.",
         )
     _settle(work)
@@ -66,7 +66,7 @@ def _settle(work: Work) -> None:
     ended = Transfer.objects.filter(
         remote=work.transfer.remote,
         direction=Direction.PULL,
-        state__in=[TransferState.FAILED, TransferState.CANCELLED],
+        state__in=[state.value for state in BROKEN_OFF],
     )
     rows = TransferSeries.objects.filter(transfer__in=ended, receipt__closed_at=None)
     before = [row for row in rows.select_related("receipt") if row.asked["uid"] in pulled]
@@ -75,8 +75,11 @@ def _settle(work: Work) -> None:
             close_receipt(receipt=row.receipt, actor=work.transfer.actor)
 
 
-def _plan(work: Work, line: Line, study: str) -> None:
-    """A row for each series that was asked for; raises where the remote no longer has it."""
+def _plan(work: Work, line: Line, study: str) -> dict[str, int]:
+    """A row for each series that was asked for; raises where the remote no longer has it.
+
+    Returns how many images each has, where the remote says so.
+    """
     chosen = work.transfer.asked.get("series")
     listed = series_of(line, study)
     found = {series.uid: series for series in listed if chosen is None or series.uid in chosen}
@@ -99,6 +102,7 @@ def _plan(work: Work, line: Line, study: str) -> None:
         )
         for number, series in enumerate(new, start=1)
     )
+    return {uid: series.images for uid, series in found.items() if series.images is not None}
 
 
 def _told(series: FoundSeries) -> dict[str, object]:
@@ -115,6 +119,7 @@ class _SeriesPull:
     """One series being fetched.
 
     Attributes:
+        told: how many images each series of the study has, where the remote says so.
         settled: SOP Instance UIDs that need not be fetched any more, whatever became of them.
         denied: those that the remote lists and does not give.
         failures: how often the remote failed on one image.
@@ -125,6 +130,7 @@ class _SeriesPull:
     line: Line
     study: str
     row: TransferSeries
+    told: dict[str, int]
     uid: str = ""
     listed: list[str] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
@@ -137,7 +143,8 @@ class _SeriesPull:
     def fetch(self) -> int:
         """Fetch what is not here; how many images the remote lists and does not give."""
         self.uid = self.row.asked["uid"]
-        self.listed = patiently(self.line, lambda: images_of(self.line, self.study, self.uid))
+        told = self.told.get(self.uid, 0)
+        self.listed = patiently(self.line, lambda: images_of(self.line, self.study, self.uid, told))
         if not self.listed:
             raise RemoteProblem(
                 "REMOTE_LISTS_NOTHING",
@@ -159,8 +166,12 @@ class _SeriesPull:
                 failures = 1 if len(self.settled) > before else failures + 1
                 self.work.progress(self.row, now=True)
                 bear(self.line, problem, failures)
-        self._end()
-        return len(self.denied)
+        unlisted = max(told - len(self.listed), 0)
+        if unlisted:
+            message = f"It says that the series has {told} images, and lists {len(self.listed)}."
+            self.work.refuse("images it does not list", message)
+        self._end(whole=not unlisted)
+        return len(self.denied) + unlisted
 
     def _wanted(self) -> list[str]:
         """What is still to be fetched; what the remote failed on comes last."""
@@ -241,15 +252,15 @@ class _SeriesPull:
                 "Ask who runs it; what was not asked for was not kept.",
             )
 
-    def _end(self) -> None:
-        """Say what was kept aside, and whether the series is whole."""
+    def _end(self, *, whole: bool) -> None:
+        """Say what was kept aside, and whether the series is whole as far as it is listed."""
         if self.row.receipt is not None:
             kept = self.row.receipt.kept
             if lost := kept.filter(code="NOT_STORED", at__gte=self.began).first():
                 raise BadInput("NOT_STORED", lost.message, lost.cure)
             for one in kept.exclude(code="NOT_STORED"):
                 self.work.refuse(one.name, f"{one.message} {one.cure}")
-        self.row.whole = not self.denied
+        self.row.whole = whole and not self.denied
         self.work.progress(self.row, now=True)
 
 

@@ -122,17 +122,23 @@ def series_of(line: Line, study: str) -> list[FoundSeries]:
     return sorted(found.values(), key=lambda s: (s.number is None, s.number or 0, s.uid))
 
 
-def images_of(line: Line, study: str, series: str) -> list[str]:
-    """The SOP Instance UIDs of a series, in the remote's order; raises `RemoteProblem`."""
+def images_of(line: Line, study: str, series: str, expected: int | None = None) -> list[str]:
+    """The SOP Instance UIDs of a series, in the remote's order; raises `RemoteProblem`.
+
+    Many a remote gives at most so many at once, whatever it is asked for: it is asked on while it
+    has not listed as many as it says there are (`expected`).
+    """
     path = f"/studies/{uid_in_path(study)}/series/{uid_in_path(series)}/instances"
     found: dict[str, None] = {}
-    for offset in range(0, MOST_IMAGES, PAGE):
+    offset = 0
+    while offset < MOST_IMAGES:
         query = [("limit", str(PAGE)), ("offset", str(offset))]
         before = len(found)
         rows = _asked(line, path, query, "the series")
+        offset += len(rows)
         found.update((uid, None) for row in rows if is_uid(uid := _text(row, "00080018")))
         # A service without offsets gives the same again.
-        if len(rows) < PAGE or len(found) == before:
+        if len(found) == before or (len(rows) < PAGE and len(found) >= (expected or 0)):
             break
     return list(found)
 

@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 
 from backend.archive.models import Study
 from backend.archive.remotes.asking import transfers_seen_by
-from backend.archive.remotes.lifecycle import OPEN, TransferState, possible
+from backend.archive.remotes.lifecycle import BROKEN_OFF, OPEN, TransferState, possible
 from backend.archive.remotes.models import Direction, Remote, Transfer, TransferSeries
 from backend.archive.remotes.sealing import CannotUnseal
 from backend.archive.remotes.searching import FoundStudy
@@ -81,7 +81,7 @@ def _series_row(series: TransferSeries, transfer: Transfer) -> dict[str, Any]:
         "whole": series.whole,
         "waits": not series.whole
         and transfer.direction == Direction.PULL
-        and transfer.state in (TransferState.FAILED, TransferState.CANCELLED)
+        and transfer.state in BROKEN_OFF
         and series.moved > 0,
     }
 

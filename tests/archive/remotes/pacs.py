@@ -191,14 +191,16 @@ def head(status: str = "200 OK", kind: str = "application/dicom+json", **more: s
 class Wire:
     """A way to a real PACS that may break and be slow.
 
-    `cut(asked)` says after how many bytes of an answer's whole the line breaks (None: not); `size`
-    and `every` make it slow: so many bytes at a time, with so many seconds between.
+    `cut(asked)` says after how many bytes of an answer's whole the line breaks (None: not), or with
+    `silent` stays open and says no more; `size` and `every` make it slow: so many bytes at a time,
+    with so many seconds between.
     """
 
     pacs_port: int
     cut: Callable[[Asked], int | None] = lambda asked: None
     size: int = 1 << 16
     every: float = 0.0
+    silent: bool = False
 
     async def __call__(
         self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -218,6 +220,8 @@ class Wire:
                 writer.write(piece)
                 await writer.drain()
                 if left == 0:
+                    if self.silent:
+                        await asyncio.Event().wait()
                     writer.transport.abort()
                     return
                 if self.every:

@@ -9,14 +9,18 @@ import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from backend.accounts.models import User
+from backend.archive.judging import judge_quiet_series
 from backend.archive.models import Instance, KeptAside
-from backend.archive.remotes import retrieving, searching
+from backend.archive.remotes import line, retrieving, searching
+from backend.archive.remotes.asking import accept_transfer
 from backend.archive.remotes.line import Line
 from backend.archive.remotes.managing import test_remote as try_remote
 from backend.archive.remotes.models import Remote, Transfer
@@ -73,6 +77,10 @@ def test_a_token_is_sent_as_bearer(named: Named) -> None:
         (head() + b"[1, 2]", "REMOTE_UNREADABLE"),
         (head() + b"[" * 100_000, "REMOTE_UNREADABLE"),
         (head("302 Found", location="http://192.0.2.9/other"), "REMOTE_REDIRECTS"),
+        (head("301 Moved", location="file:///etc/passwd"), "REMOTE_REDIRECTS"),
+        (head("303 See Other", location="http://169.254.169.254/latest/"), "REMOTE_REDIRECTS"),
+        (head("308 Moved", location="//[::1]:22/x"), "REMOTE_REDIRECTS"),
+        (head("307 Moved"), "REMOTE_REDIRECTS"),
         (head("403 Forbidden"), "REMOTE_FORBIDS"),
         (head("404 Not Found"), "REMOTE_HAS_NOT"),
         (head("418 Teapot"), "REMOTE_REFUSES"),
@@ -179,17 +187,32 @@ def test_no_uid_of_a_form_leads_to_another_address(named: Named) -> None:
         assert network.asked == []
 
 
-def listing(slices: list[Any], retrieve: bytes, then: bytes | None = None) -> Any:
-    """A service that lists a series truly, and answers with `retrieve` when it is to send it."""
+def listing(
+    slices: list[Any],
+    retrieve: bytes,
+    then: bytes | None = None,
+    *,
+    told: int | None = None,
+    at_once: int = 1000,
+) -> Any:
+    """A service that lists a series, and answers with `retrieve` when it is to send it.
+
+    It says that the series has `told` images (None: it does not say), and lists at most `at_once`
+    of them in one answer.
+    """
     study, series = slices[0].StudyInstanceUID, slices[0].SeriesInstanceUID
-    of_series = [{"0020000D": {"Value": [study]}, "0020000E": {"Value": [series]}}]
+    of_series: Any = [{"0020000D": {"Value": [study]}, "0020000E": {"Value": [series]}}]
+    if told is not None:
+        of_series[0]["00201209"] = {"Value": [told]}
     of_images = [{"00080018": {"Value": [s.SOPInstanceUID]}} for s in slices]
 
     async def answer(asked: Any, reader: Any, writer: Any) -> None:
         if asked.path.endswith("/series"):
             way = saying(head() + json.dumps(of_series).encode())
         elif asked.path.endswith("/instances"):
-            way = saying(head() + json.dumps(of_images).encode())
+            offset = int(parse_qs(urlsplit(asked.target).query)["offset"][0])
+            page = of_images[offset : offset + at_once]
+            way = saying(head() + json.dumps(page).encode())
         else:
             way = saying(retrieve, then=then)
         await way(asked, reader, writer)
@@ -219,6 +242,100 @@ def test_images_of_other_series_are_not_kept(named: Named, pulled: Pull, hasty: 
     assert not Instance.objects.exists()
     assert set(KeptAside.objects.values_list("code", "blob")) == {("OTHER_SERIES", "")}
     assert KeptAside.objects.count() == 20
+
+
+def multipart(slices: list[Any]) -> bytes:
+    return MULTIPART + b"".join(part(encoded(ds)) for ds in slices) + b"--b--\r\n"
+
+
+def test_a_remote_that_lists_some_at_a_time_is_asked_on(
+    named: Named, pulled: Pull, hasty: None
+) -> None:
+    slices = ct_series(7)
+    way = listing(slices, multipart(slices), told=7, at_once=3)
+    with Network(way).listening() as network:
+        transfer = pulled(named(network.url), slices[0].StudyInstanceUID)
+        pages = [a for a in network.asked if a.path.endswith("/instances")]
+    assert (transfer.state, transfer.message) == ("done", "")
+    assert Instance.objects.count() == 7
+    assert len(pages) == 3
+
+
+def test_a_remote_that_lists_fewer_than_it_says_is_not_believed(
+    named: Named, pulled: Pull, hasty: None
+) -> None:
+    """What is not listed is lacking: half a series must not become a volume by itself."""
+    slices = ct_series(5)
+    with Network(listing(slices, multipart(slices), told=9)).listening() as network:
+        transfer = pulled(named(network.url), slices[0].StudyInstanceUID)
+    assert transfer.state == "failed"
+    assert transfer.message == "The remote has 4 images that it does not give."
+    assert transfer.refusals[0]["message"].endswith("has 9 images, and lists 5.")
+    assert Instance.objects.count() == 5
+    series = Instance.objects.all()[0].series
+    judge_quiet_series()
+    series.refresh_from_db()
+    assert series.volume_state == "pending"
+    accept_transfer(transfer=transfer, actor=User.objects.get(username="person"))
+    series.refresh_from_db()
+    assert series.volume_state == "volume"
+
+
+def test_a_remote_that_says_fewer_than_it_lists_gives_all(
+    named: Named, pulled: Pull, hasty: None
+) -> None:
+    slices = ct_series(4)
+    with Network(listing(slices, multipart(slices), told=1)).listening() as network:
+        transfer = pulled(named(network.url), slices[0].StudyInstanceUID)
+    assert (transfer.state, Instance.objects.count()) == ("done", 4)
+
+
+def test_another_patients_images_under_the_same_uids_are_kept_aside_and_said(
+    named: Named, pulled: Pull, hasty: None
+) -> None:
+    slices = ct_series(4)
+    for ds in slices[2:]:
+        ds.PatientID, ds.PatientName = "SOMEBODY-ELSE", "Else^Somebody"
+    with Network(listing(slices, multipart(slices))).listening() as network:
+        transfer = pulled(named(network.url), slices[0].StudyInstanceUID)
+    assert (Instance.objects.count(), transfer.refused) == (2, 2)
+    assert set(KeptAside.objects.values_list("code", flat=True)) == {"STUDY_PATIENT"}
+    assert all("another Patient ID" in told["message"] for told in transfer.refusals)
+    assert "SOMEBODY-ELSE" not in json.dumps(transfer.refusals)
+
+
+def test_an_image_under_another_uid_than_asked_for_is_lacking(
+    named: Named, pulled: Pull, hasty: None
+) -> None:
+    slices, other = ct_series(2), ct_series(2)
+    for ds, wanted in zip(other, slices, strict=True):
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = (
+            wanted.StudyInstanceUID,
+            wanted.SeriesInstanceUID,
+        )
+    with Network(listing(slices, multipart(other))).listening() as network:
+        transfer = pulled(named(network.url), slices[0].StudyInstanceUID)
+    assert transfer.state == "failed"
+    assert not Instance.objects.exists()
+
+
+def test_an_answer_that_comes_too_slowly_to_end_is_given_up(
+    named: Named, pulled: Pull, hasty: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.REMOTE_TRIES = 2
+    monkeypatch.setattr(line, "SLOW_SECONDS", 0.5)
+    slices = ct_series(3)
+
+    async def way(asked: Any, reader: Any, writer: Any) -> None:
+        inner = listing(slices, MULTIPART)
+        if asked.path.endswith(("/series", "/instances")):
+            await inner(asked, reader, writer)
+        else:
+            await saying(MULTIPART + b"--b\r\n\r\n", then=b"x", every=0.05)(asked, reader, writer)
+
+    with Network(way).listening() as network:
+        transfer = pulled(named(network.url), slices[0].StudyInstanceUID)
+    assert transfer.message == "The remote's answer comes too slowly to end."
 
 
 def test_the_same_image_without_end_is_stored_once(named: Named, pulled: Pull, hasty: None) -> None:

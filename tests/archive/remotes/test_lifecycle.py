@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from backend.archive.remotes.lifecycle import (
+    BROKEN_OFF,
     OPEN,
     TRANSITIONS,
-    UNSETTLED,
     TransferAction,
     TransferState,
     possible,
@@ -33,5 +33,8 @@ def test_what_a_person_may_ask_for() -> None:
 
 
 def test_only_settled_transfers_let_their_series_be_judged() -> None:
-    assert OPEN < UNSETTLED
-    assert set(TransferState) - UNSETTLED == {TransferState.DONE, TransferState.ACCEPTED}
+    assert not OPEN & BROKEN_OFF
+    settled = set(TransferState) - OPEN - BROKEN_OFF
+    assert settled == {TransferState.DONE, TransferState.ACCEPTED}
+    for state in BROKEN_OFF:
+        assert {a.value for a in possible(state)} == {"retry", "accept"}

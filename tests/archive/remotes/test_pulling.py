@@ -232,7 +232,7 @@ def test_an_image_the_pacs_lists_and_does_not_give_is_said(
     with Network(lacking).listening() as network:
         transfer = pulled(named(network.url), slices[0].StudyInstanceUID)
     assert transfer.state == "failed"
-    assert transfer.message == "The remote lists 1 image that it does not give."
+    assert transfer.message == "The remote has 1 image that it does not give."
     assert transfer.refused == 1
     assert Instance.objects.count() == 4
     assert Series.objects.get().volume_state == "pending"
