@@ -70,13 +70,30 @@ class WrongState(ConcordError):
     status = 409
 
 
+def is_text(given: str) -> bool:
+    """Whether Postgres can keep it: no NUL, and no half of a character."""
+    return "\0" not in given and not any("\ud800" <= c <= "\udfff" for c in given)
+
+
+def bad_text() -> BadInput:
+    """What is said of text with a NUL in it."""
+    return BadInput(
+        "BAD_TEXT",
+        "What was sent holds a character that is none (NUL).",
+        "Remove it, and send the rest again.",
+    )
+
+
 def reason_of(given: str, message: str, ask: str = "Say why, in at most {most} characters.") -> str:
     """Why something is done, without the space around it.
 
     Raises:
         BadInput: `REASON_NEEDED` with `message` where there is none or it is too long; the cure is
-            `ask`, in which `{most}` stands for the most characters.
+            `ask`, in which `{most}` stands for the most characters. `BAD_TEXT` for what no
+            database can keep.
     """
+    if not is_text(given):
+        raise bad_text()
     reason = given.strip()
     if not reason or len(reason) > LONGEST_REASON:
         raise BadInput("REASON_NEEDED", message, ask.format(most=LONGEST_REASON))
