@@ -55,7 +55,7 @@ lint: $(VENV)/.made-tests frontend/node_modules/.made
 AT_ONCE ?= 3
 test: $(VENV)/.made-tests setup lint
 	cd frontend && npm test --silent
-	$(BIN)/python -m pytest -m "not long" -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not long" -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 test-long: $(VENV)/.made-tests setup
 	$(BIN)/python -m pytest -m long

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from hypothesis import settings as hypothesis_settings
 
 from tests import postgres
@@ -21,6 +22,11 @@ ORTHANC = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 # `make test-long` asks for this one.
 hypothesis_settings.register_profile("long", max_examples=1000, deadline=None)
+
+
+def pytest_configure() -> None:
+    """In-process tests make many people; hashing a password as the product does takes 0.5 s."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def _required(name: str) -> bool:

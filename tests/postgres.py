@@ -66,25 +66,43 @@ def environment(urls: DatabaseUrls, state: Path) -> dict[str, str]:
     }
 
 
-_migrated = False
+# Databases that stand ready to be copied.
+_ready: set[str] = set()
 
 
 def copy_database(name: str) -> DatabaseUrls:
     """A fresh copy of the migrated database under `name`."""
-    global _migrated
-    if not _migrated:
-        urls = named(SERVER, TEMPLATE)
-        subprocess.run(
-            [sys.executable, "manage.py", "setup"],
-            cwd=ROOT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, **environment(urls, STATE)},
-        )
-        _migrated = True
+    if TEMPLATE not in _ready:
+        _set_up(TEMPLATE, STATE)
+    return _copied(TEMPLATE, name)
+
+
+def copy_demo(name: str, state: Path) -> DatabaseUrls:
+    """A fresh copy of the database with the demo users; `state` gets what belongs to it."""
+    template, files = f"{TEMPLATE}_demo", STATE / "demo"
+    if template not in _ready:
+        copy_database(template)
+        files.mkdir()
+        _set_up(template, files, "--demo")
+    shutil.copytree(files, state, dirs_exist_ok=True)
+    return _copied(template, name)
+
+
+def _set_up(name: str, state: Path, *arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "setup", *arguments],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, **environment(named(SERVER, name), state)},
+    )
+    _ready.add(name)
+
+
+def _copied(template: str, name: str) -> DatabaseUrls:
     with psycopg.connect(named(SERVER, "postgres").owner, autocommit=True) as connection:
         connection.execute(f'drop database if exists "{name}" with (force)')
-        connection.execute(f'create database "{name}" template "{TEMPLATE}"')
+        connection.execute(f'create database "{name}" template "{template}"')
     return named(SERVER, name)
 
 

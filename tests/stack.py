@@ -33,10 +33,7 @@ class Stack:
     def __init__(self, **environment: str) -> None:
         self.name = f"stack_{uuid.uuid4().hex[:12]}"
         self.state = Path(tempfile.mkdtemp(prefix="concord-stack-"))
-        self.urls = postgres.copy_database(self.name)
-        content = postgres.STATE / "content"
-        if content.exists():
-            shutil.copytree(content, self.state / "content")
+        self.urls = postgres.copy_demo(self.name, self.state)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
@@ -46,7 +43,6 @@ class Stack:
             "CONCORD_QUIET_SECONDS": "1",
             **environment,
         }
-        self.manage("setup", "--demo")
         self.users: dict[str, str] = json.loads((self.state / "demo-users.json").read_text())
         self.web = self._child("web", *web_command(self.port))
         self.work = self._child("work", sys.executable, "manage.py", "work")

@@ -15,7 +15,6 @@ from tests.reading.site import Site, Twin, build_site, default_model
 def content(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A content store of this test's own."""
     settings.CONTENT_ROOT = tmp_path_factory.mktemp("content")
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     maskstore._read_slice.cache_clear()
     return Path(settings.CONTENT_ROOT)
 

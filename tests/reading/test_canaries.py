@@ -44,7 +44,6 @@ from tests.reports.room import PASSWORD, SHAPE, build_room
 # One fixture asks everything once, of every route and everyone: minutes of work in one test's time.
 pytestmark = pytest.mark.timeout(1800)
 SETTINGS = {
-    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
     "SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies",  # Spares many queries.
 }
 ADDED = 17  # Nodes of the first reader alone: nobody else has so many.

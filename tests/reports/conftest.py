@@ -16,15 +16,11 @@ from backend.reports.models import Report
 from backend.store import store
 from tests.reports.room import Room, build_room
 
-HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A content store of the module's own."""
-    with override_settings(
-        CONTENT_ROOT=tmp_path_factory.mktemp("content"), PASSWORD_HASHERS=HASHERS
-    ):
+    with override_settings(CONTENT_ROOT=tmp_path_factory.mktemp("content")):
         maskstore._read_slice.cache_clear()
         yield
 
