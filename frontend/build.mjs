@@ -42,6 +42,7 @@ await Promise.all([
       worklist: from("pages/worklist.ts"),
       upload: from("pages/upload.ts"),
       remote: from("pages/remote.ts"),
+      sign_out: from("pages/sign_out.ts"),
     },
     outdir: from("dist/pages"),
   }),

@@ -4,6 +4,8 @@
 import { newId } from "./ids";
 
 const CLIENT = "concord-client";
+/** What the leases this browser took are kept under. */
+export const LEASES = "concord-lease/";
 
 /**
  * Survives a reload, but is not shared with a duplicate of the tab: it lies in the tab's storage
@@ -25,8 +27,8 @@ export interface LeaseMemory {
 
 /** A lock is held as long as its tab lives, however that ends. */
 export function leaseMemory(reading: string): LeaseMemory {
-  const key = `concord-lease/${reading}`;
-  const nameOf = (lease: string) => `concord-lease/${lease}`;
+  const key = `${LEASES}${reading}`;
+  const nameOf = (lease: string) => `${LEASES}${lease}`;
   const locks: LockManager | undefined = navigator.locks;
   return {
     took(lease) {

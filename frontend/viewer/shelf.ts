@@ -4,7 +4,7 @@ import type { Change } from "./contract";
 import type { Entry, Shelf } from "./outbox";
 
 const DATABASE = "concord";
-const STORE = "outbox";
+export const STORE = "outbox";
 
 interface Row<C extends { id: string }> {
   owner: string;
@@ -23,7 +23,12 @@ export async function openShelf<C extends { id: string } = Change>(
   }
 }
 
-function openDatabase(): Promise<IDBDatabase> {
+/** Every row of a person: their shelves begin with their id. */
+export function ownedBy(user: string): IDBKeyRange {
+  return IDBKeyRange.bound(`${user}/`, `${user}0`, false, true);
+}
+
+export function openDatabase(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(DATABASE, 1);
     opening.onupgradeneeded = () => {
