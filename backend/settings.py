@@ -132,6 +132,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "backend.accounts.middleware.SamePerson",
     "backend.accounts.middleware.UserTimeZone",
     "backend.middleware.ErrorPages",
 ]

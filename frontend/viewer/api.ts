@@ -42,8 +42,12 @@ function csrfToken(): string {
 
 export async function request(path: string, options: RequestInit = {}): Promise<Response> {
   let response: Response;
+  const headers = new Headers(options.headers);
+  // A browser has one session for all its tabs: the server refuses where it is another person's.
+  if (window.concord?.user) headers.set("X-Concord-User", window.concord.user);
   try {
-    response = await fetch(path, { credentials: "same-origin", redirect: "manual", ...options });
+    const how: RequestInit = { credentials: "same-origin", redirect: "manual", ...options };
+    response = await fetch(path, { ...how, headers });
   } catch (error) {
     console.warn(String(error));
     throw new Unreachable("The server cannot be reached. Try again in a moment.");

@@ -11,6 +11,7 @@ import { enterSettling, leaveSettling } from "./settle/enter";
 import { settlingProtocol } from "./settle/layout";
 import { SettlePanelElement } from "./settle/panel/panel";
 import { SettleToolbarElement } from "./settle/toolbar";
+import { SignInCard } from "./signin/card";
 import { announceRoom } from "./stage";
 import { ToolbarElement } from "./toolbar";
 
@@ -47,6 +48,7 @@ export default {
     customElements.define("concord-panel", PanelElement);
     customElements.define("concord-tools", ToolbarElement);
     customElements.define("concord-brand", BrandElement);
+    customElements.define("concord-sign-in", SignInCard);
     customElements.define("concord-settle-panel", SettlePanelElement);
     customElements.define("concord-settle-tools", SettleToolbarElement);
     dressHost();

@@ -14,6 +14,7 @@ import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohi
 import { Seen } from "./seen";
 import { Session } from "./session";
 import { openShelf } from "./shelf";
+import { offerSignIn } from "./signin/card";
 import { NewsSocket } from "./socket";
 import { Strokes } from "./strokes";
 import { Tools } from "./tools";
@@ -90,6 +91,7 @@ export class Room {
     });
     this.undo.push(
       () => subscription.unsubscribe(),
+      offerSignIn(this.session),
       listenToKeys(
         (action) => this.strokes.afterwards(() => this.commands.run(action)),
         (digit) => this.commands.digit(digit),

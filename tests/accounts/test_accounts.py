@@ -91,3 +91,64 @@ def test_forbidden_roles_do_not_meet_in_one_person(
     roles: set[Role], pair: tuple[Role, Role] | None
 ) -> None:
     assert forbidden_pair(roles) == pair
+
+
+def _again(client: Client, user: User, password: str) -> tuple[int, str]:
+    body = {"user": str(user.pk), "password": password}
+    answer = client.post("/api/sign-in", body, content_type="application/json")
+    return answer.status_code, answer.json()["error"] if answer.content else ""
+
+
+def test_the_same_person_signs_in_again_where_they_work(rita: User, client: Client) -> None:
+    assert _again(client, rita, "guess") == (403, "WRONG_PASSWORD")
+    assert "_auth_user_id" not in client.session
+    assert _again(client, rita, "a long enough secret") == (204, "")
+    assert client.session["_auth_user_id"] == str(rita.pk)
+    actions = list(Event.objects.filter(subject_id=str(rita.pk)).values_list("action", flat=True))
+    assert actions == ["user.sign_in_refused", "user.signed_in"]
+
+
+def test_signing_in_again_takes_nobody_elses_place(rita: User, client: Client) -> None:
+    rolf = User.objects.create_user("rolf", password="another long secret")
+    client.force_login(rolf)
+    assert _again(client, rita, "a long enough secret") == (409, "ANOTHER_PERSON")
+    assert client.session["_auth_user_id"] == str(rolf.pk)
+
+
+def test_who_is_locked_out_or_unknown_does_not_sign_in_again(rita: User, client: Client) -> None:
+    User.objects.filter(pk=rita.pk).update(is_active=False)
+    assert _again(client, rita, "a long enough secret") == (403, "WRONG_PASSWORD")
+    assert _again(client, User(username="nobody"), "x") == (403, "WRONG_PASSWORD")
+
+
+def test_passwords_are_not_guessed_by_signing_in_again(rita: User, client: Client) -> None:
+    for _ in range(services.MOST_ATTEMPTS):
+        assert _again(client, rita, "guess")[1] == "WRONG_PASSWORD"
+    assert _again(client, rita, "a long enough secret") == (403, "TOO_MANY_ATTEMPTS")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "x", "[]", "{}", '{"user": 1, "password": "x"}', '{"user": "\\u0000", "password": "x"}',
+     '{"user": "00000000-0000-4000-8000-000000000000", "password": ["x"]}', "[" * 9000],
+)  # fmt: skip
+def test_rubbish_does_not_sign_in_again(client: Client, body: str) -> None:
+    answer = client.post("/api/sign-in", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]) == (400, "BAD_INPUT")
+
+
+def test_another_site_cannot_sign_a_browser_in(rita: User) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    body = {"user": str(rita.pk), "password": "a long enough secret"}
+    answer = strict.post("/api/sign-in", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]) == (400, "FORM_EXPIRED")
+    assert "_auth_user_id" not in strict.session
+
+
+def test_a_page_of_one_person_is_refused_in_anothers_session(rita: User, client: Client) -> None:
+    rolf = User.objects.create_user("rolf", password="another long secret")
+    client.force_login(rolf)
+    answer = client.get("/api/worklist", headers={"X-Concord-User": str(rita.pk)})
+    assert (answer.status_code, answer.json()["error"]) == (401, "ANOTHER_PERSON")
+    same = client.get("/api/worklist", headers={"X-Concord-User": str(rolf.pk)})
+    assert same.status_code == 200

@@ -22,12 +22,7 @@ export function headerHtml(session: Session): string {
 function saveHtml(session: Session): string {
   const state = session.closed && session.detail ? "saved" : session.saveState;
   const words = saveWords(state, session.outbox.waiting.length);
-  const next = encodeURIComponent(location.pathname + location.search);
-  const signIn =
-    state === "signed_out"
-      ? ` · <a href="/sign-in/?next=${next}" target="_blank" rel="opener" data-testid="sign-in">Sign in again</a>`
-      : "";
-  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}${signIn}</span></div>`;
+  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}</span></div>`;
 }
 
 function excludedHtml(sentences: string[]): string {

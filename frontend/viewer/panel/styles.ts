@@ -42,7 +42,6 @@ export const panelSheet = sheet(`${TOKENS}
   .save[data-state="offline"]::before, .save[data-state="signed_out"]::before, .save[data-state="conflict"]::before,
   .save[data-state="stopped"]::before { background: var(--warn); }
   .save[data-state="read_only"]::before { background: var(--faint); }
-  .save a { color: var(--accent); }
   .fine { margin: 6px 0 0; font-size: 11.5px; color: var(--faint); }
   .fine.excluded { color: var(--warn); }
 

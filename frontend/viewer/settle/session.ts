@@ -2,6 +2,7 @@
 // viewer opens it and taken apart when it leaves.
 
 import { openShelf } from "../shelf";
+import { offerSignIn } from "../signin/card";
 import { NewsSocket } from "../socket";
 import { ConsensusApi } from "./client";
 import { SettleSession } from "./consensus";
@@ -56,6 +57,7 @@ export class SettleRoom extends EventTarget {
     const shelf = await openShelf<Act>(`${window.concord?.user ?? ""}/consensus/${this.consensus}`);
     const session = new SettleSession(new ConsensusApi(this.consensus), shelf);
     this.session = session;
+    this.ends.push(offerSignIn(session));
     announce(this);
     try {
       await session.open();

@@ -24,11 +24,6 @@ export function headerHtml(session: SettleSession, failure: string, loading?: Lo
     ${saveHtml(session)}${loadingHtml(session, loading)}${reopenedHtml(session)}`;
 }
 
-function signInHtml(): string {
-  const next = encodeURIComponent(location.pathname + location.search);
-  return ` · <a href="/sign-in/?next=${next}" target="_blank" rel="opener" data-testid="sign-in">Sign in again</a>`;
-}
-
 /** Nobody decides on planes that are half there. */
 function loadingHtml(session: SettleSession, loading: Loading | undefined): string {
   const words = loading && !session.readOnly ? loadingWords(loading) : "";
@@ -38,8 +33,7 @@ function loadingHtml(session: SettleSession, loading: Loading | undefined): stri
 function saveHtml(session: SettleSession): string {
   const state = session.saveState;
   const words = saveWords(state, session.outbox.waiting.length);
-  const signIn = state === "signed_out" ? signInHtml() : "";
-  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}${signIn}</span></div>`;
+  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}</span></div>`;
 }
 
 function reopenedHtml({ detail }: SettleSession): string {
