@@ -80,9 +80,14 @@ def _answer(request: HttpRequest, path: str) -> HttpResponse:
 
 
 def _configuration(request: HttpRequest) -> HttpResponse:
-    """The viewer's configuration, with who is reading and where the worklist is."""
+    """The viewer's configuration, with who is reading, their keys and where the worklist is."""
     user = cast(User, request.user)
-    reader = {"user": str(user.pk), "name": user.shown_name, "worklist": reverse("worklist")}
+    reader = {
+        "user": str(user.pk),
+        "name": user.shown_name,
+        "worklist": reverse("worklist"),
+        "keys": user.keys,
+    }
     try:
         configuration = (EXTENSION / CONFIGURATION).read_text()
     except FileNotFoundError:

@@ -9,11 +9,15 @@ from django.db import models
 
 
 class User(AbstractUser):
-    """A person. Readers, coordinators and auditors hold their roles per project."""
+    """A person. Readers, coordinators and auditors hold their roles per project.
+
+    `keys` maps actions of the viewer to the person's own keys, where they changed them.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     display_name = models.CharField(max_length=120, blank=True)
     timezone = models.CharField(max_length=64, default="UTC")
+    keys = models.JSONField(default=dict, blank=True)
 
     @property
     def shown_name(self) -> str:

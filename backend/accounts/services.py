@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,15 +16,49 @@ from django.utils import timezone
 from backend.accounts.models import ApiToken, User, WorkerToken
 from backend.audit.models import Event
 from backend.audit.services import record
-from backend.errors import NotAllowed
+from backend.errors import BadInput, NotAllowed
 
 # After so many wrong passwords of one person's keyboard within this time, no more are tried.
 MOST_ATTEMPTS = 10
 ATTEMPTS_WITHIN = timedelta(minutes=10)
+# A person's own keys: camelCase actions of the viewer; strokes as the browser names them.
+ACTION = re.compile(r"[a-z][A-Za-z0-9]{0,39}")
+STROKE = re.compile(r"(?:(?:ctrl|meta|alt|shift)\+){0,4}[^\s+]{1,16}|(?:[a-z]+\+){0,4}(?:\+|space)")
+MOST_ACTIONS, MOST_STROKES = 200, 6
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+@transaction.atomic
+def set_keys(*, user: User, keys: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Replace a person's own keys (action → key strokes); raises `BadInput` for what is none.
+
+    One stroke starts one action. No event: keys are a matter of taste, and change no record.
+    """
+    if len(keys) > MOST_ACTIONS:
+        raise _bad_keys(f"At most {MOST_ACTIONS} actions have keys of their own.")
+    taken: dict[str, str] = {}
+    for action, strokes in keys.items():
+        if not ACTION.fullmatch(action):
+            raise _bad_keys(f"{action[:40]!r} is no name of an action.")
+        if len(strokes) > MOST_STROKES:
+            raise _bad_keys(f"{action} has more than {MOST_STROKES} keys.")
+        for stroke in strokes:
+            if not STROKE.fullmatch(stroke):
+                raise _bad_keys(f"{stroke[:40]!r} is no key.")
+            if taken.setdefault(stroke, action) != action:
+                raise _bad_keys(f"{stroke} would start both {taken[stroke]} and {action}.")
+    row = User.objects.select_for_update().get(pk=user.pk)
+    kept = {action: list(strokes) for action, strokes in keys.items()}
+    row.keys = kept
+    row.save(update_fields=["keys"])
+    return kept
+
+
+def _bad_keys(message: str) -> BadInput:
+    return BadInput("BAD_KEYS", message, "Correct the keys and save them again.")
 
 
 @transaction.atomic

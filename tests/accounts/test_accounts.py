@@ -152,3 +152,41 @@ def test_a_page_of_one_person_is_refused_in_anothers_session(rita: User, client:
     assert (answer.status_code, answer.json()["error"]) == (401, "ANOTHER_PERSON")
     same = client.get("/api/worklist", headers={"X-Concord-User": str(rolf.pk)})
     assert same.status_code == 200
+
+
+def test_a_persons_keys_are_kept_for_them_alone(rita: User) -> None:
+    other = User.objects.create_user(username="rolf", password="another long secret")
+    client, others = Client(), Client()
+    client.force_login(rita)
+    others.force_login(other)
+    keys = {"accept": ["j"], "undo": ["ctrl+z", "space"], "help": ["?"], "larger": ["+"]}
+    answer = client.put("/api/me/keys", {"keys": keys}, content_type="application/json")
+    assert answer.json() == {"keys": keys}
+    assert client.get("/api/me/keys").json() == {"keys": keys}
+    assert others.get("/api/me/keys").json() == {"keys": {}}
+    assert Client().get("/api/me/keys").status_code in (401, 403)
+    client.put("/api/me/keys", {"keys": {}}, content_type="application/json")
+    assert client.get("/api/me/keys").json() == {"keys": {}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"accept": ["a"], "reject": ["a"]}, "both accept and reject"),
+        ({"accept": ["a b"]}, "no key"),
+        ({"<script>": ["a"]}, "no name of an action"),
+        ({"accept": list("abcdefg")}, "more than 6"),
+        ({f"action{i}": [] for i in range(201)}, "At most 200"),
+    ],
+)
+def test_keys_that_cannot_be_meant_are_refused_with_the_cure(
+    rita: User, keys: dict[str, list[str]], words: str
+) -> None:
+    client = Client()
+    client.force_login(rita)
+    answer = client.put("/api/me/keys", {"keys": keys}, content_type="application/json")
+    assert answer.status_code == 400
+    assert words in answer.json()["message"]
+    assert answer.json()["cure"]
+    rita.refresh_from_db()
+    assert rita.keys == {}
