@@ -16,6 +16,7 @@ from backend.archive.storing import read_dataset
 from backend.archive.volume import (
     grid_of,
     load_volume,
+    sampled_slices,
     source_datasets,
     source_headers,
     volume_parts,
@@ -38,6 +39,7 @@ __all__ = [
     "open_receipt",
     "read_dataset",
     "receive",
+    "sampled_slices",
     "set_deidentify",
     "shift_days",
     "source_datasets",

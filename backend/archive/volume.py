@@ -39,6 +39,19 @@ def load_volume(series: Series) -> tuple[Grid, NDArray[np.int16]]:
     return grid, volume
 
 
+def sampled_slices(
+    series: Series, count: int
+) -> tuple[Grid, Iterator[tuple[int, NDArray[np.int16]]]]:
+    """Grid, and (index, HU) of at most `count` slices spread evenly over a volume."""
+    grid = grid_of(series)
+    at = np.unique(np.linspace(0, grid.shape[0] - 1, min(count, grid.shape[0])).round().astype(int))
+    uids = {grid.sop_uids[index]: int(index) for index in at}
+    found = series.instances.filter(sop_uid__in=list(uids)).only(
+        "series", "sop_uid", "blob", "pixels", "pixel_offset", "frame_bytes"
+    )
+    return grid, ((uids[i.sop_uid], hounsfield(i)) for i in found)
+
+
 def source_datasets(series: Series) -> list[Dataset]:
     """The images of a volume as pydicom data sets, in grid order."""
     grid = grid_of(series)

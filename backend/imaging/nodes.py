@@ -81,13 +81,25 @@ def show_mm(value_mm: float, thresholds_mm: Sequence[float] = SIZE_THRESHOLDS_MM
     The text never stands on the other side of a threshold than the value: 9.96 shows as "9.96" and
     9.998 as "9.99".
     """
-    near = [t for t in thresholds_mm if abs(value_mm - t) <= 0.1 + TIE_MM]
+    near = _near(value_mm, thresholds_mm)
     if not near:
         return f"{value_mm:.1f}"
     text = f"{value_mm:.2f}"
     if any(value_mm < t <= float(text) for t in near):
         return f"{math.floor(value_mm * 100) / 100:.2f}"
     return text
+
+
+def near_threshold_mm(
+    value_mm: float, thresholds_mm: Sequence[float] = SIZE_THRESHOLDS_MM
+) -> float | None:
+    """The threshold within 0.1 mm of a length, None where there is none."""
+    near = _near(value_mm, thresholds_mm)
+    return near[0] if near else None
+
+
+def _near(value_mm: float, thresholds_mm: Sequence[float]) -> list[float]:
+    return [t for t in thresholds_mm if abs(value_mm - t) <= 0.1 + TIE_MM]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from backend.accounts.models import User
 from backend.audit.models import NewsHead
+from backend.imaging.nodes import near_threshold_mm
 from backend.jobs.models import Run
 from backend.reading import registry, selectors
 from backend.reading.checks import Check, NodeFacts, can_submit, checks_of
@@ -17,8 +18,8 @@ from backend.reading.vocabulary import AiState, Arm, Origin
 from backend.reading.workflow import ReadingState
 
 
-def node_json(state: NodeState) -> dict[str, Any]:
-    """One node of a reading, as it stands."""
+def node_json(state: NodeState, *, scores: bool = False) -> dict[str, Any]:
+    """One node of a reading, as it stands; with the model's score where the protocol shows it."""
     impression = None
     if state.impression:
         impression = {
@@ -32,6 +33,7 @@ def node_json(state: NodeState) -> dict[str, Any]:
         "number": state.label,
         "origin": state.node.origin,
         "side": state.side or None,
+        "side_said": state.side_said,
         "level": state.level or None,
         "decision": state.decision,
         "reason": state.reason or None,
@@ -40,7 +42,15 @@ def node_json(state: NodeState) -> dict[str, Any]:
         "empty": state.measures is None,
         "touched": state.touched,
         "measures": measures_json(state.measures),
+        **({"score": state.node.score} if scores else {}),
     }
+
+
+def shows_scores(reading: Reading) -> bool:
+    """Whether the reader of this reading may see what the model thought of its own nodes."""
+    return reading.arm == Arm.AI_FIRST and bool(
+        reading.case.protocol.definition.get("show_scores", False)
+    )
 
 
 def measures_json(measures: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -59,6 +69,7 @@ def measures_json(measures: dict[str, Any] | None) -> dict[str, Any] | None:
             "short": [[at, *point] for point in measures["sad_points"]],
         },
         "centroid_vox": measures["centroid"],
+        "near_mm": near_threshold_mm(measures["sad_mm"]),
         "sad_text": measures["sad_shown"],
         "lad_text": measures["lad_shown"],
         "measurable": measures["measurable"],
@@ -217,7 +228,7 @@ def reading_json(reading: Reading, user: User, client: str = "") -> dict[str, An
         "ai": ai_json(reading, run),
         "labels": manifest["labels"],
         "manifest": manifest,
-        "nodes": [node_json(state) for state in states],
+        "nodes": [node_json(state, scores=shows_scores(reading)) for state in states],
         "checks": [check.to_json() for check in checks],
         "can_submit": can_submit(checks) and reading.state == ReadingState.OPEN and mine,
         "lease": {

@@ -41,6 +41,8 @@ def _changed(event: Event, cast: Cast, memory: Memory) -> Said:
         words = Said("marked as in doubt" if after else "no longer in doubt", *_yes(before, after))
     elif isinstance(after, dict) and "decision" in after:
         words = Said(str(after["decision"]), _decision(before), _decision(after))
+    elif isinstance(after, dict) and "level" in after:
+        words = Said("side and level", _place(before), _place(after))
     else:
         words = Said("impression", _impression(before), _impression(after))
     return Said(begin(f"{lead} {words.what}"), words.before, words.after)
@@ -76,6 +78,12 @@ def _mm(value: float | None, of_what: str = "") -> str:
 
 def _yes(before: Any, after: Any) -> tuple[str, str]:
     return ("in doubt" if before else NOTHING), ("in doubt" if after else NOTHING)
+
+
+def _place(value: Any) -> str:
+    if not isinstance(value, dict):
+        return NOTHING
+    return " ".join(filter(None, (value.get("side"), value.get("level")))) or NOTHING
 
 
 def _decision(value: Any) -> str:

@@ -43,7 +43,8 @@ class Case(models.Model):
     case's grid never changes. `stage` is a cache of `workflow.case_stage`, written by services.
 
     A case that nobody had begun to read may give way to one of another series of its study
-    (`superseded_by`). `choice_reason` is why a coordinator chose this series; "" where the
+    (`superseded_by`). `midline` is `imaging.midline.Midline.to_json`, null where the images show
+    none. `choice_reason` is why a coordinator chose this series; "" where the
     protocol's rule did. `offered_series_id` is a series that came later and fits better.
     """
 
@@ -59,6 +60,7 @@ class Case(models.Model):
     study_date = models.DateField(null=True, blank=True)
     geometry_hash = models.CharField(max_length=64)
     grid_json = models.JSONField()
+    midline = models.JSONField(null=True, blank=True)
     facts = models.JSONField(default=dict, blank=True)
     exclusions = models.JSONField(default=list, blank=True)
     stage = models.CharField(

@@ -130,7 +130,8 @@ class NodeState(models.Model):
     """What one reading says of one node, now. Final once the reading is signed.
 
     `measures` is `imaging.nodes.NodeMeasures.to_json`, null where no voxel is left; `touched`
-    says that the voxels are not the ones the node came with.
+    says that the voxels are not the ones the node came with. The side follows from the images
+    (`reading.sides`) until the reader says it (`side_said`); the level is the reader's alone.
     """
 
     reading = models.ForeignKey(Reading, on_delete=models.PROTECT, related_name="node_states")
@@ -145,6 +146,7 @@ class NodeState(models.Model):
     doubt = models.BooleanField(default=False)
     measures = models.JSONField(null=True, blank=True)
     side = models.CharField(max_length=1, default="", blank=True)
+    side_said = models.BooleanField(default=False)
     level = models.CharField(max_length=8, default="", blank=True)
     touched = models.BooleanField(default=False)
 

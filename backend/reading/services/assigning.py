@@ -18,6 +18,7 @@ from backend.reading.services.guards import (
     require_role,
     step,
 )
+from backend.reading.sides import derived_side
 from backend.reading.vocabulary import Arm, Decision, MaskKind, Slot
 from backend.reading.workflow import CURRENT, SIGNED, ReadingAction, ReadingState
 
@@ -120,6 +121,7 @@ def offer(reading: Reading, proposal: Mask) -> bool:
                 label=version.label,
                 decision=Decision.UNDECIDED,
                 measures=version.measures,
+                side=derived_side(reading.case, version.measures),
             )
             for version in proposal.node_versions.filter(reading=None).select_related("node")
         )

@@ -10,15 +10,17 @@ from uuid import UUID
 from backend.errors import BadInput
 from backend.imaging.grid import Grid
 from backend.imaging.masks import InvalidPatch, Patch, parse_patch
+from backend.reading.evidence import LEVELS, SIDES
 from backend.reading.vocabulary import Decision, Impression, Reason
 
 NOT_YET = frozenset({"split", "merge", "region"})
-KINDS = ("voxels", "decision", "impression", "doubt", "undo")
+KINDS = ("voxels", "decision", "impression", "doubt", "level", "undo")
 FIELDS = {
     "voxels": {"nodes", "slices"},
     "decision": {"node", "decision", "reason"},
     "impression": {"node", "value", "confidence", "reason"},
     "doubt": {"node", "value"},
+    "level": {"node", "side", "level"},
     "undo": {"undoes", "inverse"},
 }
 # What a reader says outright; the others follow from what they do, and come back by undo.
@@ -59,7 +61,16 @@ class Doubt:
     value: bool
 
 
-Body: TypeAlias = Voxels | Decide | Impress | Doubt
+@dataclass(frozen=True)
+class Locate:
+    """Where a reader says a node lies: side and level, "" for what they leave open."""
+
+    node: str
+    side: str
+    level: str
+
+
+Body: TypeAlias = Voxels | Decide | Impress | Doubt | Locate
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,8 @@ def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) ->
         if not isinstance(body.get("value"), bool):
             raise _bad("The value of a doubt is true or false.")
         return Doubt(_node(body), body["value"])
+    if kind == "level":
+        return _locate(body)
     raise BadInput(
         "UNKNOWN_KIND",
         f"There is no change of kind {kind!r} here.",
@@ -181,6 +194,15 @@ def _impress(body: Mapping[str, Any]) -> Impress:
     if not value:
         return Impress(_node(body), "", None, "")
     return Impress(_node(body), value, confidence, reason)
+
+
+def _locate(body: Mapping[str, Any]) -> Locate:
+    side, level = body.get("side") or "", body.get("level") or ""
+    if side not in ("", *SIDES):
+        raise _bad(f"A side is one of {', '.join(SIDES)}, or null where it is not set.")
+    if level not in ("", *LEVELS):
+        raise _bad(f"A level is one of {', '.join(LEVELS)}, or null where it is not set.")
+    return Locate(_node(body), side, level)
 
 
 def _undo(body: Mapping[str, Any], grid: Grid) -> Undo:

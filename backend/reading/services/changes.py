@@ -24,7 +24,7 @@ from backend.reading.models import (
     NodeVersion,
     Reading,
 )
-from backend.reading.presentation import checks_for, node_json
+from backend.reading.presentation import checks_for, node_json, shows_scores
 from backend.reading.services.announcing import to_reading
 from backend.reading.services.bodies import Undo, parse_change
 from backend.reading.services.effects import Desk, Effect, NodeNotNew
@@ -43,6 +43,9 @@ _STATE_FIELDS = (
     "confidence",
     "doubt",
     "measures",
+    "side",
+    "side_said",
+    "level",
     "touched",
 )
 
@@ -191,7 +194,9 @@ def _apply_one(desk: Desk, client_id: UUID, change: Mapping[str, Any]) -> Change
     answer = {
         "id": str(client_id),
         "head": head.hash,
-        "nodes": [node_json(desk.states[node]) for node in effect.nodes],
+        "nodes": [
+            node_json(desk.states[node], scores=shows_scores(reading)) for node in effect.nodes
+        ],
         "checks": [check.to_json() for check in checks],
         "can_submit": can_submit(checks),
     }

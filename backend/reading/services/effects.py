@@ -13,7 +13,7 @@ from backend.errors import BadInput
 from backend.imaging.masks import InvalidPatch, Labels, Manifest
 from backend.reading.draft import Draft, dice
 from backend.reading.models import Case, Change, Node, NodeState, Reading
-from backend.reading.services.bodies import Body, Decide, Doubt, Impress, Undo, Voxels
+from backend.reading.services.bodies import Body, Decide, Doubt, Impress, Locate, Undo, Voxels
 from backend.reading.services.inverse import (
     NotTheInverse,
     reason_before,
@@ -22,6 +22,7 @@ from backend.reading.services.inverse import (
     same_decision,
     slices_altered,
 )
+from backend.reading.sides import derived_side
 from backend.reading.vocabulary import Decision, Origin, reason_group
 
 
@@ -79,6 +80,8 @@ class Desk:
         if isinstance(inverse, Impress):
             inverse = replace(inverse, reason=reason_before(undone, inverse.node))
         effect = self.apply(inverse)
+        if isinstance(inverse, Locate):
+            self._restore_side(inverse.node, effect, undone)
         self._restore(effect, undone)
         node = inverse.node
         if isinstance(inverse, Decide) and not same_decision(
@@ -98,6 +101,12 @@ class Desk:
         self._restore(effect, undone)
         return effect
 
+    def _restore_side(self, node: str, effect: Effect, undone: Change) -> None:
+        """A side that followed from the images follows from them again."""
+        state = self.states[node]
+        state.side_said = bool(undone.facts["before"]["said"])
+        effect.facts["after"]["said"] = state.side_said
+
     def apply(self, body: Body) -> Effect:
         """Apply one change and say what it did; raises `BadInput`."""
         if isinstance(body, Voxels):
@@ -114,6 +123,8 @@ class Desk:
             facts = self._decide(state, body)
         elif isinstance(body, Impress):
             facts = _impress(state, body)
+        elif isinstance(body, Locate):
+            facts = _locate(state, body)
         else:
             facts = _doubt(state, body)
         self.draft.next_version()
@@ -189,6 +200,8 @@ class Desk:
             boxes.append(state.measures["bounding_box"])
         measures = self.draft.measure(str(state.node_id), boxes)
         state.measures = None if measures is None else measures.to_json()
+        if not state.side_said:
+            state.side = derived_side(self.case, state.measures)
 
     def _reshaped(self, state: NodeState, *, gained: bool) -> None:
         """What a change of voxels means for the decision on the node.
@@ -240,6 +253,16 @@ def _impress(state: NodeState, body: Impress) -> dict[str, Any]:
     return {
         "before": before,
         "after": {"value": body.value or None, "confidence": body.confidence},
+    }
+
+
+def _locate(state: NodeState, body: Locate) -> dict[str, Any]:
+    before = {"side": state.side, "level": state.level, "said": state.side_said}
+    state.side_said = state.side_said or body.side != state.side
+    state.side, state.level = body.side, body.level
+    return {
+        "before": before,
+        "after": {"side": state.side, "level": state.level, "said": state.side_said},
     }
 
 

@@ -14,7 +14,7 @@ from backend.imaging.grid import Grid
 from backend.imaging.masks import Labels
 from backend.reading.maskstore import plane_of
 from backend.reading.models import Change
-from backend.reading.services.bodies import Body, Decide, Doubt, Impress, Voxels
+from backend.reading.services.bodies import Body, Decide, Doubt, Impress, Locate, Voxels
 from backend.reading.vocabulary import Decision
 
 KEPT = frozenset({Decision.ACCEPTED.value, Decision.RESHAPED.value, Decision.ADDED.value})
@@ -48,6 +48,11 @@ def require_inverse(body: Body, undone: Change) -> None:
         held = isinstance(before, Mapping) and known in {
             (before["value"], before["confidence"], reason) for reason in reasons
         }
+    elif isinstance(body, Locate):
+        held = isinstance(before, Mapping) and (body.side, body.level) == (
+            before["side"],
+            before["level"],
+        )
     else:
         held = body.value == before
     if not held:
@@ -102,7 +107,13 @@ def _kind(change: Change) -> str:
 
 
 def _kind_of(body: Body) -> str:
-    kinds = {Voxels: "voxels", Decide: "decision", Impress: "impression", Doubt: "doubt"}
+    kinds = {
+        Voxels: "voxels",
+        Decide: "decision",
+        Impress: "impression",
+        Doubt: "doubt",
+        Locate: "level",
+    }
     return kinds[type(body)]
 
 

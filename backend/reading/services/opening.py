@@ -13,11 +13,12 @@ from django.db.models import Max
 
 from backend.accounts.models import User
 from backend.archive.models import Series
-from backend.archive.services import bind
+from backend.archive.services import bind, sampled_slices
 from backend.audit.services import record
 from backend.errors import WrongState
 from backend.imaging.grid import Grid
 from backend.imaging.masks import Manifest
+from backend.imaging.midline import midline_of
 from backend.jobs import selectors as jobs
 from backend.jobs import services as queue
 from backend.jobs.protocol import RunKind
@@ -29,6 +30,7 @@ from backend.reading.services.describing import case_facts
 from backend.reading.services.masks import save_mask
 from backend.reading.vocabulary import AiState, AuthorKind, MaskKind
 
+MIDLINE_SLICES = 24
 NO_MODEL = "No model is installed that could propose nodes. The case can be read without one."
 
 
@@ -137,10 +139,18 @@ def _create(
         study_date=series.study.date,
         geometry_hash=grid.geometry_hash,
         grid_json=grid.to_json(),
+        midline=_midline(series),
         facts=facts.to_json(),
         exclusions=exclusions(protocol.series_rule, facts),
         choice_reason=reason,
     )
+
+
+def _midline(series: Series) -> dict[str, Any] | None:
+    """The body's midline as some of the slices show it, None where they do not."""
+    grid, slices = sampled_slices(series, MIDLINE_SLICES)
+    found = midline_of(slices, grid)
+    return found.to_json() if found else None
 
 
 def _subject_of(project: Project, series: Series) -> Subject:

@@ -180,10 +180,17 @@ def record_of(reading: Reading, effective: Mask, states: Iterable[NodeState]) ->
                 "impression_reason": state.impression_reason,
                 "confidence": state.confidence,
                 "doubt": state.doubt,
+                **_place(state),
             }
             for state in sorted(states, key=lambda state: state.label)
         ],
     }
+
+
+def _place(state: NodeState) -> dict[str, str]:
+    """Side and level where known; records from before they were are as they were signed."""
+    known = {"side": state.side, "level": state.level}
+    return {name: value for name, value in known.items() if value}
 
 
 def hash_of(signed: dict[str, Any]) -> str:

@@ -287,6 +287,9 @@ def _opinion_words(walk: _Walk, before: Any, after: Any) -> str:
     if "decision" in after:
         reason = f", {words_of(after['reason'])}" if after.get("reason") else ""
         return f"{after['decision']}{reason}"
+    if "level" in after:
+        place = " ".join(filter(None, (after["side"], after["level"])))
+        return f"side and level {place or 'withdrawn'}"
     said = []
     if before["value"] != after["value"]:
         said.append(f"impression {words_of(after['value'] or 'withdrawn')}")
