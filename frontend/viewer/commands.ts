@@ -1,23 +1,27 @@
 // What keys and buttons do: one verb each.
 
 import type { Axes } from "./axes";
-import type { Decision, ImpressionValue } from "./contract";
+import type { ImpressionValue, Measures, Side, Voxel } from "./contract";
 import type { Labelmap } from "./labelmap";
-import type { ShownNode } from "./projection";
+import { isDecided, LEVELS } from "./order";
 import type { Session } from "./session";
 import type { Tools } from "./tools";
 import type { Views, WindowName } from "./views";
 
-const DECIDED: readonly Decision[] = ["accepted", "rejected", "reshaped", "added"];
-
-export function isDecided(node: ShownNode): boolean {
-  return DECIDED.includes(node.decision);
+/** The middle of a node's long axis, on the slice that gave its short axis. */
+function focusOf({ endpoints_vox: ends, centroid_vox, slice_index }: Measures): Voxel {
+  const [, row, column] = centroid_vox;
+  if (!ends) return [slice_index, Math.round(row), Math.round(column)];
+  const [[, row0, column0], [, row1, column1]] = ends.long;
+  return [slice_index, Math.round((row0 + row1) / 2), Math.round((column0 + column1) / 2)];
 }
 
 /** Announces "change" when something only the panel shows has changed. */
 export class Commands extends EventTarget {
   /** The node whose reject waits for a reason. */
   rejecting: string | null = null;
+  /** The node whose side and level are being chosen. */
+  placing: string | null = null;
   helpOpen = false;
   /** The sheet to sign is open: what it shows must not change under the reader. */
   signing = false;
@@ -35,6 +39,7 @@ export class Commands extends EventTarget {
   run(action: string): void {
     const verb = this.verbs[action];
     if (action !== "reject") this.rejecting = null;
+    if (action !== "level") this.placing = null;
     if (action !== "help") this.helpOpen = false;
     if (action === "cancel") this.signing = false;
     if (!this.signing) verb?.();
@@ -56,6 +61,7 @@ export class Commands extends EventTarget {
     indeterminate: () => this.label("indeterminate"),
     notAssessable: () => this.label("not_assessable"),
     doubt: () => this.doubt(this.session.selected),
+    level: () => this.askPlace(this.session.selected),
     undo: () => this.session.undo(),
     redo: () => this.session.redo(),
     brush: () => this.paintWith("brush"),
@@ -97,6 +103,11 @@ export class Commands extends EventTarget {
 
   /** True when a waiting reject took the digit: it never labels a node then. */
   digit(number: number): boolean {
+    const level = LEVELS[number - 1];
+    if (this.placing && level) {
+      this.locate(this.placing, { level });
+      return true;
+    }
     if (!this.rejecting) return this.signing;
     const reason = this.session.detail?.case.protocol.reject_reasons[number - 1];
     if (reason) this.reject(this.rejecting, reason);
@@ -152,14 +163,35 @@ export class Commands extends EventTarget {
     this.session.change(node.uuid, { kind: "doubt", node: node.uuid, value: !node.doubt });
   }
 
+  /** Opens the choice of side and level for a node, or closes it. */
+  askPlace(uuid: string | null): void {
+    const node = this.session.node(uuid);
+    if (!node || !this.session.writable) return;
+    if (this.session.selected !== node.uuid) this.session.select(node.uuid);
+    this.rejecting = null;
+    this.placing = this.placing === node.uuid ? null : node.uuid;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Says where a node lies; choosing what stands already takes it back. */
+  locate(uuid: string, said: { side?: Side; level?: string }): void {
+    const node = this.session.node(uuid);
+    if (!node) return;
+    const side = said.side === undefined ? node.side : said.side === node.side ? null : said.side;
+    const level =
+      said.level === undefined ? node.level : said.level === node.level ? null : said.level;
+    this.session.change(uuid, { kind: "level", node: uuid, side, level });
+    if (said.level !== undefined) this.placing = null;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Selects a node and centres it, on the slice that gave its short axis. */
   goTo(uuid: string | null): void {
     const node = this.session.node(uuid);
     if (!node) return;
     if (this.session.selected !== node.uuid) this.session.select(node.uuid);
-    const { measures } = node;
-    if (!measures) return;
-    const [, row, column] = measures.centroid_vox;
-    this.views.centre([measures.slice_index, Math.round(row), Math.round(column)]);
+    const focus = node.measures && focusOf(node.measures);
+    if (focus) this.views.centre(focus);
   }
 
   private step(by: 1 | -1): void {

@@ -2,6 +2,8 @@
 
 export type Decision = "undecided" | "accepted" | "rejected" | "reshaped" | "added";
 export type ImpressionValue = "metastatic" | "non_metastatic" | "indeterminate" | "not_assessable";
+/** The patient's own. */
+export type Side = "L" | "R";
 export type Plane = "axial" | "coronal" | "sagittal";
 /** Voxel position: slice ascending along the normal, row, column. */
 export type Voxel = [number, number, number];
@@ -14,6 +16,8 @@ export interface Measures {
   slice_index: number;
   endpoints_vox: { long: [Voxel, Voxel]; short: [Voxel, Voxel] } | null;
   centroid_vox: Voxel;
+  /** A threshold within 0.1 mm of the short axis. */
+  near_mm?: number | null;
   sad_text: string;
   lad_text: string;
   measurable: boolean;
@@ -30,7 +34,9 @@ export interface NodeRecord {
   label: number;
   number: number;
   origin: "ai" | "added" | "split" | "merged";
-  side: "L" | "R" | null;
+  side: Side | null;
+  /** The reader said the side; else it follows from the images, where they show it. */
+  side_said?: boolean;
   level: string | null;
   decision: Decision;
   reason: string | null;
@@ -38,6 +44,8 @@ export interface NodeRecord {
   doubt: boolean;
   empty: boolean;
   measures: Measures | null;
+  /** What the model thought of its node, 0–1; only where the protocol shows it. */
+  score?: number | null;
 }
 
 export interface Check {
@@ -137,7 +145,8 @@ export type Body =
       confidence: number | null;
       reason?: string;
     }
-  | { kind: "doubt"; node: string; value: boolean };
+  | { kind: "doubt"; node: string; value: boolean }
+  | { kind: "level"; node: string; side: Side | null; level: string | null };
 
 export type ChangeBody = Body | { kind: "undo"; undoes: string; inverse: Body };
 

@@ -20,6 +20,7 @@ export const KEYS: readonly Key[] = [
   { keys: ["3"], action: "indeterminate", label: "Indeterminate", group: "Label" },
   { keys: ["4"], action: "notAssessable", label: "Not assessable", group: "Label" },
   { keys: ["f"], action: "doubt", label: "Doubt: second reader, please look", group: "Label" },
+  { keys: ["l"], action: "level", label: "Side and level, 1–9 for the level", group: "Label" },
   { keys: ["b"], action: "brush", label: "Brush", group: "Draw" },
   { keys: ["e"], action: "eraser", label: "Eraser", group: "Draw" },
   { keys: ["n"], action: "newNode", label: "New node, with the brush", group: "Draw" },
@@ -72,6 +73,7 @@ function inTextField(event: KeyboardEvent): boolean {
   const target = event.composedPath()[0];
   if (!(target instanceof HTMLElement)) return false;
   if (target instanceof HTMLInputElement) return !["range", "checkbox"].includes(target.type);
+  if (target instanceof HTMLSelectElement) return true;
   return target instanceof HTMLTextAreaElement || target.isContentEditable;
 }
 

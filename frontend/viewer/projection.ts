@@ -43,6 +43,8 @@ function lay(
   } else if (body.kind === "impression") {
     const impression = body.value && { value: body.value, confidence: body.confidence };
     shown.set(body.node, { ...node, impression: impression || null });
+  } else if (body.kind === "level") {
+    shown.set(body.node, { ...node, side: body.side, level: body.level });
   } else {
     shown.set(body.node, { ...node, doubt: body.value });
   }
@@ -66,21 +68,6 @@ export function freshNode(uuid: string, label: number): ShownNode {
   };
 }
 
-/** By side and level where known, then from the skull base to the clavicle. */
-export function inReadingOrder(nodes: Iterable<ShownNode>): ShownNode[] {
-  const side = { R: 0, L: 1 };
-  const height = (node: ShownNode) => node.measures?.centroid_vox[0] ?? Number.NEGATIVE_INFINITY;
-  return [...nodes]
-    .filter((node) => !(node.empty && node.origin === "added" && !node.stale))
-    .sort(
-      (a, b) =>
-        (a.side ? side[a.side] : 2) - (b.side ? side[b.side] : 2) ||
-        (a.level ?? "~").localeCompare(b.level ?? "~", "en") ||
-        height(b) - height(a) ||
-        a.number - b.number,
-    );
-}
-
 /** How an earlier state of a node is brought back. */
 export function inverseOf(body: Exclude<Body, { kind: "voxels" }>, node: NodeRecord): Body {
   if (body.kind === "decision") {
@@ -90,6 +77,9 @@ export function inverseOf(body: Exclude<Body, { kind: "voxels" }>, node: NodeRec
   if (body.kind === "impression") {
     const { value = null, confidence = null } = node.impression ?? {};
     return { kind: "impression", node: node.uuid, value, confidence };
+  }
+  if (body.kind === "level") {
+    return { kind: "level", node: node.uuid, side: node.side, level: node.level };
   }
   return { kind: "doubt", node: node.uuid, value: node.doubt };
 }

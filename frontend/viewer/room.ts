@@ -8,7 +8,7 @@ import type { Plane, Resume } from "./contract";
 import { Geometry } from "./geometry";
 import { listenToKeys } from "./keys";
 import { Labelmap } from "./labelmap";
-import { AXIAL, VIEWPORTS } from "./layout";
+import { VIEWPORTS } from "./layout";
 import { leaseMemory, takeClientId } from "./lease";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohif";
 import { Seen } from "./seen";
@@ -110,7 +110,7 @@ export class Room {
       if (this.ready) this.seen.visit(plane, slice);
     });
     this.on(this.views, "drawn", (event) => {
-      if ((event as CustomEvent<string>).detail === AXIAL) this.axes.draw();
+      this.axes.draw((event as CustomEvent<string>).detail);
     });
     this.on(window, "focus", () => this.session.outbox.start());
     this.on(window, "online", () => this.session.outbox.start());

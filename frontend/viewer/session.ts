@@ -17,9 +17,10 @@ import type {
 import { newId } from "./ids";
 import type { LeaseMemory } from "./lease";
 import { Mask } from "./mask";
+import { type Filter, inOrder, type Order } from "./order";
 import { type Courier, type Entry, Outbox, type OutboxState, type Shelf } from "./outbox";
 import type { Patch } from "./patch";
-import { inReadingOrder, inverseOf, project, type ShownNode } from "./projection";
+import { inverseOf, project, type ShownNode } from "./projection";
 import type { News } from "./socket";
 import { UndoStacks } from "./undo";
 
@@ -30,6 +31,9 @@ export class Session extends EventTarget implements Courier {
   mask: Mask | null = null;
   checks: Check[] = [];
   selected: string | null = null;
+  /** How the nodes are listed, and stepped through. */
+  order: Order = "place";
+  filter: Filter = "all";
   /** A node begun with "N" and not drawn yet. */
   draft: string | null = null;
   /** Changes the truth has moved away from, kept until the reader decides. */
@@ -265,7 +269,7 @@ export class Session extends EventTarget implements Courier {
   get nodes(): ShownNode[] {
     const pending = this.outbox.waiting.map(({ change }) => change);
     const numberOf = (node: string) => this.mask?.numberOf(node) ?? 0;
-    return inReadingOrder(project(this.confirmed, pending, numberOf).values());
+    return inOrder(project(this.confirmed, pending, numberOf).values(), this.order);
   }
 
   node(uuid: string | null): ShownNode | undefined {
@@ -288,6 +292,13 @@ export class Session extends EventTarget implements Courier {
 
   get undoable(): boolean {
     return this.writable && this.steps.undoable;
+  }
+
+  /** Chooses how the nodes are listed. */
+  list(chosen: { order?: Order; filter?: Filter }): void {
+    this.order = chosen.order ?? this.order;
+    this.filter = chosen.filter ?? this.filter;
+    this.changed();
   }
 
   select(uuid: string | null): void {

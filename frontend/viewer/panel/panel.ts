@@ -1,15 +1,17 @@
 // The panel on the right: a web component in its own shadow root, so that the host's styles
 // leave its form alone.
 
-import { isDecided } from "../commands";
-import type { ImpressionValue } from "../contract";
+import type { ImpressionValue, Side } from "../contract";
 import { write } from "../html";
+import { keyFor } from "../keys";
+import { FILTERS, type Filter, isDecided, ORDERS, type Order } from "../order";
 import type { ShownNode } from "../projection";
 import type { Room } from "../room";
 import { watchRoom } from "../stage";
 import { footerHtml } from "./footer";
 import { headerHtml } from "./header";
-import { type RowContext, rowHtml } from "./rows";
+import { NodeList } from "./list";
+import type { RowContext } from "./rows";
 import { helpHtml, submitHtml } from "./sheets";
 import { panelSheet } from "./styles";
 
@@ -27,15 +29,13 @@ export class PanelElement extends HTMLElement {
   private readonly root = this.attachShadow({ mode: "open" });
   private room: Room | null = null;
   private readonly ends: (() => void)[] = [];
-  private readonly rows = new Map<string, HTMLElement>();
-  private onlyUndecided = false;
+  private list: NodeList | null = null;
   private scheduled = false;
-  private inView: string | null = null;
 
   connectedCallback(): void {
     this.root.adoptedStyleSheets = [panelSheet];
     this.root.innerHTML = FRAME;
-    this.rows.clear();
+    this.list = null;
     this.root.addEventListener("click", this.clicked);
     this.root.addEventListener("change", this.slid);
     this.root.addEventListener("submit", this.signed);
@@ -64,8 +64,8 @@ export class PanelElement extends HTMLElement {
     });
   };
 
-  private find(selector: string): HTMLElement | null {
-    return this.root.querySelector<HTMLElement>(selector);
+  private find<E extends HTMLElement>(selector: string): E | null {
+    return this.root.querySelector<E>(selector);
   }
 
   private render(): void {
@@ -74,10 +74,10 @@ export class PanelElement extends HTMLElement {
     const { session, commands } = room;
     const { nodes } = session;
     write(this.find("header"), headerHtml(session));
-    write(this.find(".counts"), this.countsHtml(nodes));
     this.renderRows(nodes, {
       selected: session.selected,
       rejecting: commands.rejecting,
+      placing: commands.placing,
       writable: session.writable,
       reasons: session.detail?.case.protocol.reject_reasons ?? [],
     });
@@ -88,71 +88,44 @@ export class PanelElement extends HTMLElement {
     this.renderSubmit();
   }
 
-  private countsHtml(nodes: ShownNode[]): string {
+  private countsHtml(nodes: ShownNode[], listed: number): string {
+    const { session, labelmap } = this.room ?? {};
     const decided = nodes.filter(isDecided).length;
     const share = nodes.length ? (100 * decided) / nodes.length : 0;
-    const hidden = this.room?.labelmap.hideRejected ?? false;
-    return `<span data-testid="counts"><b>${decided}</b> / ${nodes.length} decided</span>
-      <span class="track"><i style="width:${share}%"></i></span>
-      <button class="toggle" data-act="filter" data-testid="filter" aria-pressed="${this.onlyUndecided}">Undecided</button>
-      <button class="toggle" data-act="hideRejected" data-testid="hide-rejected" aria-pressed="${hidden}" title="Hide rejected nodes (H)">Hide ✕</button>`;
+    const less = listed < nodes.length ? ` · ${listed} listed` : "";
+    return `<span class="tally"><span data-testid="counts"><b>${decided}</b> / ${nodes.length} decided${less}</span>
+        <span class="track"><i style="width:${share}%"></i></span></span>
+      <select data-act="order" data-testid="order" aria-label="Order of the list">${options(ORDERS, session?.order)}</select>
+      <select data-act="filter" data-testid="filter" aria-label="Which nodes are listed">${options(FILTERS, session?.filter)}</select>
+      <button class="toggle" data-act="hideRejected" data-testid="hide-rejected" aria-pressed="${labelmap?.hideRejected ?? false}"
+        title="Hide rejected nodes in the images (${keyFor("hideRejected")})">Hide ✕</button>`;
   }
 
-  private renderRows(nodes: ShownNode[], context: RowContext): void {
-    const list = this.find(".list");
-    if (!list) return;
-    const draft = this.room?.session.draft;
-    const shown = nodes.filter(
-      (node) => !this.onlyUndecided || !isDecided(node) || node.uuid === context.selected,
-    );
-    for (const [uuid, row] of this.rows) {
-      if (shown.some((node) => node.uuid === uuid)) continue;
-      row.remove();
-      this.rows.delete(uuid);
-    }
+  private renderRows(nodes: ShownNode[], context: Omit<RowContext, "underSide">): void {
+    const { session } = this.room ?? {};
+    const list = this.find<HTMLElement>(".list");
+    if (!list || !session) return;
+    this.list ??= new NodeList(list);
+    const shown = this.list.render(session, context);
+    write(this.find(".counts"), this.countsHtml(nodes, shown.length));
+    const { draft } = session;
     const emptyWords = draft ? "" : this.emptyWords(nodes, shown);
     const empty = this.find(".empty");
     if (empty) {
       empty.hidden = !emptyWords && !draft;
       empty.textContent = draft ? "New node: paint its first voxels." : emptyWords;
     }
-    shown.forEach((node, place) => {
-      const row = this.rowFor(node, context);
-      if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null);
-    });
-    if (this.inView !== context.selected) {
-      this.inView = context.selected;
-      this.rows.get(context.selected ?? "")?.scrollIntoView({ block: "nearest" });
-    }
   }
 
   private emptyWords(nodes: ShownNode[], shown: ShownNode[]): string {
     if (shown.length) return "";
-    if (nodes.length) return "Every node is decided.";
+    if (nodes.length) return "No node passes this filter.";
     const state = this.room?.session.detail?.ai.state;
     if (!state) return "";
     if (state === "queued" || state === "running") {
       return "The AI is still reading. Its nodes appear here by themselves; you can begin now.";
     }
     return "No nodes yet. Press N and paint the first one.";
-  }
-
-  private rowFor(node: ShownNode, context: RowContext): HTMLElement {
-    let row = this.rows.get(node.uuid);
-    if (!row) {
-      row = document.createElement("div");
-      row.className = "row";
-      row.setAttribute("role", "listitem");
-      row.dataset.testid = "node-row";
-      row.dataset.node = node.uuid;
-      this.rows.set(node.uuid, row);
-    }
-    row.dataset.decision = node.decision;
-    row.dataset.number = String(node.number);
-    row.dataset.stale = String(node.stale);
-    row.setAttribute("aria-current", String(node.uuid === context.selected));
-    write(row, rowHtml(node, context));
-    return row;
   }
 
   private readonly clicked = (event: Event) => {
@@ -176,16 +149,17 @@ export class PanelElement extends HTMLElement {
       reason: () => node && commands.reject(node, value),
       impression: () => commands.label(value as ImpressionValue, node),
       doubt: () => commands.doubt(node),
+      askPlace: () => commands.askPlace(node),
+      side: () => node && commands.locate(node, { side: value as Side }),
+      setLevel: () => node && commands.locate(node, { level: value }),
       goTo: () => commands.goTo(node),
       continueHere: () => void session.continueHere(),
       applyAgain: () => void session.applyAgain(),
       discardAside: () => void session.discardAside(),
       openSubmit: () => this.showSubmit(true),
       closeSubmit: () => this.showSubmit(false),
-      filter: () => {
-        this.onlyUndecided = !this.onlyUndecided;
-        this.schedule();
-      },
+      order: () => {},
+      filter: () => {},
     };
     const act = acts[action];
     if (act) act();
@@ -194,6 +168,10 @@ export class PanelElement extends HTMLElement {
 
   private readonly slid = (event: Event) => {
     const input = event.target as HTMLInputElement;
+    const { session } = this.room ?? {};
+    if (session && input.dataset.act === "order") session.list({ order: input.value as Order });
+    if (session && input.dataset.act === "filter") session.list({ filter: input.value as Filter });
+    if (input instanceof HTMLSelectElement) input.blur();
     const node = input.closest<HTMLElement>(".row")?.dataset.node;
     if (node && input.dataset.act === "confidence") {
       this.room?.commands.confidence(node, Number(input.value));
@@ -231,4 +209,13 @@ export class PanelElement extends HTMLElement {
       if (button) button.disabled = false;
     }
   };
+}
+
+function options(words: Readonly<Record<string, string>>, chosen = ""): string {
+  return Object.entries(words)
+    .map(
+      ([value, label]) =>
+        `<option value="${value}" ${value === chosen ? "selected" : ""}>${label}</option>`,
+    )
+    .join("");
 }

@@ -1,17 +1,22 @@
-// One row per node; the selected one opens its labels, doubt and reasons.
+// One row per node; the selected one opens its labels, doubt, place and reasons.
 
 import { shownColour } from "../colours";
 import type { ImpressionValue } from "../contract";
 import { text } from "../html";
 import { keyFor } from "../keys";
+import { SIDE_WORDS } from "../order";
 import type { ShownNode } from "../projection";
 import { DECISIONS, IMPRESSIONS, REASONS, volume } from "../words";
+import { placeHtml } from "./place";
 
 export interface RowContext {
   selected: string | null;
   rejecting: string | null;
+  placing: string | null;
   writable: boolean;
   reasons: string[];
+  /** A heading above says the side already. */
+  underSide: boolean;
 }
 
 export function rowHtml(node: ShownNode, context: RowContext): string {
@@ -23,7 +28,7 @@ export function rowHtml(node: ShownNode, context: RowContext): string {
       <span class="name" style="--node:rgb(${red},${green},${blue})"><i class="swatch"></i>${node.number}</span>
       <span>
         <span class="size" data-testid="node-size">${sizeHtml(node)}</span>
-        <span class="sub">${subHtml(node)}</span>
+        <span class="sub">${subHtml(node, context.underSide)}</span>
       </span>
       <span class="acts">
         <button class="yes" data-act="accept" data-testid="node-accept" ${off} aria-pressed="${kept}"
@@ -37,20 +42,29 @@ export function rowHtml(node: ShownNode, context: RowContext): string {
 function sizeHtml(node: ShownNode): string {
   if (node.empty && !node.stale) return "<small>no voxels</small>";
   if (!node.measures || node.stale) return "<small>measuring…</small>";
-  const { lad_text: long, sad_text: short } = node.measures;
-  return `${text(long)} × ${text(short)} <small>mm</small>`;
+  const { lad_text: long, sad_text: short, near_mm, volume_mm3 } = node.measures;
+  const near = near_mm
+    ? ` <span class="near" data-testid="node-near" title="The short axis is within 0.1 mm of the ${near_mm} mm threshold">≈ ${near_mm}</span>`
+    : "";
+  return `${text(long)} × ${text(short)} <small>mm · ${volume(volume_mm3)}</small>${near}`;
 }
 
-function subHtml(node: ShownNode): string {
-  const place = [node.side, node.level].filter(Boolean).join(" ");
+function subHtml(node: ShownNode, underSide: boolean): string {
   const parts = [
-    place && `<span>${text(place)}</span>`,
-    node.measures && !node.stale && `<span>${volume(node.measures.volume_mm3)}</span>`,
+    placeWords(node, underSide),
     badgeHtml(node),
     node.impression && `<span class="badge">${IMPRESSIONS[node.impression.value].long}</span>`,
     node.doubt && '<span class="badge doubt">doubt</span>',
+    typeof node.score === "number" &&
+      `<span class="score" data-testid="node-score" title="The model's own score">${node.score.toFixed(2)}</span>`,
   ];
   return parts.filter(Boolean).join("");
+}
+
+function placeWords({ side, level }: ShownNode, underSide: boolean): string {
+  const words = [underSide || !side ? "" : SIDE_WORDS[side], level].filter(Boolean).join(" ");
+  const set = level ? words : [words, "level not set"].filter(Boolean).join(", ");
+  return `<span class="${level ? "place" : "unset"}" data-testid="node-place">${text(set)}</span>`;
 }
 
 function badgeHtml(node: ShownNode): string {
@@ -61,14 +75,17 @@ function badgeHtml(node: ShownNode): string {
 
 function openHtml(node: ShownNode, context: RowContext, off: string): string {
   if (context.rejecting === node.uuid) return reasonsHtml(context.reasons);
+  if (context.placing === node.uuid) return placeHtml(node);
   const labels = (Object.keys(IMPRESSIONS) as ImpressionValue[]).map((value) => {
     const { short, long, action } = IMPRESSIONS[value];
     const pressed = node.impression?.value === value;
     return `<button data-act="impression" data-value="${value}" data-testid="node-${value}" ${off}
-      aria-pressed="${pressed}" title="${long} (${keyFor(action)})">${short} <kbd>${keyFor(action)}</kbd></button>`;
+      aria-pressed="${pressed}" aria-label="${long}" title="${long} (${keyFor(action)})">${short} <kbd>${keyFor(action)}</kbd></button>`;
   });
   labels.push(`<button class="doubt" data-act="doubt" data-testid="node-doubt" ${off} aria-pressed="${node.doubt}"
-    title="Doubt: second reader, please look (${keyFor("doubt")})">? <kbd>${keyFor("doubt")}</kbd></button>`);
+    aria-label="doubt" title="Doubt: second reader, please look (${keyFor("doubt")})">? <kbd>${keyFor("doubt")}</kbd></button>`);
+  labels.push(`<button data-act="askPlace" data-testid="node-level" ${off} aria-label="side and level"
+    title="Side and level (${keyFor("level")})">Lv <kbd>${keyFor("level")}</kbd></button>`);
   return `<div class="labels">${labels.join("")}</div>${confidenceHtml(node, off)}${flagsHtml(node)}`;
 }
 
@@ -86,7 +103,7 @@ function flagsHtml(node: ShownNode): string {
   return `<p class="flags">${flags.map((flag) => text(flag.replaceAll("_", " "))).join(" · ")}</p>`;
 }
 
-function reasonsHtml(reasons: string[]): string {
+export function reasonsHtml(reasons: string[]): string {
   const buttons = reasons.map(
     (reason, place) =>
       `<button data-act="reason" data-value="${text(reason)}" data-testid="reason-${text(reason)}"><kbd>${place + 1}</kbd>${text(REASONS[reason] ?? reason)}</button>`,

@@ -53,7 +53,13 @@ export const panelSheet = sheet(`${TOKENS}
   .track { height: 3px; margin-top: 5px; border-radius: 2px; background: var(--line); overflow: hidden; }
   .track i { display: block; height: 100%; background: var(--accent); border-radius: 2px; transition: width .4s; }
 
-  .counts { display: flex; align-items: center; gap: 10px; padding: 9px 14px; border-bottom: 1px solid var(--line); }
+  .counts { display: grid; grid-template-columns: 1fr 1fr auto; align-items: center; gap: 7px 6px; padding: 9px 14px; border-bottom: 1px solid var(--line); }
+  .tally { grid-column: 1 / -1; display: flex; align-items: center; gap: 10px; white-space: nowrap; }
+  select {
+    min-width: 0; font: inherit; font-size: 11.5px; color: var(--soft); background: var(--ground); height: 24px;
+    border: 1px solid var(--line); border-radius: 5px; padding: 0 3px;
+  }
+  select:hover { color: var(--ink); }
   .counts b { font-weight: 650; }
   .counts .track { flex: 1; margin: 0; }
   .toggle { font-size: 11.5px; color: var(--soft); padding: 2px 7px; border-color: var(--line); }
@@ -61,8 +67,13 @@ export const panelSheet = sheet(`${TOKENS}
   .toggle[aria-pressed="true"] { color: var(--accent); border-color: var(--accent); }
 
   .list { flex: 1; min-height: 0; overflow-y: auto; scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
+  .heading {
+    position: sticky; top: 0; z-index: 1; display: flex; justify-content: space-between; padding: 4px 14px; background: var(--ground);
+    border-bottom: 1px solid var(--raised); font-size: 11px; letter-spacing: .04em; color: var(--soft);
+  }
   .empty { padding: 22px 14px; color: var(--soft); }
   .row { border-bottom: 1px solid #1d2428; border-left: 3px solid transparent; padding: 6px 10px 6px 9px; cursor: pointer; }
+  .row:not([aria-current="true"]) { content-visibility: auto; contain-intrinsic-block-size: auto 51px; }
   .row:hover { background: var(--hover); }
   .row[aria-current="true"] { background: var(--raised); border-left-color: var(--accent); }
   .line { display: grid; grid-template-columns: 40px 1fr auto; align-items: center; column-gap: 8px; }
@@ -72,7 +83,11 @@ export const panelSheet = sheet(`${TOKENS}
   .row[data-decision="rejected"] .size { text-decoration: line-through; color: var(--faint); }
   .size { font-weight: 550; white-space: nowrap; }
   .size small { font-weight: 400; color: var(--soft); font-size: 12px; }
+  .near { padding: 0 4px; border-radius: 3px; background: var(--warn-ground); color: var(--warn); font-size: 11px; font-weight: 550; }
   .sub { display: flex; gap: 6px; align-items: center; color: var(--soft); font-size: 11.5px; white-space: nowrap; overflow: hidden; }
+  .sub .unset { color: var(--faint); }
+  .sub .place { color: var(--ink); }
+  .score { color: var(--faint); margin-left: auto; }
   .badge { border-radius: 3px; padding: 0 5px; background: var(--line); color: var(--ink); font-size: 11px; }
   .badge.undecided { background: none; color: var(--faint); padding: 0; }
   .badge.accepted, .badge.reshaped, .badge.added { background: var(--accent-ground); color: var(--accent); }
@@ -95,6 +110,8 @@ export const panelSheet = sheet(`${TOKENS}
   .reasons { display: grid; grid-template-columns: 1fr 1fr 1fr; gap: 4px; margin-top: 2px; }
   .reasons p { grid-column: 1 / -1; margin: 0 0 2px; color: var(--soft); font-size: 11.5px; }
   .reasons button { display: flex; align-items: center; gap: 5px; padding: 4px 5px; border-color: var(--line); font-size: 11.5px; text-align: left; line-height: 1.15; }
+  .reasons button[aria-pressed="true"] { background: var(--accent-ground); border-color: var(--accent); color: var(--accent); }
+  .place-choice button { overflow: hidden; text-overflow: ellipsis; }
   .reasons button:hover { background: var(--hover); border-color: var(--faint); }
 
   footer { border-top: 1px solid var(--line); padding: 9px 14px 12px; }
