@@ -69,6 +69,7 @@ def measures_json(measures: dict[str, Any] | None) -> dict[str, Any] | None:
             "short": [[at, *point] for point in measures["sad_points"]],
         },
         "centroid_vox": measures["centroid"],
+        "box_vox": measures["bounding_box"],
         "near_mm": near_threshold_mm(measures["sad_mm"]),
         "sad_text": measures["sad_shown"],
         "lad_text": measures["lad_shown"],

@@ -46,7 +46,8 @@ export class Commands extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  private readonly verbs: Record<string, () => void> = {
+  /** What each action does; the rooms of other subjects add their own. */
+  readonly verbs: Record<string, () => void> = {
     accept: () => this.accept(this.session.selected),
     reject: () => {
       const node = this.session.node(this.session.selected);

@@ -16,6 +16,8 @@ export interface Measures {
   slice_index: number;
   endpoints_vox: { long: [Voxel, Voxel]; short: [Voxel, Voxel] } | null;
   centroid_vox: Voxel;
+  /** First slice, row, column; end slice, row, column; half-open. */
+  box_vox?: [number, number, number, number, number, number];
   /** A threshold within 0.1 mm of the short axis. */
   near_mm?: number | null;
   sad_text: string;

@@ -38,6 +38,7 @@ export const KEYS: readonly Key[] = [
   { keys: ["t"], action: "bone", label: "Bone window", group: "Image" },
   { keys: ["g"], action: "lung", label: "Lung window", group: "Image" },
   { keys: ["x"], action: "crosshairs", label: "Crosshairs", group: "Image" },
+  { keys: ["u"], action: "nextUnseen", label: "Next slice not seen yet", group: "Image" },
   { keys: ["o"], action: "outline", label: "Outlines only", group: "Image" },
   { keys: ["m"], action: "axes", label: "Axes of the selected node", group: "Image" },
   { keys: ["h"], action: "hideRejected", label: "Hide rejected nodes", group: "Image" },

@@ -70,6 +70,8 @@ function instance(base: ModeInstance, layout: Layout, options: ModeOptions) {
       "viewportOverlay.topLeft": { $set: [] },
       "viewportOverlay.topRight": { $set: [] },
       "viewportOverlay.bottomLeft": { $set: [] },
+      // Where one is stands at the bar of slices.
+      "viewportOverlay.bottomRight": { $set: [] },
       ...options.customizations,
     },
     routes: [

@@ -5,6 +5,7 @@ import { ReadingApi } from "./api";
 import { Axes } from "./axes";
 import { Commands } from "./commands";
 import type { Plane, Resume } from "./contract";
+import { CoverageBars } from "./coverage/bar";
 import { Geometry } from "./geometry";
 import { listenToKeys } from "./keys";
 import { Labelmap } from "./labelmap";
@@ -31,6 +32,7 @@ export class Room {
   readonly commands: Commands;
   readonly seen: Seen;
   readonly axes: Axes;
+  readonly coverage: CoverageBars;
   private readonly strokes: Strokes;
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
@@ -68,6 +70,11 @@ export class Room {
         ...(this.views.focus ? { focus: this.views.focus } : {}),
       }),
     );
+    this.coverage = new CoverageBars(session, this.views, this.seen);
+    this.commands.verbs.nextUnseen = () => {
+      const unseen = this.coverage.nextUnseen();
+      if (unseen) this.views.scrollTo(unseen.plane, unseen.slice);
+    };
   }
 
   static async open(host: Host, reading: string): Promise<Room> {
@@ -103,11 +110,13 @@ export class Room {
     this.on(this.session, "change", () => {
       this.labelmap.colour();
       this.axes.draw();
+      this.coverage.schedule();
     });
     this.on(this.session, "select", () => this.labelmap.activate(this.session.selected));
     this.on(this.views, "moved", (event) => {
       const { plane, slice } = (event as CustomEvent<{ plane: Plane; slice: number }>).detail;
       if (this.ready) this.seen.visit(plane, slice);
+      this.coverage.schedule();
     });
     this.on(this.views, "drawn", (event) => {
       this.axes.draw((event as CustomEvent<string>).detail);
@@ -124,6 +133,7 @@ export class Room {
     this.closed = true;
     for (const undo of this.undo) undo();
     this.socket?.close();
+    this.coverage.stop();
     if (this.ready) this.seen.stop();
   }
 

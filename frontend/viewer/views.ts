@@ -138,6 +138,31 @@ export class Views extends EventTarget {
     };
   }
 
+  elementOf(plane: Plane): HTMLElement | null {
+    const id = this.firstOf(plane);
+    return (id && this.viewport(id)?.element) || null;
+  }
+
+  /** Shows one slice of a plane; what its views are centred on within the slice stays. */
+  scrollTo(plane: Plane, slice: number): void {
+    const { geometry } = this;
+    if (!geometry) return;
+    for (const id of this.ids.filter((each) => this.planes[each] === plane)) {
+      const viewport = this.viewport(id);
+      if (!viewport) continue;
+      const { focalPoint: from, position } = viewport.getCamera();
+      const voxel = geometry.voxel(from);
+      voxel[AXIS[plane]] = slice;
+      const to = geometry.world(voxel);
+      const step = [to[0] - from[0], to[1] - from[1], to[2] - from[2]] as const;
+      viewport.setCamera({
+        focalPoint: to,
+        position: [position[0] + step[0], position[1] + step[1], position[2] + step[2]],
+      });
+      viewport.render();
+    }
+  }
+
   /** A neck fills the axial view; the first look of a reading. */
   zoom(parallelScaleMm: number): void {
     for (const id of this.ids) {

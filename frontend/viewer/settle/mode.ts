@@ -15,7 +15,5 @@ export default viewerMode({
   customizations: {
     // A double click would leave one plane alone on the screen.
     cornerstoneViewportClickCommands: { $set: {} },
-    // Slices are counted by our own overlay, once and from the skull base down.
-    "viewportOverlay.bottomRight": { $set: [] },
   },
 });
