@@ -22,6 +22,8 @@ export class Commands extends EventTarget {
   rejecting: string | null = null;
   /** The node whose side and level are being chosen. */
   placing: string | null = null;
+  /** The planes stay where they are while something lies over them. */
+  still = false;
   helpOpen = false;
   /** The sheet to sign is open: what it shows must not change under the reader. */
   signing = false;
@@ -192,7 +194,7 @@ export class Commands extends EventTarget {
     if (!node) return;
     if (this.session.selected !== node.uuid) this.session.select(node.uuid);
     const focus = node.measures && focusOf(node.measures);
-    if (focus) this.views.centre(focus);
+    if (focus && !this.still) this.views.centre(focus);
   }
 
   private step(by: 1 | -1): void {

@@ -14,6 +14,7 @@ export const KEYS: readonly Key[] = [
   { keys: ["w", "arrowup"], action: "previous", label: "Previous node", group: "Nodes" },
   { keys: ["s", "arrowdown"], action: "next", label: "Next node", group: "Nodes" },
   { keys: ["d"], action: "nextUndecided", label: "Next undecided node", group: "Nodes" },
+  { keys: ["5"], action: "contact", label: "Contact sheet of the AI's nodes", group: "Nodes" },
   { keys: ["c"], action: "centre", label: "Centre the node again", group: "Nodes" },
   { keys: ["1"], action: "metastatic", label: "Metastatic", group: "Label" },
   { keys: ["2"], action: "nonMetastatic", label: "Non-metastatic", group: "Label" },
@@ -78,14 +79,30 @@ function inTextField(event: KeyboardEvent): boolean {
   return target instanceof HTMLTextAreaElement || target.isContentEditable;
 }
 
-/** `digit` is asked first while a reject waits for its reason. */
+/** Enter and Space belong to the button that has the focus. */
+function inControl(event: KeyboardEvent): boolean {
+  const target = event.composedPath()[0];
+  const pressed = event.key === "Enter" || event.key === " ";
+  return pressed && target instanceof HTMLElement && target.matches("button, a, select, summary");
+}
+
+/**
+ * `taken` is asked first, for what lies over the planes; then `digit`, while a reject waits for
+ * its reason.
+ */
 export function listenToKeys(
   act: (action: string) => void,
   digit: (number: number) => boolean,
+  taken: (stroke: string) => boolean = () => false,
 ): () => void {
   const listener = (event: KeyboardEvent) => {
     const name = strokeName(event);
     if (event.defaultPrevented || (inTextField(event) && name !== "escape")) return;
+    if (!inControl(event) && taken(name)) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
     const action = BY_KEY.get(name);
     const isDigit = /^[1-9]$/.test(name);
     if (!isDigit && !action) return;

@@ -4,6 +4,9 @@
 import { ReadingApi } from "./api";
 import { Axes } from "./axes";
 import { Commands } from "./commands";
+import type { SliceReader } from "./contact/cut";
+import { sliceReader } from "./contact/pixels";
+import { ContactSheet } from "./contact/sheet";
 import type { Plane, Resume } from "./contract";
 import { CoverageBars } from "./coverage/bar";
 import { Geometry } from "./geometry";
@@ -33,6 +36,7 @@ export class Room {
   readonly seen: Seen;
   readonly axes: Axes;
   readonly coverage: CoverageBars;
+  readonly contact: ContactSheet;
   private readonly strokes: Strokes;
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
@@ -70,6 +74,8 @@ export class Room {
         ...(this.views.focus ? { focus: this.views.focus } : {}),
       }),
     );
+    this.contact = new ContactSheet(session, this.commands, this.views, () => this.slices());
+    this.commands.verbs.contact = () => this.contact.toggle();
     this.coverage = new CoverageBars(session, this.views, this.seen);
     this.commands.verbs.nextUnseen = () => {
       const unseen = this.coverage.nextUnseen();
@@ -102,6 +108,7 @@ export class Room {
       listenToKeys(
         (action) => this.strokes.afterwards(() => this.commands.run(action)),
         (digit) => this.commands.digit(digit),
+        (stroke) => this.contact.take(stroke),
       ),
     );
     this.on(this.session, "voxels", (event) =>
@@ -134,6 +141,7 @@ export class Room {
     for (const undo of this.undo) undo();
     this.socket?.close();
     this.coverage.stop();
+    this.contact.close();
     if (this.ready) this.seen.stop();
   }
 
@@ -184,6 +192,16 @@ export class Room {
     return this.host.servicesManager.services.displaySetService
       .getActiveDisplaySets()
       .find((set) => set.SeriesInstanceUID === series && set.imageIds?.length);
+  }
+
+  private reader: SliceReader | null = null;
+
+  /** The images as they arrive. */
+  private slices(): SliceReader | null {
+    const { images } = this;
+    const { detail } = this.session;
+    if (images && detail) this.reader ??= sliceReader(images, detail.grid.sop_uids);
+    return this.reader;
   }
 
   private async mount(): Promise<void> {

@@ -64,6 +64,7 @@ export class ToolbarElement extends HTMLElement {
         ${icon({ action: "zoom", label: "Zoom (right button)", pressed: pressed("zoom") })}
         ${icon({ action: "crosshairs", label: "Crosshairs", pressed: pressed("crosshairs") })}
         ${icon({ action: "reset", label: "Reset the view" })}
+        ${icon({ action: "contact", label: "Contact sheet" })}
       </div>
       <div class="group">
         ${icon({ action: "brush", label: "Brush", pressed: pressed("brush"), disabled: draws })}

@@ -34,6 +34,7 @@ const ICONS: Record<string, string> = {
   crosshairs:
     '<circle cx="12" cy="12" r="5"/><path d="M12 2.500v6M12 15.500v6M2.500 12h6M15.500 12h6"/>',
   undo: '<path d="M8 5 4 9l4 4"/><path d="M4 9h10a5.500 5.500 0 0 1 0 11h-3"/>',
+  contact: '<path d="M4 5h7v6H4zM13 5h7v6h-7zM4 13h7v6H4zM13 13h7v6h-7z"/>',
   reset: '<path d="M5 12a7 7 0 1 0 2.200-5.100"/><path d="M4.500 4v4h4"/>',
 };
 
