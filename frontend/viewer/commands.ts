@@ -2,6 +2,7 @@
 
 import type { Axes } from "./axes";
 import type { ImpressionValue, Measures, Side, Voxel } from "./contract";
+import { Remap } from "./keys/remap";
 import type { Labelmap } from "./labelmap";
 import { isDecided, LEVELS } from "./order";
 import type { Session } from "./session";
@@ -25,6 +26,7 @@ export class Commands extends EventTarget {
   /** The planes stay where they are while something lies over them. */
   still = false;
   helpOpen = false;
+  readonly remap = new Remap();
   /** The sheet to sign is open: what it shows must not change under the reader. */
   signing = false;
 
@@ -43,13 +45,14 @@ export class Commands extends EventTarget {
     if (action !== "reject") this.rejecting = null;
     if (action !== "level") this.placing = null;
     if (action !== "help") this.helpOpen = false;
+    this.remap.leave();
     if (action === "cancel") this.signing = false;
     if (!this.signing) verb?.();
     this.dispatchEvent(new Event("change"));
   }
 
   /** What each action does; the rooms of other subjects add their own. */
-  readonly verbs: Record<string, () => void> = {
+  readonly verbs: Record<string, () => unknown> = {
     accept: () => this.accept(this.session.selected),
     reject: () => {
       const node = this.session.node(this.session.selected);

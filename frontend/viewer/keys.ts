@@ -1,6 +1,10 @@
 // The reader's keys: one table, read by the listener, the buttons and the help sheet.
 // Everything frequent lies under the left hand; the mouse hand stays on the image.
 
+import { actionOf } from "./keys/bindings";
+
+export { keyFor } from "./keys/bindings";
+
 export interface Key {
   keys: string[];
   action: string;
@@ -15,6 +19,12 @@ export const KEYS: readonly Key[] = [
   { keys: ["s", "arrowdown"], action: "next", label: "Next node", group: "Nodes" },
   { keys: ["d"], action: "nextUndecided", label: "Next undecided node", group: "Nodes" },
   { keys: ["5"], action: "contact", label: "Contact sheet of the AI's nodes", group: "Nodes" },
+  {
+    keys: ["space"],
+    action: "vessel",
+    label: "Hold: vessel test, along the node's axis",
+    group: "Nodes",
+  },
   { keys: ["c"], action: "centre", label: "Centre the node again", group: "Nodes" },
   { keys: ["1"], action: "metastatic", label: "Metastatic", group: "Label" },
   { keys: ["2"], action: "nonMetastatic", label: "Non-metastatic", group: "Label" },
@@ -50,16 +60,9 @@ export const KEYS: readonly Key[] = [
 /** A key held down repeats only these: nobody decides on ten nodes by leaning on the board. */
 const REPEATING = new Set(["previous", "next", "smaller", "larger"]);
 
-const BY_KEY = new Map(KEYS.flatMap((key) => key.keys.map((name) => [name, key.action] as const)));
-
-export function keyFor(action: string): string {
-  const name = KEYS.find((key) => key.action === action)?.keys[0] ?? "";
-  return name === "escape" ? "Esc" : name.toUpperCase();
-}
-
 /** The name of a key stroke; shift is part of the character except with letters. */
 export function strokeName(event: KeyboardEvent): string {
-  const key = event.key.toLowerCase();
+  const key = event.key === " " ? "space" : event.key.toLowerCase();
   const letter = /^[a-z]$/.test(key);
   return [
     event.ctrlKey ? "ctrl+" : "",
@@ -88,30 +91,44 @@ function inControl(event: KeyboardEvent): boolean {
 
 /**
  * `taken` is asked first, for what lies over the planes; then `digit`, while a reject waits for
- * its reason.
+ * its reason. `released` hears when the key of an action is let go.
  */
 export function listenToKeys(
   act: (action: string) => void,
   digit: (number: number) => boolean,
   taken: (stroke: string) => boolean = () => false,
+  released: (action: string) => void = () => {},
 ): () => void {
+  const held = new Map<string, string>();
+  const letGo = (code: string) => {
+    const action = held.get(code);
+    held.delete(code);
+    if (action) released(action);
+  };
   const listener = (event: KeyboardEvent) => {
     const name = strokeName(event);
     if (event.defaultPrevented || (inTextField(event) && name !== "escape")) return;
-    if (!inControl(event) && taken(name)) {
+    if (inControl(event)) return;
+    if (taken(name)) {
       event.preventDefault();
       event.stopImmediatePropagation();
       return;
     }
-    const action = BY_KEY.get(name);
+    const action = actionOf(name);
     const isDigit = /^[1-9]$/.test(name);
     if (!isDigit && !action) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     if (event.repeat && !REPEATING.has(action ?? "")) return;
     if (isDigit && digit(Number(name))) return;
-    if (action) act(action);
+    if (!action) return;
+    held.set(event.code, action);
+    act(action);
   };
-  window.addEventListener("keydown", listener, { capture: true });
-  return () => window.removeEventListener("keydown", listener, { capture: true });
+  const events = new AbortController();
+  const capture = { signal: events.signal, capture: true };
+  window.addEventListener("keydown", listener, capture);
+  window.addEventListener("keyup", (event) => letGo(event.code), capture);
+  window.addEventListener("blur", () => [...held.keys()].forEach(letGo), capture);
+  return () => events.abort();
 }

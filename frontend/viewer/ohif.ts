@@ -165,7 +165,12 @@ declare global {
     cornerstone?: Cornerstone;
     cornerstoneTools?: CornerstoneTools;
     config?: object;
-    concord?: { user: string; name: string; worklist: string };
+    concord?: {
+      user: string;
+      name: string;
+      worklist: string;
+      keys?: Record<string, string[]>;
+    };
   }
 }
 

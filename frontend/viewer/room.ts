@@ -22,6 +22,7 @@ import { offerSignIn } from "./signin/card";
 import { NewsSocket } from "./socket";
 import { Strokes } from "./strokes";
 import { Tools } from "./tools";
+import { VesselTest } from "./vessel/test";
 import { Views, WINDOWS, type WindowName } from "./views";
 
 /** A neck in the axial view, in millimetres from the middle to the edge. */
@@ -37,6 +38,7 @@ export class Room {
   readonly axes: Axes;
   readonly coverage: CoverageBars;
   readonly contact: ContactSheet;
+  readonly vessel: VesselTest;
   private readonly strokes: Strokes;
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
@@ -74,6 +76,8 @@ export class Room {
         ...(this.views.focus ? { focus: this.views.focus } : {}),
       }),
     );
+    this.vessel = new VesselTest(session, this.views, this.axes);
+    this.commands.verbs.vessel = () => !this.contact.isOpen && this.vessel.start();
     this.contact = new ContactSheet(session, this.commands, this.views, () => this.slices());
     this.commands.verbs.contact = () => this.contact.toggle();
     this.coverage = new CoverageBars(session, this.views, this.seen);
@@ -108,8 +112,10 @@ export class Room {
       listenToKeys(
         (action) => this.strokes.afterwards(() => this.commands.run(action)),
         (digit) => this.commands.digit(digit),
-        (stroke) => this.contact.take(stroke),
+        (stroke) => this.commands.remap.take(stroke) || this.contact.take(stroke),
+        (action) => action === "vessel" && this.vessel.stop(),
       ),
+      this.sizeByWheel(),
     );
     this.on(this.session, "voxels", (event) =>
       this.labelmap.repaint((event as CustomEvent<number[] | null>).detail),
@@ -142,7 +148,20 @@ export class Room {
     this.socket?.close();
     this.coverage.stop();
     this.contact.close();
+    this.vessel.stop();
     if (this.ready) this.seen.stop();
+  }
+
+  /** Alt and the wheel size the brush; the plain wheel always scrolls. */
+  private sizeByWheel(): () => void {
+    const listener = (event: WheelEvent) => {
+      if (!event.altKey || !this.views.elementUnder(event.composedPath())) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      this.commands.run(event.deltaY < 0 ? "larger" : "smaller");
+    };
+    window.addEventListener("wheel", listener, { capture: true, passive: false });
+    return () => window.removeEventListener("wheel", listener, { capture: true });
   }
 
   private on(target: EventTarget, type: string, listener: (event: Event) => void): void {

@@ -2,6 +2,7 @@
 
 import { write } from "./html";
 import { keyFor } from "./keys";
+import { bindings } from "./keys/bindings";
 import type { Room } from "./room";
 import { watchRoom } from "./stage";
 import { type Button, iconHtml, toolbarSheet, wordHtml } from "./toolbar_parts";
@@ -22,7 +23,9 @@ export class ToolbarElement extends HTMLElement {
     this.ends.push(
       watchRoom((room) => {
         this.room = room;
-        for (const target of room ? [room.session, room.tools, room.views, room.commands] : []) {
+        for (const target of room
+          ? [room.session, room.tools, room.views, room.commands, bindings]
+          : []) {
           for (const type of ["change", "window"]) target.addEventListener(type, this.render);
         }
         this.render();

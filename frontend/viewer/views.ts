@@ -3,7 +3,7 @@
 import type { Plane, Voxel } from "./contract";
 import type { Geometry } from "./geometry";
 import { AXIAL, CORONAL, SAGITTAL } from "./layout";
-import { cornerstone, type Host, type Point2, type Viewport } from "./ohif";
+import { type Camera, cornerstone, type Host, type Point2, type Viewport } from "./ohif";
 
 export const WINDOWS = {
   soft: { label: "Soft tissue", width: 350, centre: 60 },
@@ -23,6 +23,8 @@ export const AXIS: Record<Plane, 0 | 1 | 2> = { axial: 0, coronal: 1, sagittal: 
 export class Views extends EventTarget {
   geometry: Geometry | null = null;
   window: WindowName = "soft";
+  /** The planes stand where no reader looked for them: nothing counts as seen. */
+  private standing: Voxel | null = null;
   protected readonly ids: string[];
   private readonly heard = new WeakSet<Element>();
 
@@ -72,7 +74,7 @@ export class Views extends EventTarget {
   private moved(id: string): void {
     const plane = this.planes[id];
     const slice = this.sliceIn(id);
-    if (!plane || slice === null) return;
+    if (!plane || slice === null || this.paused) return;
     this.dispatchEvent(new CustomEvent("moved", { detail: { id, plane, slice } }));
   }
 
@@ -93,8 +95,31 @@ export class Views extends EventTarget {
     return this.ids.find((id) => this.planes[id] === plane);
   }
 
+  get paused(): boolean {
+    return this.standing !== null;
+  }
+
+  set paused(paused: boolean) {
+    this.standing = paused ? (this.focus ?? [0, 0, 0]) : null;
+  }
+
+  /** Every view with its camera. */
+  cameras(): [string, Camera][] {
+    return this.ids.flatMap((id) => {
+      const viewport = this.viewport(id);
+      return viewport ? [[id, viewport.getCamera()] as [string, Camera]] : [];
+    });
+  }
+
+  aim(id: string, camera: Partial<Camera>): void {
+    const viewport = this.viewport(id);
+    viewport?.setCamera(camera);
+    viewport?.render();
+  }
+
   /** The voxel all three planes look at. */
   get focus(): Voxel | null {
+    if (this.standing) return this.standing;
     const [slice, row, column] = [
       this.slice("axial"),
       this.slice("coronal"),

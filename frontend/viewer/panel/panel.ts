@@ -4,6 +4,8 @@
 import type { ImpressionValue, Side } from "../contract";
 import { write } from "../html";
 import { keyFor } from "../keys";
+import { bindings } from "../keys/bindings";
+import { keysHtml } from "../keys/sheet";
 import { FILTERS, type Filter, isDecided, ORDERS, type Order } from "../order";
 import type { ShownNode } from "../projection";
 import type { Room } from "../room";
@@ -12,7 +14,7 @@ import { footerHtml } from "./footer";
 import { headerHtml } from "./header";
 import { NodeList } from "./list";
 import type { RowContext } from "./rows";
-import { helpHtml, submitHtml } from "./sheets";
+import { submitHtml } from "./sheets";
 import { panelSheet } from "./styles";
 
 const FRAME = `<div class="panel" data-testid="concord-panel">
@@ -48,7 +50,7 @@ export class PanelElement extends HTMLElement {
 
   private enter(room: Room | null): void {
     this.room = room;
-    for (const target of room ? [room.session, room.commands] : []) {
+    for (const target of room ? [room.session, room.commands, room.commands.remap, bindings] : []) {
       target.addEventListener("change", this.schedule);
       this.ends.push(() => target.removeEventListener("change", this.schedule));
     }
@@ -84,7 +86,7 @@ export class PanelElement extends HTMLElement {
     write(this.find("footer"), footerHtml(session));
     const help = this.find('[data-sheet="help"]');
     if (help) help.hidden = !commands.helpOpen;
-    if (commands.helpOpen) write(help, helpHtml());
+    if (commands.helpOpen) write(help, keysHtml(commands.remap));
     this.renderSubmit();
   }
 
@@ -158,6 +160,9 @@ export class PanelElement extends HTMLElement {
       discardAside: () => void session.discardAside(),
       openSubmit: () => this.showSubmit(true),
       closeSubmit: () => this.showSubmit(false),
+      chooseKey: () => commands.remap.choose(value),
+      resetKey: () => commands.remap.reset(value),
+      resetKeys: () => commands.remap.resetAll(),
       order: () => {},
       filter: () => {},
     };

@@ -1,28 +1,7 @@
-// The two sheets over the list: the keys, and the form to sign.
+// The form to sign, over the list.
 
 import { text } from "../html";
-import { KEYS, type Key } from "../keys";
 import type { Session } from "../session";
-
-export function helpHtml(): string {
-  const groups: Key["group"][] = ["Nodes", "Label", "Draw", "Image"];
-  const parts = groups.map((group) => {
-    const rows = KEYS.filter((key) => key.group === group).map(
-      ({ keys, label }) =>
-        `<dt>${keys.slice(0, 2).map(keyHtml).join(" ")}</dt><dd>${text(label)}</dd>`,
-    );
-    return `<h4>${group}</h4><dl>${rows.join("")}</dl>`;
-  });
-  return `<h3>Keys</h3>${parts.join("")}
-    <h4>Mouse</h4><dl><dt>Wheel</dt><dd>Scroll the slices</dd><dt>Right drag</dt><dd>Zoom</dd>
-    <dt>Middle drag</dt><dd>Pan</dd><dt>Left drag</dt><dd>The chosen tool</dd></dl>
-    <p class="buttons" style="margin-top:16px"><button class="plain" data-act="help">Close</button></p>`;
-}
-
-function keyHtml(name: string): string {
-  const words: Record<string, string> = { arrowup: "↑", arrowdown: "↓", escape: "Esc" };
-  return `<kbd>${words[name] ?? name.replace("shift+", "⇧").replace("ctrl+", "Ctrl ").toUpperCase()}</kbd>`;
-}
 
 export function submitHtml(session: Session): string {
   const { nodes, mask, detail } = session;

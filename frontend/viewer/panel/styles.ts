@@ -134,6 +134,15 @@ export const panelSheet = sheet(`${TOKENS}
   .sheet { position: absolute; inset: 0; overflow-y: auto; background: var(--ground); padding: 16px 16px 20px; z-index: 2; }
   .sheet h3 { margin: 0 0 10px; font-size: 15px; }
   .sheet h4 { margin: 14px 0 5px; font-size: 11px; letter-spacing: .06em; text-transform: uppercase; color: var(--faint); }
+  .sheet-head { display: flex; align-items: center; gap: 6px; }
+  .sheet-head h3 { margin: 0 auto 0 0; }
+  .keys { list-style: none; margin: 0; padding: 0; font-size: 12.5px; }
+  .keys li { display: flex; }
+  .keys li > button:first-child { flex: 1; display: grid; grid-template-columns: 92px 1fr; gap: 8px; padding: 2px 4px; text-align: left; }
+  .keys button:hover { background: var(--hover); }
+  .keys button[aria-pressed="true"] { border-color: var(--accent); background: var(--accent-ground); }
+  .keys em { color: var(--faint); font-style: normal; }
+  .keys .reset { width: 26px; color: var(--soft); }
   .sheet dl { display: grid; grid-template-columns: 92px 1fr; gap: 4px 8px; margin: 0; font-size: 12.5px; }
   .sheet dt, .sheet dd { margin: 0; }
   .sheet label { display: block; margin: 12px 0 4px; color: var(--soft); font-size: 12px; }
