@@ -89,6 +89,17 @@ export interface Resume {
   node?: string | null;
   window?: string;
   focus?: Voxel;
+  tool?: string;
+  brush_mm?: number;
+  order?: string;
+  filter?: string;
+  views?: Record<string, ViewPlace>;
+}
+
+/** What a view is centred on (LPS mm) and half its height in the patient (mm): pan and zoom. */
+export interface ViewPlace {
+  at: [number, number, number];
+  scale: number;
 }
 
 export interface ReadingDetail {

@@ -33,6 +33,14 @@ export function exposeHook(room: Room): void {
     get focus() {
       return views.focus;
     },
+    get order() {
+      return session.order;
+    },
+    /** Where the view of a plane stands: what it is centred on, how near, which way it looks. */
+    camera: (plane: Plane) => {
+      const id = Object.keys(views.planes).find((each) => views.planes[each] === plane) ?? "";
+      return structuredClone(new Map(views.cameras()).get(id)) ?? null;
+    },
     seen: (plane: Plane) => seen.ranges(plane),
     /** Label number of the truth at a voxel. */
     labelAt: (sop: string, row: number, column: number) =>

@@ -15,6 +15,7 @@ import { Labelmap } from "./labelmap";
 import { VIEWPORTS } from "./layout";
 import { leaseMemory, takeClientId } from "./lease";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohif";
+import { placeOf, restorePlace } from "./resume";
 import { Seen } from "./seen";
 import { Session } from "./session";
 import { openShelf } from "./shelf";
@@ -23,7 +24,7 @@ import { NewsSocket } from "./socket";
 import { Strokes } from "./strokes";
 import { Tools } from "./tools";
 import { VesselTest } from "./vessel/test";
-import { Views, WINDOWS, type WindowName } from "./views";
+import { Views } from "./views";
 
 /** A neck in the axial view, in millimetres from the middle to the edge. */
 const FIRST_ZOOM_MM = 110;
@@ -70,11 +71,7 @@ export class Room {
     });
     this.seen = new Seen(
       (body, leaving) => this.reportSeen(body, leaving),
-      () => ({
-        node: session.selected,
-        window: this.views.window,
-        ...(this.views.focus ? { focus: this.views.focus } : {}),
-      }),
+      () => (this.vessel.running ? this.lastPlace : this.place()),
     );
     this.vessel = new VesselTest(session, this.views, this.axes);
     this.commands.verbs.vessel = () => !this.contact.isOpen && this.vessel.start();
@@ -239,17 +236,23 @@ export class Room {
     this.restore();
   }
 
-  /** Slice, node and window as they were left; else the first undecided node. */
+  private lastPlace: Resume = {};
+
+  private place(): Resume {
+    this.lastPlace = placeOf(this);
+    return this.lastPlace;
+  }
+
+  /** Everything as it was left; else the first undecided node. */
   private restore(): void {
-    const resume: Resume = this.session.detail?.resume ?? {};
-    const window = (resume.window ?? "soft") as WindowName;
-    this.views.show(window in WINDOWS ? window : "soft");
+    const kept: Resume = this.session.detail?.resume ?? {};
     this.views.zoom(FIRST_ZOOM_MM);
-    const node = this.session.node(resume.node ?? null);
-    if (node) this.session.select(node.uuid);
-    if (resume.focus) this.views.centre(resume.focus);
-    else if (node) this.commands.goTo(node.uuid);
-    else this.commands.run("nextUndecided");
+    if (!restorePlace(this, kept)) {
+      const { selected } = this.session;
+      if (kept.focus) this.views.centre(kept.focus);
+      else if (selected) this.commands.goTo(selected);
+      else this.commands.run("nextUndecided");
+    }
     for (const plane of ["axial", "coronal", "sagittal"] as const) {
       const slice = this.views.slice(plane);
       if (slice !== null) this.seen.visit(plane, slice);

@@ -1,6 +1,6 @@
 // The three planes: where they stand, moving them to a node, windows, and what has been seen.
 
-import type { Plane, Voxel } from "./contract";
+import type { Plane, ViewPlace, Voxel } from "./contract";
 import type { Geometry } from "./geometry";
 import { AXIAL, CORONAL, SAGITTAL } from "./layout";
 import { type Camera, cornerstone, type Host, type Point2, type Viewport } from "./ohif";
@@ -24,7 +24,7 @@ export class Views extends EventTarget {
   geometry: Geometry | null = null;
   window: WindowName = "soft";
   /** The planes stand where no reader looked for them: nothing counts as seen. */
-  private standing: Voxel | null = null;
+  private away: Voxel | null = null;
   protected readonly ids: string[];
   private readonly heard = new WeakSet<Element>();
 
@@ -96,11 +96,40 @@ export class Views extends EventTarget {
   }
 
   get paused(): boolean {
-    return this.standing !== null;
+    return this.away !== null;
   }
 
   set paused(paused: boolean) {
-    this.standing = paused ? (this.focus ?? [0, 0, 0]) : null;
+    this.away = paused ? (this.focus ?? [0, 0, 0]) : null;
+  }
+
+  /** Where every view stands, and how near. */
+  standing(): [string, ViewPlace][] {
+    return this.cameras().map(
+      ([
+        id,
+        {
+          focalPoint: [x, y, z],
+          parallelScale: scale,
+        },
+      ]) => [id, { at: [x, y, z], scale }],
+    );
+  }
+
+  /** Puts every view where it stood; false where one is not known. */
+  stand(places: Readonly<Record<string, ViewPlace>>): boolean {
+    const views = this.cameras();
+    if (!views.every(([id]) => isPlace(places[id]))) return false;
+    for (const [id, { focalPoint: from, position }] of views) {
+      const { at, scale } = places[id] as ViewPlace;
+      const step = [at[0] - from[0], at[1] - from[1], at[2] - from[2]] as const;
+      this.aim(id, {
+        focalPoint: at,
+        position: [position[0] + step[0], position[1] + step[1], position[2] + step[2]],
+        parallelScale: scale,
+      });
+    }
+    return true;
   }
 
   /** Every view with its camera. */
@@ -119,7 +148,7 @@ export class Views extends EventTarget {
 
   /** The voxel all three planes look at. */
   get focus(): Voxel | null {
-    if (this.standing) return this.standing;
+    if (this.away) return this.away;
     const [slice, row, column] = [
       this.slice("axial"),
       this.slice("coronal"),
@@ -233,4 +262,11 @@ export class Views extends EventTarget {
     if (!viewport || !this.geometry) return null;
     return viewport.worldToCanvas(this.geometry.world(voxel));
   }
+}
+
+/** What the server kept comes from a browser, perhaps an older one. */
+function isPlace(place: ViewPlace | undefined): boolean {
+  return (
+    place?.at?.length === 3 && [...place.at, place.scale].every(Number.isFinite) && place.scale > 0
+  );
 }

@@ -1,0 +1,55 @@
+// Where a reader was, to the pixel: kept by the server with what was seen, brought back by the
+// next opening, on whichever machine.
+
+import type { Resume, ViewPlace } from "./contract";
+import { FILTERS, ORDERS } from "./order";
+import type { Session } from "./session";
+import type { ToolName, Tools } from "./tools";
+import { type Views, WINDOWS } from "./views";
+
+const TOOLS: readonly ToolName[] = ["window", "pan", "zoom", "brush", "eraser", "crosshairs"];
+/** Finer than a screen shows; so that standing still is no news. */
+const DECIMALS = 100;
+
+export interface Place {
+  session: Session;
+  views: Views;
+  tools: Tools;
+}
+
+export function placeOf({ session, views, tools }: Place): Resume {
+  return {
+    node: session.selected,
+    window: views.window,
+    tool: tools.active,
+    brush_mm: tools.brushMm,
+    order: session.order,
+    filter: session.filter,
+    ...(views.focus ? { focus: views.focus } : {}),
+    views: Object.fromEntries(views.standing().map(([id, place]) => [id, rounded(place)])),
+  };
+}
+
+/** Brings back what was kept, as far as it can be meant; true when the views stand as they did. */
+export function restorePlace({ session, views, tools }: Place, kept: Resume): boolean {
+  const { window = "", tool = "", order = "", filter = "", brush_mm } = kept;
+  views.show(isOf(WINDOWS, window) ? window : "soft");
+  if (isOf(ORDERS, order)) session.list({ order });
+  if (isOf(FILTERS, filter)) session.list({ filter });
+  const node = session.node(kept.node ?? null);
+  if (node) session.select(node.uuid);
+  if (typeof brush_mm === "number") tools.resize(brush_mm - tools.brushMm);
+  const held = TOOLS.find((name) => name === tool);
+  const paints = held === "brush" || held === "eraser";
+  if (held && (!paints || (node && session.writable))) tools.use(held);
+  return views.stand(kept.views ?? {});
+}
+
+function isOf<T extends object>(table: T, name: string): name is keyof T & string {
+  return Object.hasOwn(table, name);
+}
+
+function rounded({ at, scale }: ViewPlace): ViewPlace {
+  const round = (value: number) => Math.round(value * DECIMALS) / DECIMALS;
+  return { at: [round(at[0]), round(at[1]), round(at[2])], scale: round(scale) };
+}
