@@ -90,6 +90,8 @@ export class Commands extends EventTarget {
       this.labelmap.outlineOnly = !this.labelmap.outlineOnly;
       this.labelmap.applyStyle();
     },
+    fainter: () => this.labelmap.fill(-0.08),
+    stronger: () => this.labelmap.fill(0.08),
     axes: () => {
       this.axes.shown = !this.axes.shown;
       this.axes.draw();

@@ -91,6 +91,7 @@ export interface Resume {
   focus?: Voxel;
   tool?: string;
   brush_mm?: number;
+  look?: { outline?: boolean; fill?: number; stripes?: boolean; hide_rejected?: boolean };
   order?: string;
   filter?: string;
   views?: Record<string, ViewPlace>;

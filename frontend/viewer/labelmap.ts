@@ -22,6 +22,8 @@ export class Labelmap {
   private writing = false;
   hideRejected = false;
   outlineOnly = false;
+  /** How strongly nodes are filled, 0–1. */
+  fillAlpha = 0.16;
 
   constructor(
     private readonly host: Host,
@@ -81,14 +83,21 @@ export class Labelmap {
     this.colour();
   }
 
+  /** Fills more or less strongly. */
+  fill(by: number): void {
+    this.outlineOnly = false;
+    this.fillAlpha = Math.round(100 * Math.min(0.6, Math.max(0, this.fillAlpha + by))) / 100;
+    this.applyStyle();
+  }
+
   applyStyle(): void {
     this.service.setStyle(
       { type: "Labelmap" },
       {
         renderFill: !this.outlineOnly,
         renderFillInactive: !this.outlineOnly,
-        fillAlpha: 0.16,
-        fillAlphaInactive: 0.16,
+        fillAlpha: this.fillAlpha,
+        fillAlphaInactive: this.fillAlpha,
         renderOutline: true,
         outlineWidth: 1.5,
         outlineWidthInactive: 1.5,

@@ -1,7 +1,9 @@
 // Where a reader was, to the pixel: kept by the server with what was seen, brought back by the
 // next opening, on whichever machine.
 
+import type { Hatching } from "./appearance/hatching";
 import type { Resume, ViewPlace } from "./contract";
+import type { Labelmap } from "./labelmap";
 import { FILTERS, ORDERS } from "./order";
 import type { Session } from "./session";
 import type { ToolName, Tools } from "./tools";
@@ -12,12 +14,14 @@ const TOOLS: readonly ToolName[] = ["window", "pan", "zoom", "brush", "eraser", 
 const DECIMALS = 100;
 
 export interface Place {
+  labelmap: Labelmap;
+  hatching: Hatching;
   session: Session;
   views: Views;
   tools: Tools;
 }
 
-export function placeOf({ session, views, tools }: Place): Resume {
+export function placeOf({ session, views, tools, labelmap, hatching }: Place): Resume {
   return {
     node: session.selected,
     window: views.window,
@@ -25,13 +29,21 @@ export function placeOf({ session, views, tools }: Place): Resume {
     brush_mm: tools.brushMm,
     order: session.order,
     filter: session.filter,
+    look: {
+      outline: labelmap.outlineOnly,
+      fill: labelmap.fillAlpha,
+      stripes: hatching.shown,
+      hide_rejected: labelmap.hideRejected,
+    },
     ...(views.focus ? { focus: views.focus } : {}),
     views: Object.fromEntries(views.standing().map(([id, place]) => [id, rounded(place)])),
   };
 }
 
 /** Brings back what was kept, as far as it can be meant; true when the views stand as they did. */
-export function restorePlace({ session, views, tools }: Place, kept: Resume): boolean {
+export function restorePlace(place: Place, kept: Resume): boolean {
+  const { session, views, tools } = place;
+  restoreLook(place, kept.look ?? {});
   const { window = "", tool = "", order = "", filter = "", brush_mm } = kept;
   views.show(isOf(WINDOWS, window) ? window : "soft");
   if (isOf(ORDERS, order)) session.list({ order });
@@ -43,6 +55,15 @@ export function restorePlace({ session, views, tools }: Place, kept: Resume): bo
   const paints = held === "brush" || held === "eraser";
   if (held && (!paints || (node && session.writable))) tools.use(held);
   return views.stand(kept.views ?? {});
+}
+
+function restoreLook({ labelmap, hatching }: Place, look: NonNullable<Resume["look"]>): void {
+  if (typeof look.fill === "number") labelmap.fill(look.fill - labelmap.fillAlpha);
+  labelmap.outlineOnly = look.outline === true;
+  labelmap.hideRejected = look.hide_rejected === true;
+  labelmap.applyStyle();
+  labelmap.colour();
+  hatching.shown = look.stripes === true;
 }
 
 function isOf<T extends object>(table: T, name: string): name is keyof T & string {

@@ -2,6 +2,7 @@
 // the viewer opens a reading and taken apart when it leaves.
 
 import { ReadingApi } from "./api";
+import { Hatching } from "./appearance/hatching";
 import { Axes } from "./axes";
 import { Commands } from "./commands";
 import type { SliceReader } from "./contact/cut";
@@ -40,6 +41,7 @@ export class Room {
   readonly coverage: CoverageBars;
   readonly contact: ContactSheet;
   readonly vessel: VesselTest;
+  readonly hatching: Hatching;
   private readonly strokes: Strokes;
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
@@ -73,6 +75,15 @@ export class Room {
       (body, leaving) => this.reportSeen(body, leaving),
       () => (this.vessel.running ? this.lastPlace : this.place()),
     );
+    this.hatching = new Hatching(
+      session,
+      this.views,
+      (node) => this.labelmap.hideRejected && session.node(node)?.decision === "rejected",
+    );
+    this.commands.verbs.hatching = () => {
+      this.hatching.shown = !this.hatching.shown;
+      this.hatching.draw();
+    };
     this.vessel = new VesselTest(session, this.views, this.axes);
     this.commands.verbs.vessel = () => !this.contact.isOpen && this.vessel.start();
     this.contact = new ContactSheet(session, this.commands, this.views, () => this.slices());
@@ -129,7 +140,9 @@ export class Room {
       this.coverage.schedule();
     });
     this.on(this.views, "drawn", (event) => {
-      this.axes.draw((event as CustomEvent<string>).detail);
+      const { detail: drawn } = event as CustomEvent<string>;
+      this.axes.draw(drawn);
+      this.hatching.draw(drawn);
     });
     this.on(window, "focus", () => this.session.outbox.start());
     this.on(window, "online", () => this.session.outbox.start());

@@ -6,13 +6,15 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import ProgrammingError, transaction
 
 from backend.errors import BadInput
 from backend.imaging.midline import Midline
 from backend.reading import services
 from backend.reading.models import Case, NodeState, Protocol
+from backend.reading.presentation import shows_scores
 from backend.reading.signatures import signature_faults
-from tests.reading.site import PASSWORD, Site, Twin
+from tests.reading.site import PASSWORD, Site, Twin, build_site
 
 # The second AI node lies left of it, the third (LPS x 14–19) beyond it.
 MIDLINE = Midline(x_mm=9.5, spread_mm=1.0, slices=20)
@@ -125,19 +127,32 @@ def test_side_and_level_are_part_of_what_is_signed(sided: Site, reader: Twin) ->
     first = signature.record["nodes"][0]
     assert (first["side"], first["level"]) == ("R", "IB")
     assert signature_faults(sided.case.chain) == []
-    NodeState.objects.filter(node_id=sided.nodes[0]).update(level="II")
-    assert "level was signed as “IB”" in signature_faults(sided.case.chain)[0][1]
+    with pytest.raises(ProgrammingError, match="final"), transaction.atomic():
+        NodeState.objects.filter(node_id=sided.nodes[0]).update(level="II")
 
 
 def test_the_models_score_is_shown_only_where_the_protocol_shows_it(sided: Site) -> None:
     sided.case.nodes.update(score=0.87)
-    client = sided.client("reader1")
     address = f"/api/readings/{sided.reading().pk}"
-    assert "0.87" not in client.get(address).content.decode()
+    assert "0.87" not in sided.client("reader1").get(address).content.decode()
     protocol = Protocol.objects.get(pk=sided.case.protocol_id)
-    Protocol.objects.filter(pk=protocol.pk).update(
-        definition=protocol.definition | {"show_scores": True}
+    Protocol.objects.create(
+        code=protocol.code,
+        version=protocol.version + 1,
+        name=protocol.name,
+        design=protocol.design,
+        active=True,
+        definition=protocol.definition | {"show_scores": True},
     )
-    assert [n["score"] for n in client.get(address).json()["nodes"]] == [0.87] * 3
-    sided.case.readings.update(arm="no_ai")
-    assert "0.87" not in client.get(address).content.decode()
+    shown = build_site(2)
+    shown.presegment()
+    shown.case.nodes.update(score=0.87)
+    reading = shown.reading()
+    client = shown.client("reader1")
+    detail = client.get(f"/api/readings/{reading.pk}").json()
+    assert [node["score"] for node in detail["nodes"]] == [0.87] * 3
+    reader = Twin(shown)
+    (answer,) = reader.send(reader.make("doubt", node=shown.nodes[0], value=True))
+    assert answer["nodes"][0]["score"] == 0.87
+    reading.arm = "no_ai"
+    assert not shows_scores(reading)

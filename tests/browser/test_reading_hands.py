@@ -1,0 +1,274 @@
+"""The reader's hands: list, jump, contact sheet, coverage, vessel test, keys and resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from fixtures.phantom import generate
+from fixtures.phantom_dicom import write_series
+from tests.journey.room import SLOW_MS, ReadingRoom, browser
+from tests.stack import Stack, until
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
+SHEET = "document.querySelector('[data-testid=contact-sheet]')"
+TILES = f"[...{SHEET}.shadowRoot.querySelectorAll('.tile')]"
+PLANES = ("axial", "coronal", "sagittal")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A short neck in which the model found some nodes."""
+    made = generate(
+        77_003, (2.5, 0.8, 0.8), (110.0, 190.0, 200.0), contrast=True, slice_mm=2.5, node_count=9
+    )
+    folder = tmp_path_factory.mktemp("short-neck") / "dicom"
+    write_series(made, folder, patient_id="PHANTOM-2")
+    stack = Stack()
+    try:
+        stack.start().manage("receive", str(folder))
+        yield stack
+    finally:
+        stack.close()
+
+
+@pytest.fixture(scope="module")
+def chrome(chromium: str) -> Iterator[Browser]:
+    with browser(chromium) as running:
+        yield running
+
+
+@pytest.fixture
+def reader(chrome: Browser, stack: Stack) -> Iterator[ReadingRoom]:
+    """In front of the case, saved and ready."""
+    reader = ReadingRoom(chrome, stack, "reader1")
+    reader.sign_in()
+    ready = reader.page.locator("tr[data-reading][data-ai='ready']")
+
+    def found() -> bool:
+        reader.page.reload()
+        return ready.count() > 0
+
+    until(found, "the AI's nodes", 180, reader.words)
+    reader.open(ready.first)
+    reader.wait("window.__concord.saveState === 'saved'")
+    yield reader
+    assert reader.complaints == []
+    reader.context.close()
+
+
+def _opened_elsewhere(reader: ReadingRoom, chrome: Browser) -> ReadingRoom:
+    """The same reader at another machine."""
+    other = ReadingRoom(chrome, reader.stack, reader.name)
+    other.sign_in()
+    other.page.goto(reader.page.url)
+    other.wait("window.__concord?.ready")
+    return other
+
+
+def _middle(page: Page, plane: str) -> tuple[float, float]:
+    box = page.locator(f"[data-testid=coverage-{plane}]").locator("..").bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_a_jump_centres_the_node_in_every_plane_and_draws_its_axes(reader: ReadingRoom) -> None:
+    nodes = reader.nodes
+    sides = [node["side"] for node in nodes]
+    assert set(sides) <= {"R", "L", None}
+    assert sides == sorted(sides, key=lambda side: "RL".find(side) if side else 9)
+    expect(reader.page.get_by_test_id("list-heading").first).to_contain_text("Right")
+    expect(reader.page.get_by_test_id("node-place").first).to_have_text("level not set")
+    for node in nodes[:3]:
+        reader.select(node["uuid"])
+        measures = node["measures"]
+        focus = reader.hook("focus")
+        assert focus[0] == measures["slice_index"]
+        for plane in PLANES:
+            x, y = reader.hook(f"canvasPoint('{plane}', {focus[0]}, {focus[1]}, {focus[2]})")
+            assert (x, y) == pytest.approx(_middle(reader.page, plane), abs=2)
+        axes = reader.page.get_by_test_id("axes")
+        expect(axes).to_contain_text(measures["lad_text"])
+        expect(axes).to_contain_text(measures["sad_text"])
+        expect(reader.page.get_by_test_id("axes-coronal").locator("line").first).to_be_attached()
+        expect(reader.page.get_by_test_id("axes-sagittal")).to_contain_text(measures["sad_text"])
+
+
+def test_the_contact_sheet_triages_with_single_keys(reader: ReadingRoom) -> None:
+    offered = [node["uuid"] for node in reader.nodes if node["origin"] == "ai"]
+    began = time.monotonic()
+    reader.press("5")
+    expect(reader.page.get_by_test_id("contact-sheet")).to_be_visible()
+    assert time.monotonic() - began < 2, "the sheet kept the reader waiting"
+    reader.wait(f"{TILES}.length === {len(offered)}")
+    reader.wait(f"{TILES}.every(tile => tile.dataset.ready === 'true')")
+    greys = reader.page.evaluate(
+        f"{TILES}.map(tile => [...tile.querySelectorAll('canvas')].map(canvas => new Set("
+        "canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size))"
+    )
+    assert min(min(pair) for pair in greys) > 20, "a picture is empty"
+    grid = f"{SHEET}.shadowRoot.querySelector('.tiles')"
+    assert reader.page.evaluate(f"{grid}.scrollHeight <= {grid}.clientHeight")
+    first = reader.hook("selected")
+    reader.press("ArrowRight")
+    second = reader.hook("selected")
+    assert (first, second) == (offered[0], offered[1])
+    reader.press("a")
+    reader.wait(f"window.__concord.selected !== {json.dumps(second)}")
+    third = reader.hook("selected")
+    before = reader.hook("focus")
+    reader.press("r")
+    expect(reader.page.get_by_test_id("contact-sheet").get_by_test_id("reasons")).to_be_visible()
+    reader.press("1")
+    reader.wait(f"window.__concord.selected !== {json.dumps(third)}")
+    assert reader.hook("focus") == before, "the planes moved under the sheet"
+    found = {node["uuid"]: node for node in reader.nodes}
+    assert found[second]["decision"] == "accepted"
+    assert (found[third]["decision"], found[third]["reason"]) == ("rejected", "vessel")
+    reader.press("Enter")
+    expect(reader.page.get_by_test_id("contact-sheet")).to_have_count(0)
+    chosen = found[reader.hook("selected")]
+    assert reader.hook("focus")[0] == chosen["measures"]["slice_index"]
+    for _ in range(2):
+        reader.press("z")
+    reader.saved()
+    assert {node["decision"] for node in reader.detail()["nodes"]} == {"undecided"}
+
+
+def test_the_bar_shows_what_the_server_recorded_and_leads_to_the_unseen(
+    reader: ReadingRoom,
+) -> None:
+    slices = reader.detail()["grid"]["shape"][0]
+    bar = reader.page.get_by_test_id("coverage-axial")
+    expect(bar).to_have_attribute("data-total", str(slices))
+    seen = {i for a, b in reader.hook("seen('axial')") for i in range(a, b + 1)}
+    reader.press("u")
+    at = reader.hook("focus")[0]
+    assert at not in seen
+    box = bar.locator("svg").bounding_box()
+    assert box
+    reader.page.mouse.click(box["x"] + 16, box["y"] + box["height"] * 0.25)
+    reader.wait(f"window.__concord.focus[0] !== {at}")
+    assert reader.hook("focus")[0] == pytest.approx(slices * 0.75, abs=2)
+    shown = reader.hook("seen('axial')")
+
+    def recorded() -> bool:
+        return bool(reader.detail()["seen"].get("axial") == shown)
+
+    until(recorded, "the report of what was seen", 30, reader.words)
+    reader.page.reload()
+    reader.wait("window.__concord?.ready")
+    count = sum(b - a + 1 for a, b in shown)
+    until(
+        lambda: int(bar.get_attribute("data-seen") or 0) >= count,
+        "what the server recorded",
+        30,
+        reader.words,
+    )
+
+
+def test_while_space_is_held_the_planes_play_along_the_node_and_come_back(
+    reader: ReadingRoom,
+) -> None:
+    reader.select(reader.nodes[0]["uuid"])
+    before = {plane: reader.hook(f"camera('{plane}')") for plane in PLANES}
+    seen = {plane: reader.hook(f"seen('{plane}')") for plane in PLANES}
+    reader.page.keyboard.down("Space")
+    normals = [before[plane]["viewPlaneNormal"] for plane in PLANES]
+    reader.wait(
+        f"{json.dumps(PLANES)}.every((plane, at) => JSON.stringify(window.__concord.camera(plane)"
+        f".viewPlaneNormal) !== JSON.stringify({json.dumps(normals)}[at]))"
+    )
+    reader.page.keyboard.up("Space")
+    for plane in PLANES:
+        after = reader.hook(f"camera('{plane}')")
+        for name in ("focalPoint", "position", "viewPlaneNormal", "viewUp", "parallelScale"):
+            assert after[name] == pytest.approx(before[plane][name], abs=1e-3), (plane, name)
+        assert reader.hook(f"seen('{plane}')") == seen[plane], "the test counted as looking"
+
+
+def test_a_key_given_to_another_action_follows_the_reader_to_another_machine(
+    reader: ReadingRoom, chrome: Browser
+) -> None:
+    reader.press("?")
+    reader.page.get_by_test_id("key-doubt").click()
+    reader.press("w")
+    notice = reader.page.get_by_test_id("keys-notice")
+    expect(notice).to_contain_text("Previous node")
+    reader.press("j")
+    expect(notice).to_contain_text("J is now")
+    reader.press("Escape")
+    other = _opened_elsewhere(reader, chrome)
+    other.page.get_by_test_id("continue-here").click()
+    other.wait("window.__concord.saveState === 'saved'")
+    other.select(other.nodes[0]["uuid"])
+    other.press("f")
+    other.press("j")
+    other.wait("window.__concord.nodes[0].doubt")
+    other.press("j")
+    other.wait("!window.__concord.nodes[0].doubt")
+    other.press("?")
+    other.page.get_by_test_id("reset-keys").click()
+    expect(other.page.get_by_test_id("key-doubt")).to_contain_text("F")
+    other.saved()
+    other.context.close()
+
+
+def test_a_reading_opens_on_another_machine_exactly_as_it_was_left(
+    reader: ReadingRoom, chrome: Browser
+) -> None:
+    reader.select(reader.nodes[2]["uuid"])
+    reader.press("t")
+    reader.page.get_by_test_id("order").select_option("size")
+    x, y = _middle(reader.page, "axial")
+    reader.page.mouse.move(x, y)
+    reader.page.mouse.down(button="right")
+    reader.page.mouse.move(x, y + 60, steps=3)
+    reader.page.mouse.up(button="right")
+    reader.page.mouse.down(button="middle")
+    reader.page.mouse.move(x + 40, y + 60, steps=3)
+    reader.page.mouse.up(button="middle")
+    reader.page.mouse.wheel(0, 100)
+    reader.press("x")
+    left = {plane: reader.hook(f"camera('{plane}')") for plane in PLANES}
+    expected = [reader.hook(name) for name in ("selected", "window", "tool", "order", "focus")]
+
+    def kept() -> bool:
+        resume: dict[str, Any] = reader.detail()["resume"]
+        axial = resume.get("views", {}).get("concord-axial", {})
+        at = axial.get("at", [0, 0, 0])
+        return resume.get("tool") == "crosshairs" and at == pytest.approx(
+            left["axial"]["focalPoint"], abs=0.02
+        )
+
+    until(kept, "the place to be kept", 30, reader.words)
+    other = _opened_elsewhere(reader, chrome)
+    found = [other.hook(name) for name in ("selected", "window", "tool", "order", "focus")]
+    assert found == expected
+    for plane in PLANES:
+        now = other.hook(f"camera('{plane}')")
+        assert now["focalPoint"] == pytest.approx(left[plane]["focalPoint"], abs=0.02)
+        assert now["parallelScale"] == pytest.approx(left[plane]["parallelScale"], abs=0.02)
+    other.context.close()
+    reader.press("Escape")
+    reader.page.get_by_test_id("order").select_option("place")
+
+
+def test_side_and_level_are_said_with_two_keys_and_taken_back(reader: ReadingRoom) -> None:
+    node = reader.nodes[0]
+    reader.select(node["uuid"])
+    reader.press("l")
+    expect(reader.page.get_by_test_id("place-choice")).to_contain_text("midline")
+    reader.press("5")
+    row = reader.row(node["uuid"])
+    expect(row.get_by_test_id("node-place")).to_contain_text("III")
+    reader.saved()
+    assert {n["uuid"]: n["level"] for n in reader.detail()["nodes"]}[node["uuid"]] == "III"
+    reader.press("z")
+    expect(row.get_by_test_id("node-place")).to_contain_text("level not set", timeout=SLOW_MS)
+    reader.saved()
