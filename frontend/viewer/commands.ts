@@ -86,6 +86,11 @@ export class Commands extends EventTarget {
     zoom: () => this.tools.toggle("zoom"),
     crosshairs: () => this.tools.toggle("crosshairs"),
     reset: () => this.views.reset(),
+    sliceUp: () => this.scroll(1),
+    sliceDown: () => this.scroll(-1),
+    submit: () => {
+      this.signing = this.session.canSubmit;
+    },
     outline: () => {
       this.labelmap.outlineOnly = !this.labelmap.outlineOnly;
       this.labelmap.applyStyle();
@@ -200,6 +205,12 @@ export class Commands extends EventTarget {
     if (this.session.selected !== node.uuid) this.session.select(node.uuid);
     const focus = node.measures && focusOf(node.measures);
     if (focus && !this.still) this.views.centre(focus);
+  }
+
+  private scroll(by: 1 | -1): void {
+    const slices = this.session.detail?.grid.shape[0] ?? 0;
+    const to = (this.views.slice("axial") ?? 0) + by;
+    if (to >= 0 && to < slices) this.views.scrollTo("axial", to);
   }
 
   private step(by: 1 | -1): void {

@@ -82,7 +82,7 @@ export default {
     ];
   },
   getHangingProtocolModule() {
-    return [readingProtocol, settlingProtocol()].map((protocol) => ({
+    return [readingProtocol(), settlingProtocol()].map((protocol) => ({
       name: protocol.id,
       protocol,
     }));

@@ -49,6 +49,8 @@ export const KEYS: readonly Key[] = [
   { keys: ["t"], action: "bone", label: "Bone window", group: "Image" },
   { keys: ["g"], action: "lung", label: "Lung window", group: "Image" },
   { keys: ["x"], action: "crosshairs", label: "Crosshairs", group: "Image" },
+  { keys: ["pageup"], action: "sliceUp", label: "One slice up", group: "Image" },
+  { keys: ["pagedown"], action: "sliceDown", label: "One slice down", group: "Image" },
   { keys: ["u"], action: "nextUnseen", label: "Next slice not seen yet", group: "Image" },
   { keys: ["o"], action: "outline", label: "Outlines only", group: "Image" },
   {
@@ -62,11 +64,20 @@ export const KEYS: readonly Key[] = [
   { keys: ["m"], action: "axes", label: "Axes of the selected node", group: "Image" },
   { keys: ["h"], action: "hideRejected", label: "Hide rejected nodes", group: "Image" },
   { keys: ["escape"], action: "cancel", label: "Back to the window tool", group: "Image" },
+  { keys: ["ctrl+enter"], action: "submit", label: "Sign and submit", group: "Reading" },
   { keys: ["?"], action: "help", label: "This sheet", group: "Reading" },
 ];
 
 /** A key held down repeats only these: nobody decides on ten nodes by leaning on the board. */
-const REPEATING = new Set(["previous", "next", "smaller", "larger"]);
+const REPEATING = new Set([
+  "previous",
+  "next",
+  "smaller",
+  "larger",
+  "sliceUp",
+  "sliceDown",
+  "nextUnseen",
+]);
 
 /** The name of a key stroke; shift is part of the character except with letters. */
 export function strokeName(event: KeyboardEvent): string {

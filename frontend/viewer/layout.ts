@@ -91,20 +91,30 @@ export function protocol(options: {
   };
 }
 
-export const readingProtocol = protocol({
-  id: PROTOCOL,
-  name: "Reading",
-  stage: "Three planes",
-  rows: 2,
-  columns: 2,
-  places: [
-    { x: 0, y: 0, width: 0.64, height: 1 },
-    { x: 0.64, y: 0, width: 0.36, height: 0.5 },
-    { x: 0.64, y: 0.5, width: 0.36, height: 0.5 },
-  ],
-  viewports: [
-    viewport(AXIAL, "axial"),
-    viewport(CORONAL, "coronal"),
-    viewport(SAGITTAL, "sagittal"),
-  ],
-});
+const BESIDE: Place[] = [
+  { x: 0, y: 0, width: 0.64, height: 1 },
+  { x: 0.64, y: 0, width: 0.36, height: 0.5 },
+  { x: 0.64, y: 0.5, width: 0.36, height: 0.5 },
+];
+/** On a monitor that stands upright. */
+const BELOW: Place[] = [
+  { x: 0, y: 0, width: 1, height: 0.56 },
+  { x: 0, y: 0.56, width: 0.5, height: 0.44 },
+  { x: 0.5, y: 0.56, width: 0.5, height: 0.44 },
+];
+
+export function readingProtocol() {
+  return protocol({
+    id: PROTOCOL,
+    name: "Reading",
+    stage: "Three planes",
+    rows: 2,
+    columns: 2,
+    places: window.innerHeight > window.innerWidth ? BELOW : BESIDE,
+    viewports: [
+      viewport(AXIAL, "axial"),
+      viewport(CORONAL, "coronal"),
+      viewport(SAGITTAL, "sagittal"),
+    ],
+  });
+}

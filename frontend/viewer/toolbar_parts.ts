@@ -16,6 +16,10 @@ export const toolbarSheet = sheet(`${TOKENS}
     .group { padding: 0 5px; }
     button { padding: 0 6px; gap: 5px; }
   }
+  @media (max-width: 1200px) {
+    kbd { display: none; }
+    .group { padding: 0 3px; }
+  }
   output.wide { white-space: nowrap; padding: 0 4px; }
   output { min-width: 38px; text-align: center; font-size: 12px; color: var(--soft); align-self: center; }
 `);

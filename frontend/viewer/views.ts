@@ -217,12 +217,15 @@ export class Views extends EventTarget {
     }
   }
 
-  /** A neck fills the axial view; the first look of a reading. */
+  /** A neck fills the axial view, to its narrower edge; the first look of a reading. */
   zoom(parallelScaleMm: number): void {
     for (const id of this.ids) {
       const viewport = this.viewport(id);
-      viewport?.setCamera({ parallelScale: parallelScaleMm });
-      viewport?.render();
+      if (!viewport) continue;
+      const { clientWidth: width, clientHeight: height } = viewport.element;
+      const upright = width > 0 ? Math.max(1, height / width) : 1;
+      viewport.setCamera({ parallelScale: parallelScaleMm * upright });
+      viewport.render();
     }
   }
 

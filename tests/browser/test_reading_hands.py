@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from fixtures.phantom import generate
 from fixtures.phantom_dicom import write_series
+from tests.browser.accessibility import serious_faults
 from tests.journey.room import SLOW_MS, ReadingRoom, browser
 from tests.stack import Stack, until
 
@@ -272,3 +273,65 @@ def test_side_and_level_are_said_with_two_keys_and_taken_back(reader: ReadingRoo
     reader.press("z")
     expect(row.get_by_test_id("node-place")).to_contain_text("level not set", timeout=SLOW_MS)
     reader.saved()
+
+
+def test_nothing_in_the_reading_room_keeps_anybody_out(reader: ReadingRoom) -> None:
+    assert serious_faults(reader.page) == []
+    reader.press("5")
+    reader.wait(f"{TILES}.length > 0")
+    assert serious_faults(reader.page) == []
+    reader.press("Escape")
+    reader.press("?")
+    expect(reader.page.get_by_test_id("help-sheet")).to_be_visible()
+    assert serious_faults(reader.page) == []
+    reader.press("?")
+
+
+def test_a_whole_case_is_read_and_signed_with_the_keyboard_alone(
+    chrome: Browser, stack: Stack
+) -> None:
+    reader = ReadingRoom(chrome, stack, "reader2")
+    reader.page.goto("/sign-in/?next=/")
+    reader.page.get_by_label("User name").focus()
+    reader.page.keyboard.type(reader.name)
+    reader.press("Tab")
+    reader.page.keyboard.type(stack.users[reader.name])
+    reader.press("Enter")
+    row = reader.page.locator("tr[data-reading][data-ai='ready']").first
+    row.wait_for(timeout=180_000)
+    focused = "document.activeElement.closest('tr[data-reading]') !== null"
+    for _ in range(40):
+        if reader.page.evaluate(focused):
+            break
+        reader.press("Tab")
+    reader.press("Enter")
+    reader.wait("window.__concord?.ready")
+    reader.press("5")
+    reader.wait(f"{TILES}.length > 0")
+    reader.press("r")
+    reader.press("8")
+    while undecided := sum(node["decision"] == "undecided" for node in reader.nodes):
+        reader.press("a")
+        reader.wait(
+            f"window.__concord.nodes.filter(n => n.decision === 'undecided').length < {undecided}"
+        )
+    reader.press("Enter")
+    reader.press("1")
+    submit = reader.page.get_by_test_id("submit")
+
+    def complete() -> bool:
+        reader.press("u")
+        return submit.is_enabled()
+
+    until(complete, "every check to be met", 90, reader.words)
+    reader.saved()
+    reader.press("Control+Enter")
+    expect(reader.page.get_by_test_id("submit-form")).to_be_visible()
+    reader.page.keyboard.type(stack.users[reader.name])
+    reader.press("Enter")
+    expect(reader.page.get_by_test_id("signed")).to_be_visible(timeout=SLOW_MS)
+    detail = reader.detail()
+    assert detail["state"] == "submitted"
+    assert [n["reason"] for n in detail["nodes"]].count("too_small") == 1
+    assert [bool(n["impression"]) for n in detail["nodes"]].count(True) == 1
+    assert reader.complaints == []

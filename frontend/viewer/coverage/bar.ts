@@ -157,5 +157,5 @@ function nodeHtml(node: ShownNode, plane: Plane, total: number): string {
   const [red, green, blue] = shownColour(node.label, gone);
   const top = topOf(plane, plane === "axial" ? to : from, total) * total;
   const height = Math.max(to - from + 1, total / 120);
-  return `<rect x="${NODES}" width="4" y="${top}" height="${height}" rx="1" fill="rgb(${red},${green},${blue})" fill-opacity="${gone ? 0.45 : 0.9}"/>`;
+  return `<rect x="${NODES}" width="4" y="${top}" height="${height}" fill="rgb(${red},${green},${blue})" fill-opacity="${gone ? 0.45 : 0.9}"/>`;
 }

@@ -42,16 +42,21 @@ export function rowHtml(node: ShownNode, context: RowContext): string {
 function sizeHtml(node: ShownNode): string {
   if (node.empty && !node.stale) return "<small>no voxels</small>";
   if (!node.measures || node.stale) return "<small>measuring…</small>";
-  const { lad_text: long, sad_text: short, near_mm, volume_mm3 } = node.measures;
-  const near = near_mm
-    ? ` <span class="near" data-testid="node-near" title="The short axis is within 0.1 mm of the ${near_mm} mm threshold">≈ ${near_mm}</span>`
-    : "";
-  return `${text(long)} × ${text(short)} <small>mm · ${volume(volume_mm3)}</small>${near}`;
+  const { lad_text: long, sad_text: short, volume_mm3 } = node.measures;
+  return `${text(long)} × ${text(short)} <small>mm · ${volume(volume_mm3)}</small>`;
+}
+
+/** A short axis near a threshold says so. */
+function nearHtml({ measures, stale }: ShownNode): string {
+  if (!measures?.near_mm || stale) return "";
+  const { near_mm: near } = measures;
+  return `<span class="near" data-testid="node-near" title="The short axis is within 0.1 mm of the ${near} mm threshold">≈ ${near} mm</span>`;
 }
 
 function subHtml(node: ShownNode, underSide: boolean): string {
   const parts = [
     placeWords(node, underSide),
+    nearHtml(node),
     badgeHtml(node),
     node.impression && `<span class="badge">${IMPRESSIONS[node.impression.value].long}</span>`,
     node.doubt && '<span class="badge doubt">doubt</span>',

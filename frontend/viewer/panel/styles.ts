@@ -76,7 +76,7 @@ export const panelSheet = sheet(`${TOKENS}
   .row:not([aria-current="true"]) { content-visibility: auto; contain-intrinsic-block-size: auto 51px; }
   .row:hover { background: var(--hover); }
   .row[aria-current="true"] { background: var(--raised); border-left-color: var(--accent); }
-  .line { display: grid; grid-template-columns: 40px 1fr auto; align-items: center; column-gap: 8px; }
+  .line { display: grid; grid-template-columns: 40px minmax(0, 1fr) auto; align-items: center; column-gap: 8px; }
   .name { display: flex; align-items: center; gap: 7px; font-weight: 650; }
   .swatch { width: 10px; height: 10px; border-radius: 3px; border: 2px solid var(--node); background: color-mix(in srgb, var(--node) 35%, transparent); }
   .row[data-decision="rejected"] .swatch { border-style: dashed; background: none; }
