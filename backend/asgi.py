@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
@@ -47,5 +48,9 @@ async def sockets(scope: dict[str, Any], receive: Any, send: Any) -> None:
     door = _workers if scope["path"] == "/ws/worker" else _browsers
     await door(scope, receive, send)
 
+
+# What was made until now is never garbage: collections that stop everything need not look at it.
+gc.collect()
+gc.freeze()
 
 application = ProtocolTypeRouter({"http": FastRoute(BodyLimits(Handler())), "websocket": sockets})

@@ -7,12 +7,14 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.contrib.auth.hashers import check_password, make_password
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
+from backend import rows
 from backend.accounts.models import ApiToken, User, WorkerToken
 from backend.audit.models import Event
 from backend.audit.services import record
@@ -81,12 +83,19 @@ def create_worker_token(*, name: str, actor: User | None = None) -> str:
 
 def user_of(token: str) -> User | None:
     """The active user a bearer token acts as, or None."""
-    row = (
-        ApiToken.objects.select_related("user")
-        .filter(digest=_digest(token), revoked=None, user__is_active=True)
-        .first()
+    with connection.cursor() as cursor:
+        cursor.execute(_of_token(), [_digest(token)])
+        found = cursor.fetchone()
+    return rows.read(User, found) if found else None
+
+
+@cache
+def _of_token() -> str:
+    return (
+        f"select {rows.columns_of(User, 'u')} "  # noqa: S608
+        f"from {ApiToken._meta.db_table} t join {User._meta.db_table} u on u.id = t.user_id "
+        "where t.digest = %s and t.revoked is null and u.is_active"
     )
-    return row.user if row else None
 
 
 def worker_of(token: str) -> WorkerToken | None:

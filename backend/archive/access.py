@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, partial, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
@@ -56,16 +56,26 @@ class Access:
     """What the asker may know of.
 
     Attributes:
-        series: the series that exist for them.
+        visible: gives the series that exist for them.
         sees_names: whether they see who the patient is.
         root: the address the request's service begins with (`/dicom-web`, or a scope's).
         user: the person; None for a worker with a lease.
     """
 
-    series: QuerySet[Series]
+    visible: Callable[[], QuerySet[Series]]
     sees_names: bool
     root: str
     user: User | None
+
+    @cached_property
+    def series(self) -> QuerySet[Series]:
+        """The series that exist for them; asked for when they are needed."""
+        return self.visible()
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether all series are theirs to see: then no study need be asked for one."""
+        return not self.series.query.where
 
     def one_series(self, study: str, series: str) -> Series:
         """The series, or `Missing`."""
@@ -106,11 +116,10 @@ def access_of(request: HttpRequest, scope: str | None, scope_id: UUID | None) ->
     if user is None:
         raise NotSignedIn
     if scope is None or scope_id is None:
-        series, root = visibility.visible(user), "/dicom-web"
-        return Access(series, visibility.may_upload(user), root, user)
-    return Access(
-        visibility.in_scope(scope, user, scope_id), False, f"/dicom-web/{scope}/{scope_id}", user
-    )
+        sees_names = visibility.may_upload(user)
+        return Access(partial(visibility.visible, user), sees_names, "/dicom-web", user)
+    seen = visibility.in_scope(scope, user, scope_id)
+    return Access(lambda: seen, False, f"/dicom-web/{scope}/{scope_id}", user)
 
 
 def _leased(token: str, scope: str | None) -> Access:
@@ -120,8 +129,8 @@ def _leased(token: str, scope: str | None) -> Access:
         raise NotSignedIn
     if scope is not None:
         raise Missing("study")
-    series = Series.objects.filter(pk=run.series_id)
-    return Access(series, False, "/dicom-web", None)
+    seen = Series.objects.filter(pk=run.series_id)
+    return Access(lambda: seen, False, "/dicom-web", None)
 
 
 def _bearer(request: HttpRequest) -> str | None:

@@ -3,7 +3,8 @@
 Django's ASGI handler takes a whole body in, through a file on the disk, before it asks who sends
 it. For `POST …/studies` the view is called at once and reads what has come so far: nobody who may
 not send is listened to, storing begins with the first object, and a request of any length takes
-no more memory than `HELD_BYTES`.
+no more memory than `HELD_BYTES`. Where that is possible the body does not even pass through the
+event loop (`direct_body`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import asyncio
 import re
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import IO, Any, TypeAlias, cast
 
 from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections
+
+from backend.archive.direct_body import DirectBody, direct_body
 
 HELD_BYTES = 8 << 20
 SILENT_SECONDS = 60.0
@@ -130,6 +133,10 @@ class Handler(ASGIHandler):
         if not reads_its_body(scope):
             await super().handle(scope, receive, send)
             return
+        direct = direct_body(receive, dict(scope["headers"]))
+        if direct is not None:
+            await self._handle_direct(scope, direct, send)
+            return
         body = Body(receive)
         filling = asyncio.create_task(body.fill())
         try:
@@ -138,9 +145,20 @@ class Handler(ASGIHandler):
             filling.cancel()
             body.close()
 
+    async def _handle_direct(self, scope: Any, body: DirectBody, send: Any) -> None:
+        async def answer(message: Mapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                body.before_answer()
+            await send(message)
+
+        try:
+            await super().handle(scope, body.gone, answer)
+        finally:
+            body.close()
+
     async def read_body(self, receive: Any) -> Any:
         """A `Body` as it is; any other body whole, as Django does."""
         body = getattr(receive, "__self__", None)
-        if isinstance(body, Body):
+        if isinstance(body, Body | DirectBody):
             return cast("IO[bytes]", body)
         return await super().read_body(receive)

@@ -33,8 +33,8 @@ from backend.archive.judging import (
 from backend.archive.models import Derivation, Door, Series, VolumeState
 from backend.archive.parsing import parse
 from backend.archive.pixels import raw_frame
-from backend.archive.receiving import close_receipt, open_receipt
-from backend.archive.storing import counted, read_dataset, store_all
+from backend.archive.receipts import close_receipt, count, open_receipt
+from backend.archive.storing import read_dataset, store_all
 from backend.archive.verdicts import Verdict, slice_facts
 from backend.archive.volume import hounsfield
 from backend.imaging.derived import (
@@ -137,7 +137,7 @@ def _written(source: Series, derivation: Derivation, grid: Grid) -> Series:
             if isinstance(one, NotTaken):
                 raise one
             outcomes.append("stored" if one[1] else "already_here")
-        counted(receipt, outcomes)
+        count(receipt, outcomes)
     close_receipt(receipt=receipt, actor=None, judge=False)
     Series.objects.filter(uid=uid).update(derived_from=source, derivation=derivation.value)
     stale = source.derived.exclude(uid=uid).filter(bound=False)

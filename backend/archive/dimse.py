@@ -18,8 +18,9 @@ from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, VerificationPresentationContexts, evt
 
 from backend.archive.models import Door, Receipt
-from backend.archive.receiving import close_receipt, open_receipt, take
+from backend.archive.receipts import close_receipt, open_receipt
 from backend.archive.sources import Offer
+from backend.archive.taking import take
 
 logger = logging.getLogger(__name__)
 

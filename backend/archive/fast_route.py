@@ -28,6 +28,7 @@ from backend.archive.accept import (
     json_layout,
     media_ranges,
 )
+from backend.archive.direct_file import send_file
 from backend.archive.grants import Document, Placed, Ready
 from backend.audit.news import hub
 from backend.audit.services import GRANTS
@@ -45,6 +46,7 @@ _SERIES = re.compile(
 _OCTETS = f"application/octet-stream; transfer-syntax={EXPLICIT_LITTLE_ENDIAN}".encode()
 _IMMUTABLE = b"private, max-age=31536000, immutable"
 _REVALIDATE = b"private, no-cache"
+_SAFE = (b"x-content-type-options", b"nosniff")
 READY_BYTES = 24 << 20
 
 
@@ -112,11 +114,23 @@ async def _send_frame(placed: Placed, number: int, headers: Headers, send: Send)
         head = b"--%b\r\nContent-Type: %b\r\n\r\n" % (boundary, _OCTETS)
         tail = b"\r\n--%b--\r\n" % boundary
         kind = b'multipart/related; type="application/octet-stream"; boundary="%b"' % boundary
+    told = [(b"content-type", kind), *told]
+    start = placed.offset + (number - 1) * placed.frame_bytes
     try:
-        body = await _read(placed, number - 1, head, tail)
+        descriptor = os.open(placed.path, os.O_RDONLY)
     except OSError:  # The file went away: Django says what is to be done.
         return False
-    await _answer(send, 200, [(b"content-type", kind), *told], body)
+    try:
+        if await send_file(
+            send, [*told, _SAFE], descriptor, start, placed.frame_bytes, before=head, after=tail
+        ):
+            return True
+        body = await _read(descriptor, start, placed.frame_bytes, head, tail)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    await _answer(send, 200, told, body)
     return True
 
 
@@ -193,22 +207,17 @@ def _json(accept: bytes) -> bytes | None:
         return None
 
 
-async def _read(placed: Placed, index: int, head: bytes, tail: bytes) -> memoryview:
+async def _read(descriptor: int, start: int, size: int, head: bytes, tail: bytes) -> memoryview:
     """One frame between `head` and `tail`; in a thread where it has to come from the disk."""
-    size, start = placed.frame_bytes, placed.offset + index * placed.frame_bytes
     # Written once, by the kernel, and handed to the socket as it is.
     body = np.empty(len(head) + size + len(tail), np.uint8).data
     body[: len(head)] = head
     body[len(head) + size :] = tail
     frame = body[len(head) : len(head) + size]
-    descriptor = os.open(placed.path, os.O_RDONLY)
-    try:
-        if not _from_memory(descriptor, frame, start):
-            count = await asyncio.to_thread(os.preadv, descriptor, [frame], start)
-            if count != size:
-                raise OSError(f"{placed.blob} is shorter than its frames")
-    finally:
-        os.close(descriptor)
+    if not _from_memory(descriptor, frame, start):
+        count = await asyncio.to_thread(os.preadv, descriptor, [frame], start)
+        if count != size:
+            raise OSError("a file is shorter than its frames")
     return body
 
 
@@ -224,8 +233,7 @@ async def _answer(
     send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes | memoryview
 ) -> None:
     lengths = [(b"content-length", str(len(body)).encode())] if status == 200 else []
-    safe = (b"x-content-type-options", b"nosniff")
     await send(
-        {"type": "http.response.start", "status": status, "headers": [*headers, *lengths, safe]}
+        {"type": "http.response.start", "status": status, "headers": [*headers, *lengths, _SAFE]}
     )
     await send({"type": "http.response.body", "body": body})

@@ -77,7 +77,9 @@ def cleaned(value: Any) -> Any:
     """Without NUL characters, lone surrogates and non-finite numbers: Postgres refuses them."""
     if isinstance(value, str):
         return clean_text(value)
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
         return "NaN" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if isinstance(value, dict):
         return {cleaned(k): cleaned(v) for k, v in value.items()}
@@ -88,6 +90,8 @@ def cleaned(value: Any) -> Any:
 
 def clean_text(value: str) -> str:
     """Text without NUL characters and lone surrogates."""
+    if value.isascii() and "\x00" not in value:
+        return value
     return value.replace("\x00", "").encode("utf-8", "replace").decode()
 
 

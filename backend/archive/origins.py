@@ -47,6 +47,9 @@ def as_is_source(*, door: str, name: str, actor: User | None) -> Source:
 
 
 def _source(door: str, name: str, actor: User | None, *, deidentify: bool) -> Source:
+    known = Source.objects.filter(door=door, name=name[:LONGEST_NAME]).first()
+    if known is not None:  # As almost always.
+        return known
     with transaction.atomic():
         source, new = Source.objects.get_or_create(
             door=door, name=name[:LONGEST_NAME], defaults={"deidentify": deidentify}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import re
@@ -76,6 +77,16 @@ class Incoming:
     def is_image(self) -> bool:
         """Whether it is a CT, MR or PET image."""
         return self.sop_class_uid in READ_CLASSES
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 (hex) of its bytes, as the content store names them."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def known_hash(self) -> str | None:
+        """Its hash, where somebody needed it before."""
+        return vars(self).get("hash")
 
     @cached_property
     def dataset(self) -> Dataset:

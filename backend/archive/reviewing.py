@@ -18,7 +18,8 @@ from backend.archive.findings import NotTaken
 from backend.archive.models import Instance, KeptAside, Receipt, Review
 from backend.archive.parsing import parse
 from backend.archive.pixels import decode
-from backend.archive.storing import counted, store_all
+from backend.archive.receipts import count
+from backend.archive.storing import store_all
 from backend.archive.visibility import may_upload
 from backend.audit.services import News, record
 from backend.errors import Missing, NotAllowed, WrongState, reason_of
@@ -104,7 +105,7 @@ def release(*, kept: KeptAside, actor: User, reason: str) -> Instance:
         if isinstance(stored, NotTaken):
             raise WrongState(stored.code, stored.sentence(kept.name), stored.cure)
         instance, new = stored
-        counted(receipt, ["stored" if new else "already_here"])
+        count(receipt, ["stored" if new else "already_here"])
         Receipt.objects.filter(pk=receipt.pk).update(closed_at=receipt.started_at)
         _decided(kept, Review.RELEASED)
         record(

@@ -4,15 +4,10 @@ from backend.archive.deidentify.doors import is_deidentified, names_of, shift_da
 from backend.archive.deriving import ask_again, bind, derive
 from backend.archive.judging import judge_again, judge_batch, judge_quiet_series, judge_series
 from backend.archive.origins import set_deidentify
-from backend.archive.receiving import (
-    Taken,
-    close_receipt,
-    open_receipt,
-    receive,
-    store_instances,
-    take_upload,
-)
+from backend.archive.receipts import close_receipt, open_receipt
+from backend.archive.receiving import receive, store_instances, take_upload
 from backend.archive.storing import read_dataset
+from backend.archive.taking import Taken
 from backend.archive.volume import (
     grid_of,
     load_volume,

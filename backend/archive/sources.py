@@ -6,6 +6,7 @@ a link, an encrypted or an oversized entry is offered as a problem, and the rest
 
 from __future__ import annotations
 
+import io
 import lzma
 import os
 import re
@@ -47,11 +48,13 @@ _JUNK = frozenset({"dicomdir", ".ds_store", "thumbs.db", "desktop.ini"})
 class Offer:
     """One file: its name as a person knows it, and how to get its bytes.
 
-    `read` raises `NotTaken` or `Ignored`.
+    `read` raises `NotTaken` or `Ignored`. Where `bytes_ahead` is not 0, it may be called in another
+    thread and after further offers were asked for; about so many bytes then come.
     """
 
     name: str
     read: Callable[[], bytes]
+    bytes_ahead: int = 0
 
 
 def offers_of(paths: Iterable[Path]) -> Iterator[Offer]:
@@ -103,12 +106,13 @@ def offers_of_upload(name: str, file: IO[bytes], size: int) -> Iterator[Offer]:
 
 
 def _folder(root: Path) -> Iterator[Offer]:
-    for folder, folders, names in os.walk(root, followlinks=False):
+    top = str(root)
+    for folder, folders, names in os.walk(top, followlinks=False):
         folders.sort()
+        shown = PurePosixPath(root.name, os.path.relpath(folder, top)).as_posix()
+        before = "" if shown == "." else f"{shown}/"
         for name in sorted(names):
-            path = Path(folder) / name
-            shown = str(PurePosixPath(root.name) / path.relative_to(root).as_posix())
-            yield from _file(path, printable(shown), root)
+            yield from _file(Path(folder, name), printable(f"{before}{name}"), root)
 
 
 def _file(path: Path, shown: str, root: Path) -> Iterator[Offer]:
@@ -119,11 +123,14 @@ def _file(path: Path, shown: str, root: Path) -> Iterator[Offer]:
     if _is_junk(shown):
         yield _ignored(shown)
         return
+    size = 0
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
             zipped = file.read(4) in _SIGNATURES
             if zipped:
-                yield from _zip(file, shown)
+                with io.BufferedReader(file) as archive:
+                    yield from _zip(archive, shown)
     except OSError as error:
         problem = NotTaken(
             "UNREADABLE_FILE",
@@ -133,13 +140,16 @@ def _file(path: Path, shown: str, root: Path) -> Iterator[Offer]:
         yield _refused(shown, problem)
         return
     if not zipped:
-        yield Offer(shown, lambda: _read_file(path))
+        yield Offer(shown, lambda: _read_file(path), size)
 
 
 def _unsafe_file(path: Path, root: Path) -> NotTaken | None:
     """Links that lead out of the folder, and what is no file (pipes, devices)."""
     with suppress(OSError, RuntimeError):  # A link that leads to itself is a RuntimeError.
-        if path.is_symlink() and not path.resolve(strict=True).is_relative_to(root.resolve()):
+        kind = path.lstat().st_mode
+        if stat.S_ISREG(kind):
+            return None
+        if stat.S_ISLNK(kind) and not path.resolve(strict=True).is_relative_to(root.resolve()):
             return NotTaken(
                 "LINK_OUTSIDE",
                 "{name} is a link that leads out of the folder.",
@@ -155,19 +165,23 @@ def _unsafe_file(path: Path, root: Path) -> NotTaken | None:
 
 
 def _read_file(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return _limited(file, path.stat().st_size)
+    with path.open("rb", buffering=0) as file:
+        return _limited(file, os.fstat(file.fileno()).st_size)
 
 
 def _limited(file: IO[bytes], size: int) -> bytes:
+    _require_size(size)
+    return _whole(file, size)
+
+
+def _require_size(size: int) -> None:
     limit = min(MAX_FILE_BYTES, settings.MAX_UPLOAD_BYTES)
     if size > limit:
         raise _too_large(size, limit)
-    return _whole(file, limit)
 
 
-def _whole(file: IO[bytes], limit: int) -> bytes:
-    """All its bytes, `limit` at most; of what is no DICOM, however long, the first alone."""
+def _whole(file: IO[bytes], most: int) -> bytes:
+    """All its bytes, `most` at most; of what is no DICOM, however long, the first alone."""
     head = file.read(_MARK.stop)
     if len(head) < _MARK.stop:
         return head
@@ -176,7 +190,7 @@ def _whole(file: IO[bytes], limit: int) -> bytes:
     if not may_be_dicom(head):
         raise not_dicom()
     file.seek(0)
-    return file.read(limit)
+    return file.read(most)
 
 
 def _too_large(size: int, limit: int) -> NotTaken:

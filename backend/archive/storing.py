@@ -1,49 +1,55 @@
-"""Putting one DICOM object into the archive: bytes first, then its rows, once."""
+"""Putting DICOM objects into the archive: bytes first, then their rows, once."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pydicom
-from django.db import IntegrityError, connection, transaction
-from django.db.models import F
-from django.utils import timezone
+from django.db import IntegrityError, transaction
 from pydicom.dataset import Dataset
 
-from backend.archive.facts import modality_of, patient_id_of, series_facts, study_facts
+from backend.archive.entering import any_here, enter
 from backend.archive.findings import NotTaken
-from backend.archive.metadata import Metadata, cleaned
-from backend.archive.models import Instance, Receipt, Series, Study, VolumeState
+from backend.archive.metadata import Metadata
+from backend.archive.models import Instance, Receipt
 from backend.archive.parsing import Incoming
 from backend.archive.pixels import decode
-from backend.archive.plain_header import Header
-from backend.audit.services import revoke_grants
-from backend.imaging.dicom import facts_of
+from backend.archive.receipts import unless_undone
 from backend.store import BlobMissing, store
 
 logger = logging.getLogger(__name__)
 
-_FRESH = {
-    "volume_state": VolumeState.PENDING,
-    "volume_code": "",
-    "volume_reason": "",
-    "grid": None,
-    "geometry_hash": "",
-    "judged_at": None,
-    "derivation": "",
-    "metadata_blob": "",
-    "metadata_blob_unnamed": "",
-}
-
-
 Stored: TypeAlias = "tuple[Instance, bool] | NotTaken"
+
+
+def store_new(
+    receipt: Receipt, incoming: Sequence[Incoming], settle: Callable[[int], None]
+) -> list[Instance] | None:
+    """Store objects that are all new and may all come in: as almost every batch.
+
+    Their rows and what `settle(number of them)` writes go in together, in one transaction. None
+    where any of them is not so: then nothing was written, and `store_all` judges one by one.
+    """
+    uids = {one.sop_uid for one in incoming}
+    if len(uids) < len(incoming) or any_here(uids):
+        return None
+    blobs = _put(incoming)
+    try:
+        with unless_undone(receipt):
+            rows = enter(receipt, list(zip(incoming, blobs, strict=True)))
+            settle(len(rows))
+            return rows
+    except (IntegrityError, NotTaken):
+        return None
+
+
+def _put(incoming: Sequence[Incoming]) -> list[str]:
+    return store().put_many([one.data for one in incoming], [one.known_hash for one in incoming])
 
 
 def store_all(*, receipt: Receipt, incoming: Sequence[Incoming]) -> list[Stored]:
@@ -69,30 +75,29 @@ def store_all(*, receipt: Receipt, incoming: Sequence[Incoming]) -> list[Stored]
             seen.add(one.sop_uid)
             groups.setdefault(one.series_uid, []).append(place)
     fresh = [place for places in groups.values() for place in places]
-    blobs = dict(zip(fresh, store().put_many([incoming[p].data for p in fresh]), strict=True))
+    blobs = dict(zip(fresh, _put([incoming[place] for place in fresh]), strict=True))
     for places in groups.values():
         batch = [(incoming[place], blobs[place]) for place in places]
         for place, stored in zip(places, _store_series(receipt, batch), strict=True):
             found[place] = stored
     for place in later:
         one = incoming[place]
-        found[place] = _store_one(receipt, one, store().put(one.data))
+        found[place] = _store_one(receipt, one, store().put(one.data, name=one.known_hash))
     return [one for one in found if one is not None]
 
 
 def _already_here(incoming: Sequence[Incoming]) -> dict[str, Instance]:
     uids = [one.sop_uid for one in incoming]
-    known = Instance.objects.filter(sop_uid__in=uids)
-    if not known.exists():  # As almost always; the rows themselves are long.
+    if not any_here(uids):  # As almost always; the rows themselves are long.
         return {}
-    found = known.select_related("series__study")
+    found = Instance.objects.filter(sop_uid__in=uids).select_related("series__study")
     return {instance.sop_uid: instance for instance in found}
 
 
 def _compared(existing: Instance, incoming: Incoming) -> Stored:
     """What is here already; where only its row is, these very bytes fill the gap."""
     try:
-        if hashlib.sha256(incoming.data).hexdigest() != existing.blob:
+        if incoming.hash != existing.blob:
             _compare(existing, incoming)
         elif not store().exists(existing.blob):
             store().put(incoming.data, name=existing.blob)
@@ -106,7 +111,7 @@ def _store_series(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> li
     """The objects of one series, in one transaction where nothing else interferes."""
     try:
         with transaction.atomic():
-            return [(instance, True) for instance in _insert(receipt, batch)]
+            return [(instance, True) for instance in enter(receipt, batch)]
     except (IntegrityError, NotTaken):
         return [_store_one(receipt, one, blob) for one, blob in batch]
 
@@ -114,7 +119,7 @@ def _store_series(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> li
 def _store_one(receipt: Receipt, incoming: Incoming, blob: str) -> Stored:
     try:
         with transaction.atomic():
-            return _insert(receipt, [(incoming, blob)])[0], True
+            return enter(receipt, [(incoming, blob)])[0], True
     except NotTaken as problem:
         return problem
     except IntegrityError:
@@ -122,129 +127,6 @@ def _store_one(receipt: Receipt, incoming: Incoming, blob: str) -> Stored:
         if not here:
             raise
         return _compared(here[incoming.sop_uid], incoming)
-
-
-def _insert(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> list[Instance]:
-    """Rows for objects of one series; raises `NotTaken` for the first that may not join it."""
-    series = _series(batch[0][0])
-    for one, _ in batch:
-        _require_place(series, one)
-    instances = [_row(receipt, series, one, blob) for one, blob in batch]
-    _copy_in(instances)
-    if series.metadata_blob or series.metadata_blob_unnamed:
-        revoke_grants()  # Whoever may have the series' metadata has them anew.
-    Series.objects.filter(pk=series.pk).update(
-        received_at=timezone.now(),
-        is_image=series.is_image and all(one.is_image for one, _ in batch),
-        **_FRESH,
-    )
-    return instances
-
-
-def _copy_in(instances: Sequence[Instance]) -> None:
-    """What `bulk_create` does, by COPY: headers are long, and Django would quote them in Python."""
-    fields = Instance._meta.concrete_fields
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column or "") for field in fields)
-    statement = f"copy {quote(Instance._meta.db_table)} ({columns}) from stdin"
-    with (
-        connection.cursor() as cursor,
-        connection.wrap_database_errors,
-        cursor.copy(statement) as copy,
-    ):
-        for one in instances:
-            values = ((field, field.pre_save(one, add=True)) for field in fields)
-            copy.write_row([f.get_db_prep_save(value, connection) for f, value in values])
-    for one in instances:
-        one._state.adding, one._state.db = False, connection.alias
-
-
-def _row(receipt: Receipt, series: Series, incoming: Incoming, blob: str) -> Instance:
-    header, pixels = incoming.header, incoming.pixels
-    return Instance(
-        series=series,
-        receipt=receipt,
-        sop_uid=incoming.sop_uid,
-        sop_class_uid=incoming.sop_class_uid,
-        number=_integer(header, "InstanceNumber"),
-        transfer_syntax=incoming.transfer_syntax,
-        blob=blob,
-        size=len(incoming.data),
-        rows=pixels.rows if pixels else None,
-        columns=pixels.columns if pixels else None,
-        frames=pixels.frames if pixels else 0,
-        pixel_offset=pixels.offset if pixels else None,
-        frame_bytes=pixels.frame_bytes if pixels else None,
-        metadata=incoming.metadata,
-        geometry=geometry_of(header) if incoming.is_image else {},
-        pixels=pixels.to_json() if pixels else {},
-    )
-
-
-def _series(incoming: Incoming) -> Series:
-    """The object's series, made if it is new, its row locked."""
-    series = (
-        Series.objects.select_for_update(of=("self",))
-        .select_related("study")
-        .filter(uid=incoming.series_uid)
-        .first()
-    )
-    if series is None:
-        study, _ = Study.objects.get_or_create(
-            uid=incoming.study_uid, defaults=study_facts(incoming.dataset)
-        )
-        series, _ = Series.objects.select_for_update().get_or_create(
-            uid=incoming.series_uid,
-            defaults={
-                "study": study,
-                "received_at": timezone.now(),
-                "is_image": incoming.is_image,
-                **series_facts(incoming.dataset),
-            },
-        )
-    return series
-
-
-def _require_place(series: Series, incoming: Incoming) -> None:
-    """Let pass what may join the series; raises `NotTaken`."""
-    uids = incoming.sop_uid, incoming.series_uid
-    if series.bound:
-        raise NotTaken(
-            "LATE_IMAGE",
-            "{name} came after its series was bound to a case, whose grid never changes.",
-            "If the case must include it, withdraw the case and receive the series anew.",
-            *uids,
-        )
-    if series.study.uid != incoming.study_uid:
-        raise NotTaken(
-            "SERIES_ELSEWHERE",
-            "{name} claims a series (Series Instance UID) that is already here as part of another "
-            "study.",
-            "One of the two carries a wrong UID: have the sender correct it and send it again.",
-            *uids,
-        )
-    if series.study.patient_id != patient_id_of(incoming.header):
-        raise NotTaken(
-            "STUDY_PATIENT",
-            "{name} claims a study that is already here with another Patient ID.",
-            "One of the two carries a wrong UID or ID: have the sender correct it.",
-            *uids,
-        )
-    modality = modality_of(incoming.header)
-    if series.modality != modality:
-        raise NotTaken(
-            "SERIES_MODALITY",
-            f"{{name}} is {modality or 'of no modality'}, but its series is already here as "
-            f"{series.modality or 'of no modality'}.",
-            "A series has one modality: have the sender correct the Series Instance UID.",
-            *uids,
-        )
-
-
-def geometry_of(dataset: Dataset | Header) -> dict[str, Any]:
-    """`imaging.dicom.SliceFacts` of one image, as JSON."""
-    facts: dict[str, Any] = cleaned(vars(facts_of(cast(Dataset, dataset))))
-    return facts
 
 
 def _compare(existing: Instance, incoming: Incoming) -> None:
@@ -334,18 +216,3 @@ def read_dataset(instance: Instance) -> Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pydicom.dcmread(io.BytesIO(store().read(instance.blob)))
-
-
-def _integer(dataset: Dataset | Header, keyword: str) -> int | None:
-    try:
-        value = int(dataset.get(keyword))
-    except Exception:  # noqa: BLE001  absent or malformed
-        return None
-    return value if abs(value) < 2**31 else None
-
-
-def counted(receipt: Receipt, outcomes: Iterable[str]) -> None:
-    """More of `stored`, `already_here`, `kept_aside` and `ignored`."""
-    more = {name: F(name) + count for name, count in Counter(outcomes).items()}
-    if more:
-        Receipt.objects.filter(pk=receipt.pk).update(**more)

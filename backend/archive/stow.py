@@ -11,9 +11,10 @@ from django.http import HttpRequest, HttpResponse
 
 from backend.archive.accept import json_type
 from backend.archive.access import Access
-from backend.archive.receiving import Taken, store_instances
+from backend.archive.receiving import store_instances
 from backend.archive.sources import MAX_FILE_BYTES
 from backend.archive.streaming import parts_of
+from backend.archive.taking import Taken
 from backend.errors import BadInput, ConcordError, Missing, NotAllowed
 
 # Failure reasons of PS3.18 table I.2-2 (and PS3.4 for storage).
@@ -57,15 +58,26 @@ class _Counted:
 
     def __init__(self, request: HttpRequest, limit: int) -> None:
         self._request, self._limit, self._left = request, limit, limit
+        into = getattr(getattr(request, "_stream", None), "readinto", None)
+        if into is not None:  # What Django's request would copy once more.
+            self._into, self.readinto = into, self._fill
 
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes; none at the end."""
         most = self._left + 1
         data = self._request.read(most if size < 0 else min(size, most))
-        self._left -= len(data)
+        self._count(len(data))
+        return data
+
+    def _fill(self, room: memoryview, /) -> int:
+        count: int = self._into(room[: self._left + 1])
+        self._count(count)
+        return count
+
+    def _count(self, more: int) -> None:
+        self._left -= more
         if self._left < 0:
             raise _too_large(self._limit)
-        return data
 
 
 def store_request(request: HttpRequest, access: Access, study: str | None) -> HttpResponse:
@@ -128,11 +140,12 @@ def _answer(request: HttpRequest, taken: list[Taken]) -> HttpResponse:
     stored: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
+    root = request.build_absolute_uri("/dicom-web/studies")
     for one in taken:
         if one.instance is not None:
             series = one.instance.series
-            address = f"/dicom-web/studies/{series.study.uid}/series/{series.uid}"
-            address = request.build_absolute_uri(f"{address}/instances/{one.instance.sop_uid}")
+            address = f"{root}/{series.study.uid}/series/{series.uid}"
+            address = f"{address}/instances/{one.instance.sop_uid}"
             said = {
                 "00081150": _uid(one.instance.sop_class_uid),
                 "00081155": _uid(one.instance.sop_uid),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import IO, Protocol
 
@@ -15,6 +16,7 @@ from backend.archive.sources import MAX_FILE_BYTES
 from backend.errors import BadInput
 
 CHUNK_BYTES = 1 << 20
+WINDOW_BYTES = 2 << 20
 _HEADER_BYTES = 16 << 10
 
 
@@ -70,7 +72,7 @@ class Multipart:
 
 
 class Readable(Protocol):
-    """Something with `read(size)`."""
+    """Something with `read(size)`; what has `readinto` too is read without a copy."""
 
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes; none at the end."""
@@ -88,54 +90,90 @@ def parts_of(stream: Readable | IO[bytes], boundary: str) -> Iterator[Part]:
     Raises:
         BadInput: where the message breaks off or has no such boundary.
     """
-    scanner = _Scanner(stream)
     delimiter = b"\r\n--" + boundary.encode("latin-1")
-    scanner.buffer = bytearray(b"\r\n")
-    scanner.until(delimiter)
-    while scanner.after_delimiter():
-        header = scanner.until(b"\r\n\r\n", limit=_HEADER_BYTES)
-        if header is None:
-            raise _broken()
-        body = scanner.until(delimiter, limit=MAX_FILE_BYTES)
-        yield _headers(header), _reader(body)
+    scanner = _Scanner(stream)
+    try:
+        scanner.until(delimiter)
+        while scanner.after_delimiter():
+            header = scanner.until(b"\r\n\r\n", limit=_HEADER_BYTES)
+            if header is None:
+                raise _broken()
+            body = scanner.until(delimiter, limit=MAX_FILE_BYTES)
+            yield _headers(header), _reader(body)
+    finally:
+        scanner.close()
+
+
+# Windows that no message uses now: memory that is new costs as much as a copy.
+_windows: deque[bytearray] = deque(maxlen=8)
 
 
 class _Scanner:
+    """A message seen through a window of memory, which moves on (and grows) as it is read."""
+
     def __init__(self, stream: Readable | IO[bytes]) -> None:
-        self.stream = stream
-        self.buffer = bytearray()
+        self._read, self._readinto = stream.read, getattr(stream, "readinto", None)
+        try:
+            self._window = _windows.pop()
+        except IndexError:
+            self._window = bytearray(WINDOW_BYTES)
+        self._window[:2] = b"\r\n"  # The first delimiter stands at the beginning of a line too.
+        self._begin, self._end = 0, 2
+
+    def close(self) -> None:
+        """Leave the window to the next message."""
+        if len(self._window) == WINDOW_BYTES:
+            _windows.append(self._window)
 
     def _more(self) -> None:
-        chunk = self.stream.read(CHUNK_BYTES)
-        if not chunk:
+        if self._end == len(self._window):
+            self._make_room()
+        with memoryview(self._window)[self._end :] as room:
+            if self._readinto is not None:
+                count = self._readinto(room)
+            else:
+                piece = self._read(min(len(room), CHUNK_BYTES))
+                count = len(piece)
+                room[:count] = piece
+        if not count:
             raise _broken()
-        self.buffer += chunk
+        self._end += count
+
+    def _make_room(self) -> None:
+        held = self._end - self._begin
+        window = self._window
+        if held > len(window) // 2:
+            window = bytearray(2 * len(window))
+        with memoryview(window) as to, memoryview(self._window) as here:
+            to[:held] = here[self._begin : self._end]
+        self._window, self._begin, self._end = window, 0, held
 
     def until(self, mark: bytes, limit: int = MAX_FILE_BYTES) -> bytes | None:
         """What lies before the mark (None if longer than the limit); the mark is passed."""
-        start, overflow = 0, False
-        while (place := self.buffer.find(mark, start)) < 0:
-            start = max(0, len(self.buffer) - len(mark) + 1)
-            if start > limit:
-                del self.buffer[:start]
-                start, overflow = 0, True
+        seen, overflow = 0, False
+        while (place := self._window.find(mark, self._begin + seen, self._end)) < 0:
+            seen = max(0, self._end - self._begin - len(mark) + 1)
+            if seen > limit:
+                self._begin += seen
+                seen, overflow = 0, True
             self._more()
-        found = None if overflow or place > limit else bytes(memoryview(self.buffer)[:place])
-        del self.buffer[: place + len(mark)]
+        found = None
+        if not overflow and place - self._begin <= limit:
+            with memoryview(self._window) as window:
+                found = bytes(window[self._begin : place])
+        self._begin = place + len(mark)
         return found
 
     def after_delimiter(self) -> bool:
         """Pass the end of a delimiter line; False at the closing one."""
-        while len(self.buffer) < 2:
+        while self._end - self._begin < 2:
             self._more()
-        if self.buffer[:2] == b"--":
+        if self._window.startswith(b"--", self._begin, self._end):
             return False
         # A part may have no header at all: keep the line end that begins the empty line.
-        place = self.buffer.find(b"\r\n")
-        while place < 0:
+        while (place := self._window.find(b"\r\n", self._begin, self._end)) < 0:
             self._more()
-            place = self.buffer.find(b"\r\n")
-        del self.buffer[:place]
+        self._begin = place
         return True
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
+from backend import rows
 from backend.audit.models import Event, NewsItem
 from backend.version import VERSION
 
@@ -50,7 +51,7 @@ def record(
         news: what open browsers are told.
         **facts: JSON-serialisable details. Never patient identifiers.
     """
-    event = Event.objects.create(
+    event = Event(
         chain=chain,
         actor_id=actor.pk if actor else None,
         actor_name=getattr(actor, "shown_name", "") or "system",
@@ -62,6 +63,7 @@ def record(
         facts=facts,
         software=VERSION,
     )
+    rows.insert(event)
     for item in news:
         announce(item.audience, item.type, item.payload)
     return event
@@ -69,7 +71,7 @@ def record(
 
 def announce(audience: str, kind: str, payload: dict[str, Any]) -> None:
     """News without an event (a run's progress). Reaches sockets when the transaction commits."""
-    NewsItem.objects.create(audience=audience, type=kind, payload=payload)
+    rows.insert(NewsItem(audience=audience, type=kind, payload=payload))
 
 
 # The audience that every web process hears when a permission was taken away somewhere.

@@ -37,6 +37,9 @@ class FolderStore(ContentStore):
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._top = str(root)
+        # Folders whose own entries this process has seen to be on the disk; none is ever removed.
+        self._lasting: set[str] = set()
 
     @property
     def where(self) -> str:
@@ -46,20 +49,24 @@ class FolderStore(ContentStore):
     def put(self, data: Bytes, *, compress: bool = False, name: str | None = None) -> str:
         """Write, flush, rename, flush the folders."""
         name = named(name or hashlib.sha256(data).hexdigest())
-        flush_folders(self._place(name, data, compress=compress))
+        changed = self._place(name, data, compress=compress)
+        flush_folders(changed)
+        self._lasting |= changed
         return name
 
-    def put_many(self, datas: Sequence[Bytes], names: Sequence[str] | None = None) -> list[str]:
+    def put_many(
+        self, datas: Sequence[Bytes], names: Sequence[str | None] | None = None
+    ) -> list[str]:
         """Hash, write and flush in threads; each folder is flushed once."""
 
-        def one(pair: tuple[Bytes, str | None]) -> tuple[str, set[Path]]:
-            name = named(pair[1] or hashlib.sha256(pair[0]).hexdigest())
-            return name, self._place(name, pair[0], compress=False)
+        def one(data: Bytes, name: str | None) -> tuple[str, set[str]]:
+            name = named(name or hashlib.sha256(data).hexdigest())
+            return name, self._place(name, data, compress=False)
 
-        known: Sequence[str | None] = names or [None] * len(datas)
-        placed = list(WAITING.map(one, zip(datas, known, strict=True)))
+        placed = list(WAITING.map(one, datas, names or [None] * len(datas)))
         changed = set().union(*(folders for _, folders in placed))
-        list(WAITING.map(lambda folder: flush_folders({folder}), changed))
+        list(WAITING.map(lambda folder: flush_folders((folder,)), changed))
+        self._lasting |= changed
         return [name for name, _ in placed]
 
     def exists(self, name: str) -> bool:
@@ -186,45 +193,55 @@ class FolderStore(ContentStore):
         except FileNotFoundError:
             raise BlobMissing(name) from None
 
-    def _place(self, name: str, data: Bytes, *, compress: bool) -> set[Path]:
+    def _place(self, name: str, data: Bytes, *, compress: bool) -> set[str]:
         """Write the blob unless it is here; return the folders that must be flushed for it.
 
         Also for one that is here: another process may have renamed it a moment ago.
         """
-        plain, packed = self._plain(name), self._packed(name)
+        folder = f"{self._top}/{name[:2]}/{name[2:4]}"
+        plain = f"{folder}/{name}"
         size = _size(plain)
         if size == memoryview(data).nbytes:
-            return _touched(plain)
+            return self._touched(plain, folder)
         if size is not None or not compress:
-            return _write(plain, data, self.root)
-        if packed.is_file():
-            return _touched(packed)
-        return _write(packed, pack(data), self.root)
+            return self._write(plain, data, folder)
+        packed = plain + PACKED
+        if _size(packed) is not None:
+            return self._touched(packed, folder)
+        return self._write(packed, pack(data), folder)
+
+    def _touched(self, path: str, folder: str) -> set[str]:
+        if time.time() - os.stat(path).st_mtime > _TOUCH_SECONDS:
+            os.utime(path)
+        return self._unsure(folder)
+
+    def _write(self, path: str, data: Bytes, folder: str) -> set[str]:
+        """Write it whole; return the folders whose entries may not be on the disk."""
+        try:
+            write_whole(path, data)
+        except FileNotFoundError:  # As for every first blob of a folder.
+            self._lasting -= {folder, os.path.dirname(folder)}
+            os.makedirs(folder, exist_ok=True)
+            write_whole(path, data)
+        return self._unsure(folder)
+
+    def _unsure(self, folder: str) -> set[str]:
+        above = os.path.dirname(folder)
+        found = {folder}
+        if folder not in self._lasting:
+            found.add(above)
+            if above not in self._lasting:
+                found.add(self._top)
+        return found
 
 
-def _size(path: Path) -> int | None:
+def _size(path: str) -> int | None:
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size
     except FileNotFoundError:
         return None
-
-
-def _touched(path: Path) -> set[Path]:
-    if time.time() - path.stat().st_mtime > _TOUCH_SECONDS:
-        os.utime(path)
-    return {path.parent, path.parent.parent}
 
 
 def _read_out(file: IO[bytes], *, packed: bool) -> Iterator[bytes]:
     with file:
         yield from pieces(file, packed=packed)
-
-
-def _write(path: Path, data: Bytes, root: Path) -> set[Path]:
-    """Write it whole; return the folders whose entries changed."""
-    folders = {path.parent, path.parent.parent}
-    if not path.parent.parent.is_dir():
-        folders.add(root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, data)
-    return folders

@@ -70,9 +70,11 @@ class ContentStore(ABC):
         another length (the disk lost some) is written anew.
         """
 
-    def put_many(self, datas: Sequence[Bytes], names: Sequence[str] | None = None) -> list[str]:
+    def put_many(
+        self, datas: Sequence[Bytes], names: Sequence[str | None] | None = None
+    ) -> list[str]:
         """Keep several blobs, plain; they wait for the disk or the network together."""
-        known: Sequence[str | None] = names or [None] * len(datas)
+        known = names or [None] * len(datas)
         pairs = zip(datas, known, strict=True)
         return list(WAITING.map(lambda pair: self.put(pair[0], name=pair[1]), pairs))
 

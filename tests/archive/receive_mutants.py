@@ -76,8 +76,9 @@ def _one(data: bytes, client: Any, reader: Any) -> str:
     from django.db import transaction
 
     from backend.archive.models import Door
-    from backend.archive.receiving import open_receipt, take
+    from backend.archive.receipts import open_receipt
     from backend.archive.sources import Offer
+    from backend.archive.taking import take
 
     try:
         with transaction.atomic():

@@ -72,6 +72,36 @@ def test_a_reader_without_a_case_sees_nothing_of_it(alone: Stack, tmp_path: Path
     assert web_of(alone, "reader1").search_for_studies() == []
 
 
+def test_requests_at_once_make_one_study_and_lose_nothing(alone: Stack) -> None:
+    first, second = ct_series(8), ct_series(8)
+    for one in second:
+        one.StudyInstanceUID, one.PatientID = first[0].StudyInstanceUID, first[0].PatientID
+    parts = [[*first[:6], *second[:6]], [*second[::-1], *first[::-1]]] * 2
+    study = first[0].StudyInstanceUID
+    web = [web_of(alone, "coordinator") for _ in parts]
+    receipts = "select id, stored, already_here, (closed_at is not null)::int from archive_receipt"
+    before = {receipt for receipt, *_ in alone.query(receipts)}
+    barrier, answers = threading.Barrier(len(parts)), []
+
+    def send(number: int) -> None:
+        barrier.wait()
+        answers.append(web[number].store_instances(parts[number]))
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(len(parts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(len(answer.ReferencedSOPSequence) for answer in answers) == [12, 12, 16, 16]
+    assert not any("FailedSOPSequence" in answer for answer in answers)
+    here = "select count(*) from archive_instance i join archive_series s on s.id = i.series_id "
+    here += "join archive_study t on t.id = s.study_id where t.uid = %s"
+    assert alone.query(here, study) == [(16,)]
+    new = [told for receipt, *told in alone.query(receipts) if receipt not in before]
+    assert len(new) == len(parts)
+    assert [sum(told[n] for told in new) for n in range(3)] == [16, 40, len(parts)]
+
+
 def test_one_study_from_four_doors_at_once_is_one_study(alone: Stack, tmp_path: Path) -> None:
     slices = ct_series(12)
     folder = written(tmp_path / "neck", slices)

@@ -14,10 +14,10 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian
 
 from backend.archive import parsing
+from backend.archive.entering import _integer, geometry_of
 from backend.archive.facts import modality_of, patient_id_of
 from backend.archive.findings import Ignored, NotTaken
 from backend.archive.plain_header import Header, read_header
-from backend.archive.storing import _integer, geometry_of
 from tests.archive.made import ct_series, ct_slice, encoded
 
 

@@ -103,7 +103,7 @@ def pull(server: Server, files: Files, connections: int) -> Spent:
 
 
 def _frame(path: str, connection: Connection) -> None:
-    connection.get(path, OCTETS)
+    connection.pull(path, OCTETS)
 
 
 @contextmanager

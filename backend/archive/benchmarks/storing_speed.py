@@ -10,7 +10,7 @@ from itertools import count as numbers
 from pathlib import Path
 from typing import Any
 
-from backend.archive.benchmarks.client import Connection, at_once, median
+from backend.archive.benchmarks.client import Body, Connection, at_once, body_of, median
 from backend.archive.benchmarks.measuring import Row, Spent, compared, costs, spent
 from backend.archive.benchmarks.servers import Concord, Server
 from backend.archive.benchmarks.slices import Files, write_series
@@ -38,10 +38,11 @@ class Studies:
 
 
 def warm(ours: Server, peer: Server, studies: Studies) -> None:
-    """Both have stored something before anything is measured."""
-    files = studies.new(20)
-    for server in (ours, peer):
-        stow(server, files)
+    """Both have stored something on every connection before anything is measured."""
+    for _ in range(2):
+        files = studies.new(2 * CONNECTIONS * IN_A_REQUEST)
+        for server in (ours, peer):
+            stow(server, files)
 
 
 def deidentifying(ours: Concord, studies: Studies, count: int) -> Row:
@@ -104,16 +105,14 @@ def storing(ours: Concord, peer: Server, studies: Studies, count: int) -> tuple[
 def stow(server: Server, files: Files) -> Spent:
     """Send a series over several connections, some files in each request."""
     pieces = [files.paths[i : i + IN_A_REQUEST] for i in range(0, len(files.paths), IN_A_REQUEST)]
+    work = [partial(_store, body_of(piece)) for piece in pieces]
     connections = server.connections(CONNECTIONS)
     os.sync()  # One server's writing is not another's waiting.
-    return spent(
-        server.processes(),
-        lambda: at_once(connections, [partial(_store, piece) for piece in pieces]),
-    )
+    return spent(server.processes(), lambda: at_once(connections, work))
 
 
-def _store(paths: list[Path], connection: Connection) -> None:
-    connection.store(paths)
+def _store(body: Body, connection: Connection) -> None:
+    connection.store(body)
 
 
 def receive(ours: Concord, files: Files, samples: Path | None = None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from django.db import Error, connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from backend.archive.receiving import close_receipt
+from backend.archive.receipts import close_receipt
 from backend.archive.remotes.lifecycle import TRANSITIONS, TransferAction, TransferState
 from backend.archive.remotes.models import Transfer, TransferSeries
 from backend.archive.remotes.problems import Stopped

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from backend.archive.findings import NotTaken
 from backend.archive.models import Door
-from backend.archive.receiving import close_receipt, open_receipt, take
+from backend.archive.receipts import close_receipt, open_receipt
 from backend.archive.remotes.carrying import Work
 from backend.archive.remotes.here import here_of
 from backend.archive.remotes.lifecycle import BROKEN_OFF
@@ -25,6 +25,7 @@ from backend.archive.remotes.retrieving import images_of_instance, images_of_ser
 from backend.archive.remotes.sealing import seal
 from backend.archive.remotes.searching import FoundSeries, images_of, series_of
 from backend.archive.sources import Offer
+from backend.archive.taking import take
 from backend.errors import BadInput
 
 # Files as they come, each with the SOP Instance UID it was asked for by, if it was.

@@ -16,7 +16,8 @@ from backend.archive import registry, selectors
 from backend.archive.models import Door, Series
 from backend.archive.naming import named
 from backend.archive.origins import chosen_at
-from backend.archive.receiving import close_receipt, open_receipt, take_upload
+from backend.archive.receipts import close_receipt, open_receipt
+from backend.archive.receiving import take_upload
 from backend.archive.sources import printable
 from backend.archive.uploads import services
 from backend.archive.uploads.models import Upload, UploadedFile

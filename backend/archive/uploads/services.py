@@ -19,7 +19,7 @@ from backend.accounts.models import User
 from backend.archive.findings import NotTaken
 from backend.archive.models import Door, KeptAside, Receipt, Series
 from backend.archive.origins import chosen_at
-from backend.archive.receiving import close_receipt, open_receipt, take
+from backend.archive.receipts import close_receipt, open_receipt
 from backend.archive.sources import (
     MAX_FILE_BYTES,
     Offer,
@@ -27,6 +27,7 @@ from backend.archive.sources import (
     offers_of_upload,
     printable,
 )
+from backend.archive.taking import take
 from backend.archive.uploads import spool
 from backend.archive.uploads.locks import ended, ending, taking
 from backend.archive.uploads.models import Upload, UploadedFile
