@@ -100,6 +100,6 @@ def test_every_path_is_measured_beside_orthanc_and_its_limit_is_told() -> None:
     assert len(names) == len(set(names)) == 9
     assert all(row["ours"] > 0 for row in found["rows"])
     assert found["peer_config"]["StorageCompression"] is False
-    assert len(found["limits"]) == 8
+    assert len(found["limits"]) == 9
     assert all(one["says"] for one in found["limits"])
     assert len(found["table"]) == 10

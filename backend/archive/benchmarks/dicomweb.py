@@ -18,6 +18,7 @@ from typing import Any
 
 from backend.archive.benchmarks import servers
 from backend.archive.benchmarks.client import timed
+from backend.archive.benchmarks.floor import floor
 from backend.archive.benchmarks.limits import limit, read_samples
 from backend.archive.benchmarks.measuring import Row, Spent, spent, table
 from backend.archive.benchmarks.servers import Concord, Server
@@ -33,6 +34,7 @@ from backend.archive.benchmarks.serving_speed import (
 from backend.archive.benchmarks.slices import SIDE, Files
 from backend.archive.benchmarks.storing_speed import (
     CONNECTIONS,
+    STOW_TARGET,
     Studies,
     deidentifying,
     receive,
@@ -66,11 +68,13 @@ def dicomweb_benchmark(sizes: tuple[int, ...] = SIZES, studies: int = STUDIES) -
             deidentified = _profiled_deidentifying(ours, series)
             ours.store_as_is()
             for count in sizes:
-                stored, files = storing(ours, peer, series, count)
-                rows += stored + serving(ours, peer, files)
+                compared, files = storing(ours, peer, series, count)
+                rows += compared + serving(ours, peer, files)
             rows.append(memory(ours, peer, files))
             rows.append(study_list(ours, studies))
-            limits = deidentified + _limits(ours, series)
+            stored = next(row for row in rows if row["what"].startswith("STOW") and row["peer"])
+            limits = [floor(files, folder / "floor", stored, STOW_TARGET)]
+            limits += deidentified + _limits(ours, series)
             configuration = servers.orthanc_configuration(Path("…"), 0)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -59,4 +59,5 @@ def _sentence(busy: float, by_whom: dict[str, float], shares: dict[str, float]) 
         if busy > 0.85
         else "Waiting is a part of it: the processors were not all busy"
     )
-    return f"{cause} ({busy:.0%}; cores used by {who}). The server's threads: {first}."
+    did = f"What the server's threads did or waited for: {first}."
+    return f"{cause} ({busy:.0%}; cores used by {who}). {did}"

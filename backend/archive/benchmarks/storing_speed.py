@@ -18,6 +18,7 @@ from backend.archive.benchmarks.slices import Files, write_series
 CONNECTIONS, IN_A_REQUEST = 4, 10
 RUNS = {300: 3}
 DEIDENTIFIED_TARGET = 80.0
+STOW_TARGET, RECEIVE_TARGET = 2.0, 2.5
 
 
 class Studies:
@@ -77,7 +78,7 @@ def storing(ours: Concord, peer: Server, studies: Studies, count: int) -> tuple[
             "instances/s",
             median([count / s.wall for s in mine]),
             median([count / s.wall for s in theirs]),
-            2.0,
+            STOW_TARGET,
             runs=len(theirs),
             **costs(mine, theirs, count),
         )
@@ -92,7 +93,7 @@ def storing(ours: Concord, peer: Server, studies: Studies, count: int) -> tuple[
             "instances/s",
             median([count / r["seconds"] for r in received]),
             median([count / s.wall for s in again]),
-            2.5,
+            RECEIVE_TARGET,
             runs=len(again),
             peer_does="STOW",
             with_start_of_process=round(median([count / r["whole"] for r in received]), 1),
