@@ -47,7 +47,7 @@ def direct_body(receive: Any, headers: Mapping[bytes, bytes]) -> DirectBody | No
 def cycle_of(told: Any) -> RequestResponseCycle | None:
     """uvicorn's request behind an ASGI `receive` or `send`; None for others, and over TLS."""
     cycle = getattr(told, "__self__", None)
-    if not isinstance(cycle, RequestResponseCycle) or cycle.scope["scheme"] != "http":
+    if not isinstance(cycle, RequestResponseCycle):
         return None
     return cycle if cycle.transport.get_extra_info("sslcontext") is None else None
 

@@ -142,8 +142,8 @@ class _Scanner:
     def _make_room(self) -> None:
         held = self._end - self._begin
         window = self._window
-        if held > len(window) // 2:
-            window = bytearray(2 * len(window))
+        if held > len(window) * 7 // 8:
+            window = bytearray(len(window) + max(WINDOW_BYTES, len(window) // 4))
         with memoryview(window) as to, memoryview(self._window) as here:
             to[:held] = here[self._begin : self._end]
         self._window, self._begin, self._end = window, 0, held
