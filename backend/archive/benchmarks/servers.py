@@ -64,17 +64,25 @@ class Concord(Server):
         """Run a module on the same installation; what it says."""
         return _output([sys.executable, "-m", module, *arguments], self.environment)
 
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py` on the same installation; what it says."""
+        return _output([sys.executable, "manage.py", *arguments], self.environment)
+
+    @property
+    def state(self) -> Path:
+        """Where it keeps what it keeps on disk."""
+        return Path(self.environment["CONCORD_STATE"])
+
     def store_as_is(self) -> None:
         """De-identify nothing of what comes in from now on."""
         reason = "The peer of this measurement does not de-identify."
         for door, name in (("stow", SENDER), ("receive", "benchmark")):
-            command = ["manage.py", "sources", "--as-is", door, name, "--reason", reason]
-            _output([sys.executable, *command], self.environment)
+            self.manage("sources", "--as-is", door, name, "--reason", reason)
 
     @contextmanager
     def profiled(self) -> Iterator[tuple[Server, Path]]:
         """A second web process with a sampler in it; its samples are there when it has ended."""
-        port, samples = free_port(), Path(self.environment["CONCORD_STATE"]) / "samples"
+        port, samples = free_port(), self.state / "samples"
         command = [
             "backend.archive.benchmarks.profiled:application" if part == APPLICATION else part
             for part in web_command(port)

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandParser
 BENCHMARKS = {
     "nodes": ("backend.imaging.benchmark_nodes", "nodes_benchmark"),
     "dicomweb": ("backend.archive.benchmarks.dicomweb", "dicomweb_benchmark"),
+    "viewer": ("backend.reading.benchmarks.viewer", "viewer_benchmark"),
     "model": ("inference.evaluation", "model_benchmark"),
 }
 

@@ -1,0 +1,1 @@
+"""How fast the reading room is, in a real browser, beside the stock viewer."""
