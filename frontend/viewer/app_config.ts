@@ -20,7 +20,7 @@ function rootsOf(configuration: DataSourceConfiguration, query: URLSearchParams)
     const id = query.get(name);
     if (!id || !/^[0-9a-f-]{36}$/i.test(id)) continue;
     const root = `/dicom-web/${folder}/${id}`;
-    return { ...configuration, qidoRoot: root, wadoRoot: root, wadoUriRoot: root };
+    return { ...configuration, qidoRoot: root, wadoRoot: root, wadoUriRoot: `${root}/wado` };
   }
   return configuration;
 }
@@ -56,7 +56,7 @@ window.config = {
         name: "concord",
         qidoRoot: "/dicom-web",
         wadoRoot: "/dicom-web",
-        wadoUriRoot: "/dicom-web",
+        wadoUriRoot: "/dicom-web/wado",
         qidoSupportsIncludeField: false,
         supportsReject: false,
         supportsStow: false,
