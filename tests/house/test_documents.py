@@ -76,3 +76,12 @@ def test_every_picture_the_readme_shows_is_there() -> None:
     shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
     assert shown
     assert [path for path in shown if not (ROOT / path).is_file()] == []
+
+
+def test_no_setting_stands_twice_in_the_readme() -> None:
+    table = README.split("## Settings")[1].split("\n## ")[0]
+    named = re.findall(
+        r"`((?:CONCORD|DATABASE)_[A-Z_]+)`",
+        "\n".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `")),
+    )
+    assert sorted(named) == sorted(set(named))
