@@ -44,6 +44,11 @@ export class Geometry {
     this.perSlice = grid.sop_uids.length > 1 ? scale(whole, 1 / steps) : [0, 0, grid.spacing_mm[0]];
   }
 
+  /** Which way columns and rows run, of length one. */
+  get directions(): [Point3, Point3] {
+    return [unit(this.perColumn), unit(this.perRow)];
+  }
+
   world([slice, row, column]: Voxel): Point3 {
     const at = (axis: 0 | 1 | 2) =>
       this.origin[axis] +
@@ -69,4 +74,8 @@ function planeOf(imageId: string | undefined): PlaneModule {
 
 function scale(vector: Point3, by: number): Point3 {
   return [vector[0] * by, vector[1] * by, vector[2] * by];
+}
+
+function unit(vector: Point3): Point3 {
+  return scale(vector, 1 / Math.hypot(...vector));
 }

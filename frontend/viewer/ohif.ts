@@ -106,6 +106,7 @@ export interface Viewport {
   render(): void;
   /** Of a viewport that cuts volumes. */
   getAllVolumeIds?(): string[];
+  setOrientation?(along: { viewPlaneNormal: Point3; viewUp: Point3 }): void;
 }
 
 /** A volume as far as it is here; counts are missing where it came all at once. */

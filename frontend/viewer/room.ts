@@ -3,6 +3,7 @@
 
 import { ReadingApi } from "./api";
 import { Hatching } from "./appearance/hatching";
+import { alongTheImages } from "./askew";
 import { Axes } from "./axes";
 import { Commands } from "./commands";
 import type { SliceReader } from "./contact/cut";
@@ -238,6 +239,7 @@ export class Room {
     const { detail } = session;
     if (!detail || !images) return;
     views.geometry = new Geometry(detail.grid, images);
+    alongTheImages(views);
     await this.labelmap.create(images);
     for (const id of VIEWPORTS) {
       await this.labelmap.show(id);

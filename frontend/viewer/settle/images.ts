@@ -1,5 +1,6 @@
 // The stage: the images of one consensus, the readers' outlines over them, and the brush.
 
+import { alongTheImages } from "../askew";
 import type { Voxel } from "../contract";
 import { Geometry } from "../geometry";
 import type { DisplaySet, Host } from "../ohif";
@@ -308,6 +309,7 @@ export class Stage extends EventTarget implements ToolStage {
 
   private async mount(consensus: StageConsensus, images: DisplaySet): Promise<void> {
     this.views.geometry = new Geometry(consensus.grid, images);
+    alongTheImages(this.views);
     this.views.show(this.views.window);
     const kinds: Kind[] = consensus.show_ai ? ["x", "y", "ai"] : ["x", "y"];
     if (this.wish.phase === "agreed") kinds.push("agreed", "ignored");
