@@ -231,7 +231,7 @@ export class Views extends EventTarget {
 
   reset(): void {
     for (const id of this.ids) {
-      this.viewport(id)?.resetCamera();
+      this.viewport(id)?.resetCamera({ resetOrientation: false });
       this.viewport(id)?.render();
     }
     this.show("soft");

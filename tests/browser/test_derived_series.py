@@ -138,6 +138,13 @@ def test_a_derived_series_is_seen_in_all_planes(
     reader.scroll_to(middle + 4 if middle < SHAPE[0] // 2 else middle - 4)
     until(lambda: canvases.nth(0).screenshot() != before, "another slice", 60, reader.words)
     reader.picture(f"derived-{kind}")
+    # One step is one slice of the images, also after the view was put back.
+    reader.page.get_by_role("button", name="Reset the view").click()
+    reader.page.mouse.move(*reader.point(*reader.hook("focus")))
+    at = reader.hook("focus")[0]
+    for step in (1, 2, 3):
+        reader.wheel(reader.hook("focus")[0], 1)
+        assert reader.hook("focus")[0] == at + step
     grid = reader.detail()["grid"]
     assert grid["shape"][0] == SHAPE[0]
     assert reader.complaints == []
