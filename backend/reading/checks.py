@@ -75,6 +75,8 @@ def can_submit(checks: Iterable[Check]) -> bool:
 
 
 def _node_checks(node: NodeFacts) -> list[Check]:
+    if node.decision == "merged":
+        return []
     name, uuid = f"Node {node.label}", str(node.node)
     if node.from_ai and node.decision == "undecided":
         if node.empty:

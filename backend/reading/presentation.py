@@ -13,7 +13,7 @@ from backend.imaging.nodes import near_threshold_mm
 from backend.jobs.models import Run
 from backend.reading import registry, selectors
 from backend.reading.checks import Check, NodeFacts, can_submit, checks_of
-from backend.reading.models import Case, NodeState, Reading, Signature
+from backend.reading.models import Case, NodeState, NotAssessable, Reading, Signature
 from backend.reading.vocabulary import AiState, Arm, Origin
 from backend.reading.workflow import ReadingState
 
@@ -42,8 +42,16 @@ def node_json(state: NodeState, *, scores: bool = False) -> dict[str, Any]:
         "empty": state.measures is None,
         "touched": state.touched,
         "measures": measures_json(state.measures),
+        "manual": state.manual,
+        "parents": state.parents,
+        "merged_into": str(state.merged_into) if state.merged_into else None,
         **({"score": state.node.score} if scores else {}),
     }
+
+
+def region_json(region: NotAssessable) -> dict[str, Any]:
+    """A not-assessable region as the viewer draws it; one taken back has no slices."""
+    return {"region": str(region.region), "reason": region.reason, "slices": region.slices}
 
 
 def shows_scores(reading: Reading) -> bool:
@@ -230,6 +238,7 @@ def reading_json(reading: Reading, user: User, client: str = "") -> dict[str, An
         "labels": manifest["labels"],
         "manifest": manifest,
         "nodes": [node_json(state, scores=shows_scores(reading)) for state in states],
+        "regions": [region_json(region) for region in reading.not_assessable.exclude(voxels=0)],
         "checks": [check.to_json() for check in checks],
         "can_submit": can_submit(checks) and reading.state == ReadingState.OPEN and mine,
         "lease": {

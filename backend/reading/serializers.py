@@ -44,6 +44,7 @@ class ChangeAnswer(serializers.Serializer[None]):
     id = serializers.UUIDField()
     head = serializers.CharField()
     nodes = serializers.ListField(child=serializers.DictField())
+    regions = serializers.ListField(child=serializers.DictField())
     checks = CheckAnswer(many=True)
     can_submit = serializers.BooleanField()
 
@@ -181,6 +182,7 @@ class ReadingAnswer(serializers.Serializer[None]):
     labels = serializers.ListField(child=serializers.ListField())
     manifest = serializers.DictField()
     nodes = serializers.ListField(child=serializers.DictField())
+    regions = serializers.ListField(child=serializers.DictField())
     checks = CheckAnswer(many=True)
     can_submit = serializers.BooleanField()
     lease = serializers.DictField()

@@ -170,8 +170,8 @@ def _is_told(version: NodeVersion, facts: dict[str, Any]) -> bool:
         return version.doubt == after
     if not isinstance(after, dict):
         return True
-    if "level" in after:
-        return True  # Versions do not keep the place; the signed record does.
+    if "level" in after or "manual" in after:
+        return True  # Versions keep neither place nor manual axes; the signed record does.
     if "undoes" in facts and "decision" in after:
         return True  # Older events hold what the inverse said, before the decision came back.
     if "decision" in after:

@@ -86,6 +86,7 @@ class Decision(models.TextChoices):
     REJECTED = "rejected", "rejected"
     RESHAPED = "reshaped", "reshaped"
     ADDED = "added", "added"
+    MERGED = "merged", "merged into another"
 
 
 class Reason(models.TextChoices):
@@ -109,6 +110,16 @@ class Impression(models.TextChoices):
     NON_METASTATIC = "non_metastatic", "non-metastatic"
     INDETERMINATE = "indeterminate", "indeterminate"
     NOT_ASSESSABLE = "not_assessable", "not assessable"
+
+
+class WhyNotAssessable(models.TextChoices):
+    """Why a part of the images cannot be read."""
+
+    STREAKS = "streaks", "Streaks"
+    CUT_OFF = "cut_off", "Cut off"
+    MOTION = "motion", "Motion"
+    NOISE = "noise", "Noise"
+    OTHER = "other", "Other"
 
 
 PLANES = ("axial", "coronal", "sagittal")

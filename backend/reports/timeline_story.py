@@ -208,7 +208,9 @@ def kind_of(event: Event) -> str:
     """The kind of an event, for the filter."""
     action = event.action
     if action.startswith(CHANGED):
-        if "nodes" in event.facts:
+        if "lineage" in event.facts:
+            return "decisions"
+        if "nodes" in event.facts and "region" not in event.facts:
             return "strokes"
         after = event.facts.get("after")
         return "decisions" if isinstance(after, dict) and "decision" in after else "opinions"

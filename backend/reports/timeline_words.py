@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.reports import shown
 from backend.reports.record.events import Event
-from backend.reports.record.readings import ARM_NAMES, CHANGED, words_of
+from backend.reports.record.readings import ARM_NAMES, CHANGED, axes_of, words_of
 from backend.reports.timeline_cast import Cast
 from backend.reports.timeline_said import NOTHING, Memory, Said, Words, begin
 from backend.reports.timeline_words_agreed import WORDS, plain
@@ -32,6 +32,10 @@ def _changed(event: Event, cast: Cast, memory: Memory) -> Said:
     facts = event.facts
     steps = memory.steps.get((event.subject_id, str(facts.get("change"))), {})
     undone = "Undone: " if "undoes" in facts else ""
+    if "region" in facts:
+        return _region(facts, undone)
+    if facts.get("lineage"):
+        return _lineage(facts["lineage"], cast, undone)
     if "nodes" in facts:
         return _voxels(facts["nodes"], steps, cast, undone)
     node = str(facts.get("node", ""))
@@ -43,9 +47,37 @@ def _changed(event: Event, cast: Cast, memory: Memory) -> Said:
         words = Said(str(after["decision"]), _decision(before), _decision(after))
     elif isinstance(after, dict) and "level" in after:
         words = Said("side and level", _place(before), _place(after))
+    elif isinstance(after, dict) and "manual" in after:
+        axes = [
+            axes_of(value["manual"]) if value["manual"] else NOTHING for value in (before, after)
+        ]
+        words = Said("measured by hand", *axes)
     else:
         words = Said("impression", _impression(before), _impression(after))
     return Said(begin(f"{lead} {words.what}"), words.before, words.after)
+
+
+def _axes(value: Any) -> str:
+    return axes_of(value["manual"]) if value["manual"] else NOTHING
+
+
+def _lineage(lineage: Mapping[str, Any], cast: Cast, undone: str) -> Said:
+    node, other = cast.node(lineage["node"]), cast.node(lineage["other"])
+    if lineage["kind"] == "split":
+        return Said(begin(f"{undone}{other} split off {node}"))
+    return Said(begin(f"{undone}{other} merged into {node}"))
+
+
+def _region(facts: Mapping[str, Any], undone: str) -> Said:
+    before, after = (_unreadable(facts[name]) for name in ("before", "after"))
+    return Said(begin(f"{undone}part of the images that cannot be read"), before, after)
+
+
+def _unreadable(told: Mapping[str, Any]) -> str:
+    if not told["voxels"]:
+        return NOTHING
+    plural = "" if told["slices"] == 1 else "s"
+    return f"{told['slices']} slice{plural}, {words_of(told['reason'])}"
 
 
 def _voxels(

@@ -202,6 +202,11 @@ class Twin:
         before = self.head
         if inner["kind"] == "voxels":
             self._paint(inner)
+        elif inner["kind"] == "split":
+            self._paint({"nodes": [inner["part"]], "slices": inner["slices"]})
+        elif inner["kind"] == "merge":
+            known = {node: number for number, node in self.labels.items()}
+            self.volume[self.volume == known[inner["merged"]]] = known[inner["node"]]
         self.parents = [before]
         return change
 
@@ -226,6 +231,40 @@ class Twin:
         size = (box[2] - box[0]) * (box[3] - box[1])
         part = {"sop": self.sops[index], "box": list(box), "runs": [[0, size, 0 if erase else 1]]}
         return {"kind": "voxels", "nodes": [node], "slices": [part]}
+
+    def number(self, node: str) -> int:
+        """The label number of a node."""
+        return {name: number for number, name in self.labels.items()}[node]
+
+    def shape(self, voxels: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+        """Yes/no voxels ``(slices, rows, columns)`` as the slices of a change, one run a voxel."""
+        box = [0, 0, *SHAPE[1:]]
+        return [
+            {
+                "sop": self.sops[index],
+                "box": box,
+                "runs": [[int(at), 1, 1] for at in np.flatnonzero(plane)],
+            }
+            for index, plane in enumerate(voxels)
+            if plane.any()
+        ]
+
+    def difference(self, before: np.ndarray[Any, Any]) -> dict[str, Any]:
+        """The change of voxels that brings back what stood before."""
+        nodes = [self.labels[number] for number in sorted(self.labels)]
+        place = {number: at for at, number in enumerate(sorted(self.labels), 1)} | {0: 0}
+        slices = [
+            {
+                "sop": self.sops[index],
+                "box": [0, 0, *SHAPE[1:]],
+                "runs": [
+                    [int(at), 1, place[int(old.flat[at])]] for at in np.flatnonzero(old != new)
+                ],
+            }
+            for index, (old, new) in enumerate(zip(before, self.volume, strict=True))
+            if (old != new).any()
+        ]
+        return {"kind": "voxels", "nodes": nodes, "slices": slices}
 
     def paint(self, *args: Any, **options: Any) -> dict[str, Any]:
         """A stroke as a change."""

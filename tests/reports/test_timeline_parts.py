@@ -298,6 +298,32 @@ def test_what_was_done_is_said_in_words(chain: Chain):
     assert [line.role for line in chain.lines()][3:] == ["first reader", "coordinator"]
 
 
+def test_splits_merges_unreadable_parts_and_calipers_are_said_in_words(chain: Chain):
+    lineage = {"node": ONE, "label": 1, "other": ADDED, "other_label": 6}
+    chain.stroke(ONE, 8.4, kind="split", lineage={"kind": "split", **lineage})
+    chain.stroke(ONE, 8.4, kind="merge", lineage={"kind": "merge", **lineage})
+    nothing = {"reason": "", "slices": 0, "voxels": 0, "content": ""}
+    marked = {"reason": "cut_off", "slices": 2, "voxels": 50, "content": "c" * 64}
+    region = {"region": "r", "nodes": []}
+    chain.add("reading.changed.region", RITA, of=FIRST, before=nothing, after=marked, **region)
+    axes = {"long": {"mm": 12.3, "text": "12.3", "ends_vox": None}, "short": None}
+    chain.add(
+        "reading.changed.size",
+        RITA,
+        of=FIRST,
+        node=ONE,
+        before={"manual": None},
+        after={"manual": axes},
+    )
+    told = [(line.said.what, line.said.before, line.said.after) for line in chain.folded()]
+    assert told == [
+        ("R1 6 split off AI 1", "", ""),
+        ("R1 6 merged into AI 1", "", ""),
+        ("Part of the images that cannot be read", "–", "2 slices, cut off"),
+        ("AI 1 measured by hand", "–", "12.3 × – mm"),
+    ]
+
+
 def test_settling_names_the_readers_behind_x_and_y_and_the_nodes(chain: Chain):
     cluster = {"number": 4, "first": {"nodes": [{"node": ONE}]}, "second": {"nodes": []}}
     chain.add(

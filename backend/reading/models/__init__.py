@@ -5,7 +5,7 @@ from backend.reading.models.comparisons import Cluster, Comparison
 from backend.reading.models.labels import ConsensusSignature, Evidence, ReferenceLabel
 from backend.reading.models.masks import Mask, MaskSlice, Node, NodeVersion
 from backend.reading.models.projects import Membership, Project, Protocol
-from backend.reading.models.readings import Change, NodeState, Reading, Signature
+from backend.reading.models.readings import Change, NodeState, NotAssessable, Reading, Signature
 from backend.reading.models.settling import Consensus, ConsensusNode, Discrepancy, Step
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Node",
     "NodeState",
     "NodeVersion",
+    "NotAssessable",
     "Project",
     "Protocol",
     "Reading",

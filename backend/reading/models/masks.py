@@ -145,7 +145,8 @@ class NodeVersion(models.Model):
     """What a node measured and what was decided on it at one mask. Write-once.
 
     `reading` and `change` are null for what the AI offered; `measures` is null where the node had
-    no voxel left.
+    no voxel left. `parents` are the nodes it was split from or that were merged into it;
+    `merged_into` is the node that took all its voxels.
     """
 
     node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="versions")
@@ -171,6 +172,8 @@ class NodeVersion(models.Model):
     impression = models.CharField(max_length=16, default="", blank=True)
     confidence = models.PositiveSmallIntegerField(null=True, blank=True)
     doubt = models.BooleanField(default=False)
+    parents = models.JSONField(default=list, blank=True)
+    merged_into = models.UUIDField(null=True, blank=True)
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from backend.reading.models.cases import Case
 from backend.reading.models.masks import Mask, Node
-from backend.reading.vocabulary import Arm, Decision, Impression, Reason, Slot
+from backend.reading.vocabulary import Arm, Decision, Impression, Reason, Slot, WhyNotAssessable
 from backend.reading.workflow import CURRENT, ReadingState
 
 _CURRENT = sorted(str(state.value) for state in CURRENT)
@@ -132,6 +132,8 @@ class NodeState(models.Model):
     `measures` is `imaging.nodes.NodeMeasures.to_json`, null where no voxel is left; `touched`
     says that the voxels are not the ones the node came with. The side follows from the images
     (`reading.sides`) until the reader says it (`side_said`); the level is the reader's alone.
+    `parents` and `merged_into` tell its lineage as in `NodeVersion`. `manual` is what the reader
+    measured by hand, beside `measures` and never instead.
     """
 
     reading = models.ForeignKey(Reading, on_delete=models.PROTECT, related_name="node_states")
@@ -149,6 +151,9 @@ class NodeState(models.Model):
     side_said = models.BooleanField(default=False)
     level = models.CharField(max_length=8, default="", blank=True)
     touched = models.BooleanField(default=False)
+    parents = models.JSONField(default=list, blank=True)
+    merged_into = models.UUIDField(null=True, blank=True)
+    manual = models.JSONField(null=True, blank=True)
 
     class Meta:
         ordering = ("label",)
@@ -170,6 +175,37 @@ class NodeState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node_id} in {self.reading_id}"
+
+
+class NotAssessable(models.Model):
+    """A part of the images that a reader could not read, and why. Final once the reading is signed.
+
+    `slices` are `{sop, box, runs}` as in a change of voxels, every run with k = 1. A region taken
+    back is kept without slices.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    reading = models.ForeignKey(Reading, on_delete=models.PROTECT, related_name="not_assessable")
+    region = models.UUIDField()
+    reason = models.CharField(max_length=16, choices=WhyNotAssessable, default="", blank=True)
+    slices = models.JSONField(default=list, blank=True)
+    voxels = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=["reading", "region"], name="one_row_per_region"),
+            models.CheckConstraint(
+                condition=Q(reason__in=["", *WhyNotAssessable.values]),
+                name="why_not_assessable_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(voxels=0) ^ ~Q(reason=""), name="a_region_has_a_reason"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.region} of {self.reading_id}"
 
 
 class Signature(models.Model):

@@ -11,18 +11,33 @@ from backend.errors import BadInput
 from backend.imaging.grid import Grid
 from backend.imaging.masks import InvalidPatch, Patch, parse_patch
 from backend.reading.evidence import LEVELS, SIDES
-from backend.reading.vocabulary import Decision, Impression, Reason
+from backend.reading.vocabulary import Decision, Impression, Reason, WhyNotAssessable
 
-NOT_YET = frozenset({"split", "merge", "region"})
-KINDS = ("voxels", "decision", "impression", "doubt", "level", "undo")
+KINDS = (
+    "voxels",
+    "decision",
+    "impression",
+    "doubt",
+    "level",
+    "split",
+    "merge",
+    "region",
+    "size",
+    "undo",
+)
 FIELDS = {
     "voxels": {"nodes", "slices"},
     "decision": {"node", "decision", "reason"},
     "impression": {"node", "value", "confidence", "reason"},
     "doubt": {"node", "value"},
     "level": {"node", "side", "level"},
+    "split": {"node", "part", "slices"},
+    "merge": {"node", "merged"},
+    "region": {"region", "reason", "slices"},
+    "size": {"node", "long", "short"},
     "undo": {"undoes", "inverse"},
 }
+LONGEST_MM = 300
 # What a reader says outright; the others follow from what they do, and come back by undo.
 SAID = (Decision.ACCEPTED.value, Decision.REJECTED.value, Decision.UNDECIDED.value)
 
@@ -70,7 +85,48 @@ class Locate:
     level: str
 
 
-Body: TypeAlias = Voxels | Decide | Impress | Doubt | Locate
+@dataclass(frozen=True)
+class Split:
+    """Voxels of a node that become a node of their own; `patch` names that one alone."""
+
+    node: str
+    part: str
+    patch: Patch
+
+
+@dataclass(frozen=True)
+class Merge:
+    """All voxels of `merged` become those of `node`."""
+
+    node: str
+    merged: str
+
+
+@dataclass(frozen=True)
+class Region:
+    """What a region that cannot be read is from now on; nothing where it has no slices."""
+
+    region: str
+    reason: str
+    slices: tuple[Mapping[str, Any], ...]
+    patch: Patch
+
+
+Line: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, float]] | float | None
+
+
+@dataclass(frozen=True)
+class Resize:
+    """A node's axes as the reader measured them: two ends ``(slice, row, column)``, mm, or None."""
+
+    node: str
+    long: Line
+    short: Line
+
+
+OfVoxels: TypeAlias = Voxels | Split | Merge
+OfNode: TypeAlias = Decide | Impress | Doubt | Locate | Resize
+Body: TypeAlias = OfVoxels | OfNode | Region
 
 
 @dataclass(frozen=True)
@@ -92,13 +148,6 @@ def parse_change(body: Mapping[str, Any], grid: Grid) -> Body | Undo:
 def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) -> Body:
     """Read the body of a change that is not an undo, or of the inverse an undo carries."""
     kind = str(body.get("kind"))
-    if kind in NOT_YET:
-        raise BadInput(
-            "NOT_YET",
-            f"A change of kind {kind} is not taken yet.",
-            "Make it with voxels and decisions.",
-            possible=list(KINDS),
-        )
     if kind in FIELDS:
         _require_fields(body, kind)
     if kind == "voxels":
@@ -113,6 +162,14 @@ def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) ->
         return Doubt(_node(body), body["value"])
     if kind == "level":
         return _locate(body)
+    if kind == "split":
+        return _split(body, grid)
+    if kind == "merge":
+        return _merge(body)
+    if kind == "region":
+        return _region(body, grid)
+    if kind == "size":
+        return Resize(_node(body), _line(body.get("long"), grid), _line(body.get("short"), grid))
     raise BadInput(
         "UNKNOWN_KIND",
         f"There is no change of kind {kind!r} here.",
@@ -203,6 +260,63 @@ def _locate(body: Mapping[str, Any]) -> Locate:
     if level not in ("", *LEVELS):
         raise _bad(f"A level is one of {', '.join(LEVELS)}, or null where it is not set.")
     return Locate(_node(body), side, level)
+
+
+def _split(body: Mapping[str, Any], grid: Grid) -> Split:
+    node, part = _node(body), str(_uuid(body.get("part"), "The part"))
+    if part == node:
+        raise _bad("A part is a new node of its own.")
+    return Split(node, part, _solid(body, part, grid))
+
+
+def _solid(body: Mapping[str, Any], name: str, grid: Grid) -> Patch:
+    """The slices of a shape: a patch of one node whose runs are all its own."""
+    patch = _patch({"nodes": [name], "slices": body.get("slices")}, grid)
+    if any(k != 1 for part in patch.slices for _, _, k in part.runs):
+        raise _bad("Every run of a shape has k = 1.")
+    return patch
+
+
+def _merge(body: Mapping[str, Any]) -> Merge:
+    node, merged = _node(body), str(_uuid(body.get("merged"), "The merged node"))
+    if node == merged:
+        raise _bad("A node is merged with another one.")
+    return Merge(node, merged)
+
+
+def _region(body: Mapping[str, Any], grid: Grid) -> Region:
+    name, reason = str(_uuid(body.get("region"), "The region")), body.get("reason") or ""
+    patch = _solid(body, name, grid)
+    filled = any(part.runs for part in patch.slices)
+    if reason not in ("", *WhyNotAssessable.values):
+        raise _bad(f"A region has one of the reasons {', '.join(WhyNotAssessable.values)}.")
+    if filled != bool(reason):
+        raise _bad("A region has voxels and a reason; one that is taken back has neither.")
+    return Region(name, reason, tuple(body["slices"]) if filled else (), patch)
+
+
+def _line(value: Any, grid: Grid) -> Line:
+    """Two ends within the images, a length in mm, or None."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 < value <= LONGEST_MM:
+            raise _bad(f"An axis is longer than 0 and at most {LONGEST_MM} mm.")
+        return float(value)
+    ends = value if isinstance(value, list) else []
+    if len(ends) != 2 or not all(_is_place(end, grid) for end in ends) or ends[0] == ends[1]:
+        raise _bad("An axis is a length in mm, or two places (slice, row, column) in the images.")
+    first, second = (tuple(float(n) for n in end) for end in ends)
+    return (first[0], first[1], first[2]), (second[0], second[1], second[2])
+
+
+def _is_place(value: Any, grid: Grid) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(isinstance(n, int | float) and not isinstance(n, bool) for n in value)
+        and all(-0.5 <= n <= size - 0.5 for n, size in zip(value, grid.shape, strict=True))
+    )
 
 
 def _undo(body: Mapping[str, Any], grid: Grid) -> Undo:

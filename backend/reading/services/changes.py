@@ -24,7 +24,7 @@ from backend.reading.models import (
     NodeVersion,
     Reading,
 )
-from backend.reading.presentation import checks_for, node_json, shows_scores
+from backend.reading.presentation import checks_for, node_json, region_json, shows_scores
 from backend.reading.services.announcing import to_reading
 from backend.reading.services.bodies import Undo, parse_change
 from backend.reading.services.effects import Desk, Effect, NodeNotNew
@@ -47,6 +47,9 @@ _STATE_FIELDS = (
     "side_said",
     "level",
     "touched",
+    "parents",
+    "merged_into",
+    "manual",
 )
 
 
@@ -184,9 +187,7 @@ def _apply_one(desk: Desk, client_id: UUID, change: Mapping[str, Any]) -> Change
     undone = None
     if isinstance(body, Undo):
         undone = _undone(reading, body.undoes)
-        effect = desk.undo(body, undone)
-    else:
-        effect = desk.apply(body)
+    effect = desk.act(body, undone)
     base, head = reading.head, _save_version(desk, effect)
     reading.head = head
     reading.changes_count += 1
@@ -196,6 +197,9 @@ def _apply_one(desk: Desk, client_id: UUID, change: Mapping[str, Any]) -> Change
         "head": head.hash,
         "nodes": [
             node_json(desk.states[node], scores=shows_scores(reading)) for node in effect.nodes
+        ],
+        "regions": [
+            region_json(desk.regions[name]) for name in desk.regions if name in effect.regions
         ],
         "checks": [check.to_json() for check in checks],
         "can_submit": can_submit(checks),
@@ -226,6 +230,8 @@ def _apply_one(desk: Desk, client_id: UUID, change: Mapping[str, Any]) -> Change
             impression=state.impression,
             confidence=state.confidence,
             doubt=state.doubt,
+            parents=state.parents,
+            merged_into=state.merged_into,
         )
         for state in (desk.states[node] for node in effect.nodes)
     )
@@ -274,3 +280,5 @@ def _save_states(desk: Desk, made: Sequence[Change]) -> None:
     if touched:
         states = [desk.states[node] for node in touched]
         NodeState.objects.bulk_update(states, _STATE_FIELDS)
+    for name in desk.altered_regions:
+        desk.regions[name].save()

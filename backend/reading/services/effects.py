@@ -12,8 +12,20 @@ from uuid import UUID
 from backend.errors import BadInput
 from backend.imaging.masks import InvalidPatch, Labels, Manifest
 from backend.reading.draft import Draft, dice
-from backend.reading.models import Case, Change, Node, NodeState, Reading
-from backend.reading.services.bodies import Body, Decide, Doubt, Impress, Locate, Undo, Voxels
+from backend.reading.models import Case, Change, Node, NodeState, NotAssessable, Reading
+from backend.reading.services.bodies import (
+    Body,
+    Decide,
+    Doubt,
+    Impress,
+    Locate,
+    Merge,
+    Region,
+    Resize,
+    Split,
+    Undo,
+    Voxels,
+)
 from backend.reading.services.inverse import (
     NotTheInverse,
     reason_before,
@@ -22,6 +34,9 @@ from backend.reading.services.inverse import (
     same_decision,
     slices_altered,
 )
+from backend.reading.services.lineage import lineage_of, merge, remember, split
+from backend.reading.services.not_assessable import mark
+from backend.reading.services.sizes import resize
 from backend.reading.sides import derived_side
 from backend.reading.vocabulary import Decision, Origin, reason_group
 
@@ -46,7 +61,9 @@ class Effect:
         nodes: UUIDs of the nodes it altered, in label order.
         created: UUIDs of the nodes it made.
         facts: before and after, for the audit log.
-        states: node UUID → decision before (None for a new node) and after.
+        states: node UUID → decision before (None for a new node) and after, and lineage where it
+            changed.
+        regions: names of the not-assessable regions it altered.
     """
 
     slices: dict[int, Labels] = field(default_factory=dict)
@@ -54,6 +71,7 @@ class Effect:
     created: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     states: dict[str, Any] = field(default_factory=dict)
+    regions: set[str] = field(default_factory=set)
 
 
 class Desk:
@@ -67,6 +85,24 @@ class Desk:
         self.states: dict[str, NodeState] = {
             str(state.node_id): state for state in reading.node_states.select_related("node")
         }
+        self.regions: dict[str, NotAssessable] = {
+            str(row.region): row for row in reading.not_assessable.all()
+        }
+        self.altered_regions: set[str] = set()
+
+    def act(self, body: Body | Undo, undone: Change | None = None) -> Effect:
+        """Apply a change or take one back; says what it did, lineage included."""
+        before = {node: lineage_of(state) for node, state in self.states.items()}
+        if isinstance(body, Undo):
+            assert undone is not None  # noqa: S101
+            effect = self.undo(body, undone)
+        else:
+            effect = self.apply(body)
+        for node, step in effect.states.items():
+            after = lineage_of(self.states[node])
+            if before.get(node, after) != after:
+                step["lineage"] = {"before": before[node], "after": after}
+        return effect
 
     def undo(self, body: Undo, undone: Change) -> Effect:
         """Apply the inverse of an earlier change, and bring back what was decided before it.
@@ -74,9 +110,14 @@ class Desk:
         Raises `NotTheInverse` when what it carries does anything else.
         """
         inverse = body.inverse
-        require_inverse(inverse, undone)
+        require_inverse(inverse, undone, self.case.grid)
         if isinstance(inverse, Voxels):
             return self._undo_voxels(inverse, undone)
+        if isinstance(inverse, Split | Merge | Region):
+            assert isinstance(inverse, Region)  # `require_inverse` lets no other pass.  # noqa: S101
+            effect = mark(self, inverse)
+            effect.facts["undoes"] = str(undone.client_id)
+            return effect
         if isinstance(inverse, Impress):
             inverse = replace(inverse, reason=reason_before(undone, inverse.node))
         effect = self.apply(inverse)
@@ -95,7 +136,7 @@ class Desk:
             raise NotTheInverse
         slices = slices_altered(undone) | {part.index for part in inverse.patch.slices}
         before = {index: self.draft.plane(index) for index in slices}
-        effect = self._voxels(inverse)
+        effect = self.voxels(inverse)
         steps = {index: (plane, self.draft.plane(index)) for index, plane in before.items()}
         require_voxels_restored(undone, self.case.grid, steps)
         self._restore(effect, undone)
@@ -110,14 +151,14 @@ class Desk:
     def apply(self, body: Body) -> Effect:
         """Apply one change and say what it did; raises `BadInput`."""
         if isinstance(body, Voxels):
-            return self._voxels(body)
-        state = self.states.get(body.node)
-        if state is None:
-            raise BadInput(
-                "NO_SUCH_NODE",
-                f"There is no node {body.node} in this reading.",
-                "Reload the reading and choose one of its nodes.",
-            )
+            return self.voxels(body)
+        if isinstance(body, Split):
+            return split(self, body)
+        if isinstance(body, Merge):
+            return merge(self, body)
+        if isinstance(body, Region):
+            return mark(self, body)
+        state = self.state(body.node)
         before, reason = _decision(state), state.impression_reason
         if isinstance(body, Decide):
             facts = self._decide(state, body)
@@ -125,6 +166,8 @@ class Desk:
             facts = _impress(state, body)
         elif isinstance(body, Locate):
             facts = _locate(state, body)
+        elif isinstance(body, Resize):
+            facts = resize(state, body, self.case.grid)
         else:
             facts = _doubt(state, body)
         self.draft.next_version()
@@ -133,7 +176,29 @@ class Desk:
             states[body.node]["reason_before"] = reason
         return Effect(nodes=[body.node], facts={"node": body.node, **facts}, states=states)
 
+    def state(self, node: str) -> NodeState:
+        """A node of the reading; raises `BadInput`."""
+        state = self.states.get(node)
+        if state is None:
+            raise BadInput(
+                "NO_SUCH_NODE",
+                f"There is no node {node} in this reading.",
+                "Reload the reading and choose one of its nodes.",
+            )
+        return state
+
+    def note(self, facts: dict[str, Any]) -> Effect:
+        """A change that alters no node: a version of its own with the same voxels."""
+        self.draft.next_version()
+        return Effect(facts=facts)
+
     def _decide(self, state: NodeState, body: Decide) -> dict[str, Any]:
+        if state.merged_into is not None:
+            raise BadInput(
+                "NODE_MERGED",
+                f"Node {state.label} was merged into another one.",
+                "Take the merge back first, or decide on the other one.",
+            )
         before = _decision(state)
         kept = body.decision in (Decision.ACCEPTED, Decision.RESHAPED, Decision.ADDED)
         if kept or (state.node.origin != Origin.AI and body.decision == Decision.UNDECIDED):
@@ -144,7 +209,8 @@ class Desk:
         state.reason_group = reason_group(state.reason)
         return {"before": before, "after": _decision(state)}
 
-    def _voxels(self, body: Voxels) -> Effect:
+    def voxels(self, body: Voxels) -> Effect:
+        """Apply new labels of voxels, measure what they touch, and say what that decides."""
         known = self.draft.manifest.numbers
         fresh = [node for node in body.patch.nodes if node not in known]
         if Node.objects.filter(pk__in=fresh).exists():
@@ -158,7 +224,7 @@ class Desk:
         before: dict[str, Any] = {
             node: _decision(self.states[node]) for node in touches if node not in fresh
         }
-        told = []
+        told: list[dict[str, Any]] = []
         for node, touch in touches.items():
             state = self.states[node]
             voxels = int((state.measures or {}).get("voxels", 0))
@@ -208,6 +274,8 @@ class Desk:
 
         A rejected node that only lost voxels (someone painted over it) stays rejected.
         """
+        if gained and state.merged_into is not None:
+            state.merged_into, state.decision = None, _kept(state)
         if state.node.origin != Origin.AI:
             return
         boxes = [box for box in (state.node.box, (state.measures or {}).get("bounding_box")) if box]
@@ -222,13 +290,17 @@ class Desk:
         Only where they are still the ones that change led to: a later decision is kept.
         """
         for node, was in undone.states.items():
-            now = effect.states.get(node)
+            lineage, now = was.get("lineage"), effect.states.get(node)
+            if now and lineage and lineage_of(self.states[node]) == lineage["after"]:
+                remember(self.states[node], lineage["before"])
             if now is None or was["before"] is None or now["before"] != was["after"]:
                 continue
             state = self.states[node]
             state.decision, state.reason = was["before"]["decision"], was["before"]["reason"]
             state.reason_group = reason_group(state.reason)
             now["after"] = _decision(state)
+            if (state.decision == Decision.MERGED) != (state.merged_into is not None):
+                raise NotTheInverse
             after = effect.facts.get("after")
             if isinstance(after, dict) and "decision" in after:
                 effect.facts["after"] = _decision(state)

@@ -14,7 +14,20 @@ from backend.imaging.grid import Grid
 from backend.imaging.masks import Labels
 from backend.reading.maskstore import plane_of
 from backend.reading.models import Change
-from backend.reading.services.bodies import Body, Decide, Doubt, Impress, Locate, Voxels
+from backend.reading.services.bodies import (
+    Body,
+    Decide,
+    Doubt,
+    Impress,
+    Locate,
+    Merge,
+    Region,
+    Resize,
+    Split,
+    Voxels,
+)
+from backend.reading.services.not_assessable import digest_of
+from backend.reading.services.sizes import manual_of
 from backend.reading.vocabulary import Decision
 
 KEPT = frozenset({Decision.ACCEPTED.value, Decision.RESHAPED.value, Decision.ADDED.value})
@@ -31,11 +44,21 @@ class NotTheInverse(BadInput):
         )
 
 
-def require_inverse(body: Body, undone: Change) -> None:
+def require_inverse(body: Body, undone: Change, grid: Grid) -> None:
     """Let pass only a body that says what stood before the change; voxels are judged later."""
     if _kind_of(body) != _kind(undone):
         raise NotTheInverse
     if isinstance(body, Voxels):
+        return
+    if isinstance(body, Split | Merge):
+        raise NotTheInverse
+    if isinstance(body, Region):
+        content = digest_of(body.reason, body.slices)
+        if (body.region, content) != (
+            undone.facts.get("region"),
+            undone.facts["before"]["content"],
+        ):
+            raise NotTheInverse
         return
     if body.node != undone.facts.get("node"):
         raise NotTheInverse
@@ -53,6 +76,8 @@ def require_inverse(body: Body, undone: Change) -> None:
             before["side"],
             before["level"],
         )
+    elif isinstance(body, Resize):
+        held = isinstance(before, Mapping) and manual_of(body, grid) == before["manual"]
     else:
         held = body.value == before
     if not held:
@@ -102,8 +127,12 @@ def same_decision(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 
 def _kind(change: Change) -> str:
-    """What kind of change it was in effect: that of the inverse, for an undo."""
-    return str(change.body["inverse"]["kind"] if change.kind == "undo" else change.kind)
+    """What kind of change it was in effect: that of the inverse, for an undo.
+
+    Splits and merges are taken back, and made again, by voxels.
+    """
+    kind = str(change.body["inverse"]["kind"] if change.kind == "undo" else change.kind)
+    return "voxels" if kind in ("split", "merge") else kind
 
 
 def _kind_of(body: Body) -> str:
@@ -113,8 +142,10 @@ def _kind_of(body: Body) -> str:
         Impress: "impression",
         Doubt: "doubt",
         Locate: "level",
+        Region: "region",
+        Resize: "size",
     }
-    return kinds[type(body)]
+    return kinds.get(type(body), "")
 
 
 def _is_decision(body: Decide, before: Mapping[str, str]) -> bool:

@@ -24,7 +24,9 @@ from backend.reading.services.announcing import case_changed, to_reading, workli
 from backend.reading.services.changes import require_lease, require_open, require_reader
 from backend.reading.services.comparing import request_comparison
 from backend.reading.services.guards import lock_case, lock_reading, refresh_stage, step
+from backend.reading.services.lineage import lineage_of
 from backend.reading.services.masks import save_mask
+from backend.reading.services.not_assessable import digest_of
 from backend.reading.vocabulary import AuthorKind, Decision, MaskKind
 from backend.reading.workflow import ReadingAction
 from backend.store import store
@@ -181,9 +183,11 @@ def record_of(reading: Reading, effective: Mask, states: Iterable[NodeState]) ->
                 "confidence": state.confidence,
                 "doubt": state.doubt,
                 **_place(state),
+                **_lineage(state),
             }
             for state in sorted(states, key=lambda state: state.label)
         ],
+        **_unread(reading),
     }
 
 
@@ -191,6 +195,26 @@ def _place(state: NodeState) -> dict[str, str]:
     """Side and level where known; records from before they were are as they were signed."""
     known = {"side": state.side, "level": state.level}
     return {name: value for name, value in known.items() if value}
+
+
+def _lineage(state: NodeState) -> dict[str, Any]:
+    """Where a node came from or went, and what was measured by hand, where there is any of it."""
+    told = {**lineage_of(state), "manual": state.manual}
+    return {name: value for name, value in told.items() if value}
+
+
+def _unread(reading: Reading) -> dict[str, Any]:
+    """The parts of the images that could not be read, where there are any."""
+    regions = [
+        {
+            "region": str(region.region),
+            "reason": region.reason,
+            "voxels": region.voxels,
+            "content": digest_of(region.reason, region.slices),
+        }
+        for region in reading.not_assessable.exclude(voxels=0).order_by("region")
+    ]
+    return {"not_assessable": regions} if regions else {}
 
 
 def hash_of(signed: dict[str, Any]) -> str:

@@ -122,7 +122,7 @@ def _signed(
             {key: value for key, value in node.items() if key != "node"}
             | {
                 "uuid": node["node"],
-                "origin": "ai" if node["node"] in ai_nodes else "added",
+                "origin": _origin(node, ai_nodes),
                 "history": histories.get(node["node"], []),
             }
             for node in record["nodes"]
@@ -136,6 +136,12 @@ def _signed(
             "faults": list(_faults(record, facts, changes, blobs)),
         },
     }
+
+
+def _origin(node: dict[str, Any], ai_nodes: set[str]) -> str:
+    if node["node"] in ai_nodes:
+        return "ai"
+    return "split" if node.get("parents") and not node.get("merged_into") else "added"
 
 
 def _ai_mask(
@@ -264,11 +270,22 @@ def _touched(
     if "nodes" in facts:
         for told in facts["nodes"]:
             walk = walks.get(told["node"], _Walk())
-            yield told["node"], _voxel_words(walk, told), told["sad_mm"]
+            words = _lineage_words(told["node"], facts.get("lineage")) or _voxel_words(walk, told)
+            yield told["node"], words, told["sad_mm"]
         return
     node, before, after = facts["node"], facts["before"], facts["after"]
     walk = walks.setdefault(node, _Walk())
     yield node, _opinion_words(walk, before, after), walk.sad_mm
+
+
+def _lineage_words(node: str, lineage: dict[str, Any] | None) -> str:
+    """What a split or a merge was to one of its two nodes."""
+    if lineage is None:
+        return ""
+    kept, other = f"node {lineage['label']}", f"node {lineage['other_label']}"
+    if lineage["kind"] == "split":
+        return f"split: {other} cut off" if node == lineage["node"] else f"split off {kept}"
+    return f"merged with {other}" if node == lineage["node"] else f"merged into {kept}"
 
 
 def _voxel_words(walk: _Walk, told: dict[str, Any]) -> str:
@@ -290,12 +307,22 @@ def _opinion_words(walk: _Walk, before: Any, after: Any) -> str:
     if "level" in after:
         place = " ".join(filter(None, (after["side"], after["level"])))
         return f"side and level {place or 'withdrawn'}"
+    if "manual" in after:
+        return f"measured by hand: {axes_of(after['manual'])}"
     said = []
     if before["value"] != after["value"]:
         said.append(f"impression {words_of(after['value'] or 'withdrawn')}")
     if after["confidence"] is not None and after["confidence"] != before["confidence"]:
         said.append(f"confidence {after['confidence']}")
     return ", ".join(said)
+
+
+def axes_of(manual: dict[str, Any] | None) -> str:
+    """Axes measured by hand: "12.3 × 8.0 mm"; "withdrawn" for none."""
+    if manual is None:
+        return "withdrawn"
+    texts = [axis["text"] if (axis := manual[name]) else "–" for name in ("long", "short")]
+    return f"{' × '.join(texts)} mm"
 
 
 def words_of(value: str) -> str:
