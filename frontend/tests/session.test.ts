@@ -60,7 +60,8 @@ class Server {
       this.mask.apply({ nodes: body.nodes, slices });
     } else {
       this.mask.advance();
-      const node = this.detail.nodes.find(({ uuid }) => uuid === body.node);
+      const named = "node" in body ? body.node : null;
+      const node = this.detail.nodes.find(({ uuid }) => uuid === named);
       if (node && body.kind === "decision") {
         Object.assign(node, { decision: body.decision, reason: body.reason ?? null });
         nodes.push(structuredClone(node));

@@ -5,9 +5,23 @@ import type { ImpressionValue, Measures, Side, Voxel } from "./contract";
 import { Remap } from "./keys/remap";
 import type { Labelmap } from "./labelmap";
 import { isDecided, LEVELS } from "./order";
+import type { ShapeDesk } from "./reshape/desk";
 import type { Session } from "./session";
-import type { Tools } from "./tools";
+import type { ToolName, Tools } from "./tools";
 import type { Views, WindowName } from "./views";
+
+/** What may be done while the hand is asked for something on the images. */
+const LOOKING: ReadonlySet<string> = new Set([
+  "previous",
+  "next",
+  "nextUndecided",
+  "soft",
+  "narrow",
+  "bone",
+  "lung",
+  "outline",
+  "axes",
+]);
 
 /** The middle of a node's long axis, on the slice that gave its short axis. */
 function focusOf({ endpoints_vox: ends, centroid_vox, slice_index }: Measures): Voxel {
@@ -36,8 +50,13 @@ export class Commands extends EventTarget {
     private readonly labelmap: Labelmap,
     private readonly tools: Tools,
     private readonly axes: Axes,
+    private readonly desk: ShapeDesk,
   ) {
     super();
+    Object.assign(
+      this.verbs,
+      desk.verbs((tool) => this.paintWith(tool)),
+    );
   }
 
   run(action: string): void {
@@ -45,6 +64,7 @@ export class Commands extends EventTarget {
     if (action !== "reject") this.rejecting = null;
     if (action !== "level") this.placing = null;
     if (action !== "help") this.helpOpen = false;
+    if (!LOOKING.has(action)) this.desk.pointing.end();
     this.remap.leave();
     if (action === "cancel") this.signing = false;
     if (!this.signing) verb?.();
@@ -116,6 +136,7 @@ export class Commands extends EventTarget {
 
   /** True when a waiting reject took the digit: it never labels a node then. */
   digit(number: number): boolean {
+    if (this.desk.pointing.digit(number)) return true;
     const level = LEVELS[number - 1];
     if (this.placing && level) {
       this.locate(this.placing, { level });
@@ -228,7 +249,7 @@ export class Commands extends EventTarget {
     if (next) this.goTo(next.uuid);
   }
 
-  private paintWith(tool: "brush" | "eraser"): void {
+  private paintWith(tool: ToolName): void {
     const { session } = this;
     if (!session.writable) return;
     if (!session.selected) {

@@ -1,6 +1,6 @@
 // What the server says and takes, as the API spells it.
 
-export type Decision = "undecided" | "accepted" | "rejected" | "reshaped" | "added";
+export type Decision = "undecided" | "accepted" | "rejected" | "reshaped" | "added" | "merged";
 export type ImpressionValue = "metastatic" | "non_metastatic" | "indeterminate" | "not_assessable";
 /** The patient's own. */
 export type Side = "L" | "R";
@@ -46,6 +46,10 @@ export interface NodeRecord {
   doubt: boolean;
   empty: boolean;
   measures: Measures | null;
+  manual?: Manual | null;
+  /** The nodes it was split from, or that were merged into it. */
+  parents?: string[];
+  merged_into?: string | null;
   /** What the model thought of its node, 0–1; only where the protocol shows it. */
   score?: number | null;
 }
@@ -129,6 +133,7 @@ export interface ReadingDetail {
   labels: [number, string][];
   manifest: ManifestRecord;
   nodes: NodeRecord[];
+  regions?: RegionRecord[];
   checks: Check[];
   can_submit: boolean;
   lease: { mine: boolean; holder: string | null; id: string | null };
@@ -160,7 +165,39 @@ export type Body =
       reason?: string;
     }
   | { kind: "doubt"; node: string; value: boolean }
-  | { kind: "level"; node: string; side: Side | null; level: string | null };
+  | { kind: "level"; node: string; side: Side | null; level: string | null }
+  | { kind: "split"; node: string; part: string; slices: SliceChange[] }
+  | { kind: "merge"; node: string; merged: string }
+  | RegionBody
+  | { kind: "size"; node: string; long: Line; short: Line };
+
+/** Sets what a region is; one without slices is taken back. */
+export interface RegionBody {
+  kind: "region";
+  region: string;
+  reason: WhyNotAssessable | "";
+  slices: SliceChange[];
+}
+
+export type WhyNotAssessable = "streaks" | "cut_off" | "motion" | "noise" | "other";
+
+/** Part of the images that cannot be read, and why. */
+export type RegionRecord = Omit<RegionBody, "kind">;
+
+/** An axis measured by hand: its two ends, or its length in millimetres. */
+export type Line = [Voxel, Voxel] | number | null;
+
+export interface ManualAxis {
+  mm: number;
+  text: string;
+  ends_vox: [Voxel, Voxel] | null;
+}
+
+/** What the reader measured, beside what the server measured. */
+export interface Manual {
+  long: ManualAxis | null;
+  short: ManualAxis | null;
+}
 
 export type ChangeBody = Body | { kind: "undo"; undoes: string; inverse: Body };
 
@@ -170,6 +207,8 @@ export interface ChangeResult {
   id: string;
   head: string;
   nodes: NodeRecord[];
+  /** Regions the change altered. */
+  regions?: RegionRecord[];
   checks: Check[];
   can_submit: boolean;
 }

@@ -41,6 +41,13 @@ export function exposeHook(room: Room): void {
       const id = Object.keys(views.planes).find((each) => views.planes[each] === plane) ?? "";
       return structuredClone(new Map(views.cameras()).get(id)) ?? null;
     },
+    /** Milliseconds that each step of a reshape took. */
+    get reshapeSteps() {
+      return [...room.desk.gesture.steps];
+    },
+    get regions() {
+      return structuredClone(session.regions);
+    },
     seen: (plane: Plane) => seen.ranges(plane),
     /** Label number of the truth at a voxel. */
     labelAt: (sop: string, row: number, column: number) =>

@@ -5,6 +5,7 @@ import { shownColour } from "./colours";
 import { sopOf } from "./geometry";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host, type Segment } from "./ohif";
 import { diffPlane, type Patch } from "./patch";
+import type { Block } from "./reshape/block";
 import type { Session } from "./session";
 
 export const SEGMENTATION = "concord";
@@ -19,6 +20,8 @@ export class Labelmap {
   private readonly denseOf = new Map<string, number>();
   private readonly shownIn = new Set<string>();
   private readonly painted = new Map<string, string>();
+  /** Slice → its place in the host's volume. */
+  private readonly frames = new Map<number, number>();
   private writing = false;
   hideRejected = false;
   outlineOnly = false;
@@ -146,15 +149,58 @@ export class Labelmap {
     }
     for (const [, node] of mask.labels) this.ensure(node);
     this.colour();
-    this.tell();
+    this.tell(slices ?? undefined);
   }
 
-  private tell(): void {
+  /** Without a list the host takes every slice anew. */
+  private tell(slices?: Iterable<number>): void {
     this.writing = true;
     cornerstoneTools().segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(
       SEGMENTATION,
+      slices && this.framesOf(slices),
     );
     this.writing = false;
+  }
+
+  /** Slices as the host's volume counts them; undefined where it has none yet. */
+  private framesOf(slices: Iterable<number>): number[] | undefined {
+    const { Labelmap } =
+      cornerstoneTools().segmentation.state.getSegmentation(SEGMENTATION).representationData;
+    const volume = Labelmap.volumeId ? cornerstone().cache.getVolume(Labelmap.volumeId) : undefined;
+    if (!volume?.imageIds) return undefined;
+    if (this.frames.size === 0) {
+      volume.imageIds.forEach((imageId, frame) => {
+        const plane = cornerstone().cache.getImage(imageId)?.voxelManager.getScalarData();
+        const index = plane ? this.planes.indexOf(plane) : -1;
+        if (index >= 0) this.frames.set(index, frame);
+      });
+    }
+    const found = [...slices].map((slice) => this.frames.get(slice));
+    return found.every((frame) => frame !== undefined) ? found : undefined;
+  }
+
+  /** A node drawn on screen alone, for a gesture that is not over. */
+  sketch(node: string, block: Block): { write(at: number, own: boolean): void; show(): void } {
+    const { mask } = this.session;
+    const dense = this.denseTable();
+    const value = this.dense(node);
+    const touched = new Set<number>();
+    const [, rows, columns] = block.size;
+    const area = rows * columns;
+    return {
+      write: (at, own) => {
+        const slice = block.box[0] + Math.floor(at / area);
+        const row = block.box[1] + (Math.floor(at / columns) % rows);
+        const there = row * (mask?.columns ?? 0) + block.box[2] + (at % columns);
+        const truth = block.own[at] ? 0 : (dense[mask?.plane(slice)?.[there] ?? 0] ?? 0);
+        const shown = this.planes[slice];
+        if (shown) shown[there] = own ? value : truth;
+        touched.add(slice);
+      },
+      show: () => {
+        if (touched.size) this.tell(touched);
+      },
+    };
   }
 
   /** Label number → dense number. */
@@ -167,9 +213,9 @@ export class Labelmap {
 
   /**
    * What the reader's stroke changed, for the node it belongs to. Voxels of other nodes are put
-   * back, and so is everything when no node may be painted.
+   * back unless it is free to take them, and so is everything when no node may be painted.
    */
-  takeStroke(node: string | null): Patch | null {
+  takeStroke(node: string | null, free = false): Patch | null {
     const { mask } = this.session;
     if (!mask) return null;
     const own = node ? this.dense(node) : -1;
@@ -186,6 +232,7 @@ export class Labelmap {
         const [was, is] = [before[at] ?? 0, shown[at] ?? 0];
         if (was === is) continue;
         if ((was === 0 || was === own) && (is === 0 || is === own)) continue;
+        if (free && is === own) continue;
         shown[at] = was;
         reverted = true;
       }

@@ -48,6 +48,7 @@ export interface ToolGroupLike {
   setToolActive(name: string, options: { bindings: object[] }): void;
   setToolPassive(name: string, options?: { removeAllBindings?: boolean }): void;
   setToolDisabled(name: string): void;
+  setToolConfiguration(name: string, configuration: object): void;
   getToolInstance(name: string): { setToolCenter?(point: Point3): void } | undefined;
 }
 
@@ -115,6 +116,7 @@ export interface ImageVolume {
   framesLoaded?: number;
   framesProcessed?: number;
   totalNumFrames?: number;
+  imageIds?: string[];
 }
 
 export interface LabelmapImage {
@@ -122,6 +124,10 @@ export interface LabelmapImage {
   rows: number;
   columns: number;
   voxelManager: { getScalarData(): Uint8Array };
+  /** From stored values to the unit read in, unless that was done on loading. */
+  slope?: number;
+  intercept?: number;
+  preScale?: { scaled?: boolean };
 }
 
 interface Cornerstone {
@@ -138,7 +144,9 @@ interface CornerstoneTools {
   Enums: { Events: Record<string, string>; MouseBindings: Record<string, number> };
   segmentation: {
     state: {
-      getSegmentation(id: string): { representationData: { Labelmap: { imageIds: string[] } } };
+      getSegmentation(id: string): {
+        representationData: { Labelmap: { imageIds: string[]; volumeId?: string } };
+      };
       getSegmentationRepresentations(
         viewportId: string,
         specifier: { segmentationId: string },
@@ -150,7 +158,7 @@ interface CornerstoneTools {
       };
     };
     triggerSegmentationEvents: {
-      triggerSegmentationDataModified(id: string): void;
+      triggerSegmentationDataModified(id: string, frames?: number[]): void;
       triggerSegmentationRepresentationModified(viewportId: string, id: string, type: string): void;
     };
   };

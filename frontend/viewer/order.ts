@@ -64,10 +64,11 @@ export function isDecided({ decision }: Pick<ShownNode, "decision">): boolean {
   return DECIDED.includes(decision);
 }
 
-/** A node that was added and erased again is listed no more. */
+/** A node that was added and erased again, or merged into another, is listed no more. */
 export function inOrder(nodes: Iterable<ShownNode>, order: Order): ShownNode[] {
   return [...nodes]
-    .filter((node) => !(node.empty && node.origin === "added" && !node.stale))
+    .filter((node) => !(node.empty && node.origin !== "ai" && !node.stale))
+    .filter((node) => node.decision !== "merged")
     .sort(
       (a, b) =>
         (order === "undecided" ? Number(isDecided(a)) - Number(isDecided(b)) : 0) ||

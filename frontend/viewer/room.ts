@@ -14,9 +14,10 @@ import { CoverageBars } from "./coverage/bar";
 import { Geometry } from "./geometry";
 import { listenToKeys } from "./keys";
 import { Labelmap } from "./labelmap";
-import { VIEWPORTS } from "./layout";
+import { AXIAL, VIEWPORTS } from "./layout";
 import { leaseMemory, takeClientId } from "./lease";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohif";
+import { ShapeDesk } from "./reshape/desk";
 import { placeOf, restorePlace } from "./resume";
 import { Seen } from "./seen";
 import { Session } from "./session";
@@ -43,6 +44,7 @@ export class Room {
   readonly contact: ContactSheet;
   readonly vessel: VesselTest;
   readonly hatching: Hatching;
+  readonly desk: ShapeDesk;
   private readonly strokes: Strokes;
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
@@ -61,7 +63,15 @@ export class Room {
     this.tools = new Tools(host);
     this.labelmap = new Labelmap(host, session);
     this.axes = new Axes(session, this.views);
-    this.commands = new Commands(session, this.views, this.labelmap, this.tools, this.axes);
+    this.desk = new ShapeDesk(session, this.labelmap, this.views, this.tools);
+    this.commands = new Commands(
+      session,
+      this.views,
+      this.labelmap,
+      this.tools,
+      this.axes,
+      this.desk,
+    );
     this.strokes = new Strokes({
       planeUnder: (path) => (this.tools.paints ? this.views.elementUnder(path) : null),
       begin: (path) => {
@@ -118,6 +128,7 @@ export class Room {
     this.undo.push(
       () => subscription.unsubscribe(),
       offerSignIn(this.session),
+      this.desk.listen(),
       listenToKeys(
         (action) => this.strokes.afterwards(() => this.commands.run(action)),
         (digit) => this.commands.digit(digit),
@@ -132,6 +143,7 @@ export class Room {
     this.on(this.session, "change", () => {
       this.labelmap.colour();
       this.axes.draw();
+      this.desk.marks.draw();
       this.coverage.schedule();
     });
     this.on(this.session, "select", () => this.labelmap.activate(this.session.selected));
@@ -144,6 +156,8 @@ export class Room {
       const { detail: drawn } = event as CustomEvent<string>;
       this.axes.draw(drawn);
       this.hatching.draw(drawn);
+      this.axes.draw((event as CustomEvent<string>).detail);
+      if ((event as CustomEvent<string>).detail === AXIAL) this.desk.marks.draw();
     });
     this.on(window, "focus", () => this.session.outbox.start());
     this.on(window, "online", () => this.session.outbox.start());
@@ -240,6 +254,7 @@ export class Room {
     if (!detail || !images) return;
     views.geometry = new Geometry(detail.grid, images);
     alongTheImages(views);
+    this.desk.mount(detail.grid.sop_uids, images);
     await this.labelmap.create(images);
     for (const id of VIEWPORTS) {
       await this.labelmap.show(id);
@@ -285,7 +300,7 @@ export class Room {
   private takeStroke(): void {
     const { session, labelmap } = this;
     const owner = session.writable ? session.selected : null;
-    const patch = labelmap.takeStroke(owner);
+    const patch = labelmap.takeStroke(owner, this.desk.shaping.free);
     if (!patch) return;
     if (!session.paint(patch)) labelmap.repaint(patch.slices.map(({ index }) => index));
   }

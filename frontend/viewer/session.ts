@@ -13,6 +13,7 @@ import type {
   Check,
   NodeRecord,
   ReadingDetail,
+  RegionRecord,
 } from "./contract";
 import { newId } from "./ids";
 import type { LeaseMemory } from "./lease";
@@ -20,7 +21,7 @@ import { Mask } from "./mask";
 import { type Filter, inOrder, type Order } from "./order";
 import { type Courier, type Entry, Outbox, type OutboxState, type Shelf } from "./outbox";
 import type { Patch } from "./patch";
-import { inverseOf, project, type ShownNode } from "./projection";
+import { inverseOf, type NodeBody, project, projectRegions, type ShownNode } from "./projection";
 import type { News } from "./socket";
 import { UndoStacks } from "./undo";
 
@@ -45,6 +46,7 @@ export class Session extends EventTarget implements Courier {
   private lease: string | null = null;
   private serverCanSubmit = false;
   private confirmed = new Map<string, NodeRecord>();
+  private regionsConfirmed = new Map<string, RegionRecord>();
   private readonly heads = new Set<string>();
   private readonly steps = new UndoStacks();
   private syncing: Promise<void> | null = null;
@@ -122,6 +124,7 @@ export class Session extends EventTarget implements Courier {
     this.checks = detail.checks;
     this.serverCanSubmit = detail.can_submit;
     this.confirmed = new Map(detail.nodes.map((node) => [node.uuid, node]));
+    this.regionsConfirmed = new Map((detail.regions ?? []).map((found) => [found.region, found]));
     this.heads.add(mask.head);
     this.replay();
     if (mask.head !== detail.head && this.outbox.waiting.length === 0) {
@@ -314,7 +317,7 @@ export class Session extends EventTarget implements Courier {
     this.change(uuid, { kind: "decision", node: uuid, decision, ...(reason ? { reason } : {}) });
   }
 
-  change(uuid: string, body: Exclude<Body, { kind: "voxels" }>): void {
+  change(uuid: string, body: NodeBody): void {
     const node = this.node(uuid);
     if (node) this.make(body, inverseOf(body, node));
   }
@@ -354,13 +357,23 @@ export class Session extends EventTarget implements Courier {
       this.enqueue({ kind: "undo", undoes: id, inverse }),
     );
     if (!step) return;
-    const node = step.inverse.kind === "voxels" ? step.inverse.nodes[0] : step.inverse.node;
+    const { inverse } = step;
+    if (inverse.kind === "region") return;
+    const node = inverse.kind === "voxels" ? inverse.nodes[0] : inverse.node;
     if (node && this.node(node)) this.select(node);
   }
 
-  private make(body: Body, inverse: Body): void {
+  /** A change, what takes it back, and what makes it again after that. */
+  make(body: Body, inverse: Body, again: Body = body): boolean {
     const id = this.enqueue(body);
-    if (id) this.steps.push({ id, inverse, original: body });
+    if (id) this.steps.push({ id, inverse, original: again });
+    return id !== null;
+  }
+
+  /** What the images do not let this reader see, with changes still on their way. */
+  get regions(): RegionRecord[] {
+    const pending = this.outbox.waiting.map(({ change }) => change);
+    return [...projectRegions(this.regionsConfirmed, pending).values()];
   }
 
   private enqueue(body: ChangeBody): string | null {
@@ -384,7 +397,7 @@ export class Session extends EventTarget implements Courier {
     return touched;
   }
 
-  private get sops(): string[] {
+  get sops(): string[] {
     return this.detail?.grid.sop_uids ?? [];
   }
 
@@ -398,12 +411,21 @@ export class Session extends EventTarget implements Courier {
   }
 
   delivered(
-    results: { nodes: NodeRecord[]; checks: Check[]; can_submit: boolean }[],
+    results: {
+      nodes: NodeRecord[];
+      regions?: RegionRecord[];
+      checks: Check[];
+      can_submit: boolean;
+    }[],
     agreed: boolean,
   ) {
     this.answered += 1;
     for (const result of results) {
       for (const node of result.nodes) this.confirmed.set(node.uuid, node);
+      for (const found of result.regions ?? []) {
+        if (found.slices.length) this.regionsConfirmed.set(found.region, found);
+        else this.regionsConfirmed.delete(found.region);
+      }
       this.checks = result.checks;
       this.serverCanSubmit = result.can_submit;
     }

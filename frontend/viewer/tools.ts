@@ -4,16 +4,32 @@
 import { AXIAL, TOOL_GROUP } from "./layout";
 import { cornerstoneTools, type Host, type ToolGroupLike } from "./ohif";
 
-export type ToolName = "window" | "pan" | "zoom" | "brush" | "eraser" | "crosshairs";
+export type ToolName =
+  | "window"
+  | "pan"
+  | "zoom"
+  | "brush"
+  | "sphere"
+  | "threshold"
+  | "eraser"
+  | "scissors"
+  | "reshape"
+  | "crosshairs";
 
-const PRIMARY: Record<ToolName, string> = {
+/** The host's tool under the left button; what has none is a gesture of our own. */
+const PRIMARY: Record<ToolName, string | null> = {
   window: "WindowLevel",
   pan: "Pan",
   zoom: "Zoom",
   brush: "CircularBrush",
+  sphere: "SphereBrush",
+  threshold: "ThresholdBrush",
   eraser: "CircularEraser",
+  scissors: "CircleScissor",
+  reshape: null,
   crosshairs: "Crosshairs",
 };
+const BRUSHES: ReadonlySet<ToolName> = new Set(["brush", "sphere", "threshold", "eraser"]);
 const SMALLEST_BRUSH_MM = 1;
 const LARGEST_BRUSH_MM = 30;
 
@@ -45,6 +61,17 @@ export function createToolGroup({ servicesManager, extensionManager }: Host): vo
         parentTool: "Brush",
         configuration: { activeStrategy: "ERASE_INSIDE_CIRCLE", ...radii },
       },
+      {
+        toolName: "SphereBrush",
+        parentTool: "Brush",
+        configuration: { activeStrategy: "FILL_INSIDE_SPHERE", ...radii },
+      },
+      {
+        toolName: "ThresholdBrush",
+        parentTool: "Brush",
+        configuration: { activeStrategy: "THRESHOLD_INSIDE_CIRCLE", ...radii },
+      },
+      { toolName: toolNames.CircleScissors },
     ],
     disabled: [
       {
@@ -75,31 +102,45 @@ export class Tools extends EventTarget {
   }
 
   get paints(): boolean {
-    return this.active === "brush" || this.active === "eraser";
+    return this.sized || this.active === "scissors";
+  }
+
+  /** The tool held is a brush: its size matters. */
+  get sized(): boolean {
+    return BRUSHES.has(this.active);
+  }
+
+  /** The densities the threshold brush takes. */
+  limit(low: number, high: number): void {
+    const threshold = { range: [low, high], isDynamic: false };
+    this.group?.setToolConfiguration("ThresholdBrush", { threshold });
   }
 
   use(tool: ToolName): void {
     const group = this.group;
     if (!group) return;
     const { MouseBindings } = cornerstoneTools().Enums;
-    if (this.active === "crosshairs") group.setToolDisabled(PRIMARY.crosshairs);
+    const before = PRIMARY[this.active];
+    if (this.active === "crosshairs") group.setToolDisabled("Crosshairs");
     else if (this.active === "pan" || this.active === "zoom") this.rebind(group, this.active);
-    else group.setToolPassive(PRIMARY[this.active], { removeAllBindings: true });
+    else if (before) group.setToolPassive(before, { removeAllBindings: true });
     this.active = tool;
     const bindings: object[] = [{ mouseButton: MouseBindings.Primary }];
     if (tool === "pan") bindings.push({ mouseButton: MouseBindings.Auxiliary });
     if (tool === "zoom") bindings.push({ mouseButton: MouseBindings.Secondary });
-    group.setToolActive(PRIMARY[tool], { bindings });
-    if (this.paints) this.resize(0);
+    const primary = PRIMARY[tool];
+    if (primary) group.setToolActive(primary, { bindings });
+    if (this.sized) this.resize(0);
     this.dispatchEvent(new Event("change"));
   }
 
   /** Pan and zoom keep their own buttons when they give the left one back. */
   private rebind(group: ToolGroupLike, tool: "pan" | "zoom"): void {
     const { MouseBindings } = cornerstoneTools().Enums;
-    group.setToolPassive(PRIMARY[tool], { removeAllBindings: true });
+    const name = tool === "pan" ? "Pan" : "Zoom";
+    group.setToolPassive(name, { removeAllBindings: true });
     const button = tool === "pan" ? MouseBindings.Auxiliary : MouseBindings.Secondary;
-    group.setToolActive(PRIMARY[tool], { bindings: [{ mouseButton: button }] });
+    group.setToolActive(name, { bindings: [{ mouseButton: button }] });
   }
 
   toggle(tool: ToolName): void {

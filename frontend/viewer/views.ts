@@ -54,6 +54,11 @@ export class Views extends EventTarget {
     return elements.find((element) => path.includes(element)) ?? null;
   }
 
+  viewportUnder(path: EventTarget[]): Viewport | null {
+    const found = this.ids.flatMap((id) => this.viewport(id) ?? []);
+    return found.find(({ element }) => path.includes(element)) ?? null;
+  }
+
   get ready(): boolean {
     return this.ids.every((id) => this.viewport(id));
   }

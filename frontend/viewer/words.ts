@@ -1,6 +1,6 @@
 // The reader's words for the server's codes.
 
-import type { Decision, ImpressionValue } from "./contract";
+import type { Decision, ImpressionValue, WhyNotAssessable } from "./contract";
 import type { SaveState } from "./session";
 
 /** Day and minute as every page of Concord writes them: 2026-03-04 15:06. */
@@ -26,6 +26,15 @@ export const DECISIONS: Record<Decision, string> = {
   rejected: "rejected",
   reshaped: "reshaped",
   added: "added",
+  merged: "merged",
+};
+
+export const NOT_ASSESSABLE: Record<WhyNotAssessable, string> = {
+  streaks: "streaks",
+  cut_off: "cut off",
+  motion: "motion",
+  noise: "noise",
+  other: "other",
 };
 
 export const IMPRESSIONS: Record<ImpressionValue, { short: string; long: string; action: string }> =
