@@ -45,6 +45,10 @@ export function exposeHook(room: Room): void {
     get reshapeSteps() {
       return [...room.desk.gesture.steps];
     },
+    /** Milliseconds from each change to its answer with the measures. */
+    get waits() {
+      return [...session.waits];
+    },
     get regions() {
       return structuredClone(session.regions);
     },

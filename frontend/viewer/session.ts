@@ -53,6 +53,10 @@ export class Session extends EventTarget implements Courier {
   private opened = false;
   /** How many answers to changes have come: older truth is not shown after them. */
   private answered = 0;
+  /** When changes were made that are not acknowledged yet, by their id. */
+  private readonly made = new Map<string, number>();
+  /** Milliseconds from a change to its answer, which brings the measures; for the benchmark. */
+  readonly waits: number[] = [];
   /** Settled unless a stroke is being drawn. */
   private calm: Promise<void> = Promise.resolve();
 
@@ -385,6 +389,7 @@ export class Session extends EventTarget implements Courier {
     const touched = this.move(body);
     const change: Change = { id: newId(), base, ...body };
     this.outbox.add({ change, head: this.mask.head });
+    this.made.set(change.id, performance.now());
     if (body.kind === "undo" && touched.length) this.repaint(touched);
     this.changed();
     return change.id;
@@ -412,6 +417,7 @@ export class Session extends EventTarget implements Courier {
 
   delivered(
     results: {
+      id: string;
       nodes: NodeRecord[];
       regions?: RegionRecord[];
       checks: Check[];
@@ -421,6 +427,9 @@ export class Session extends EventTarget implements Courier {
   ) {
     this.answered += 1;
     for (const result of results) {
+      const begun = this.made.get(result.id);
+      if (begun !== undefined) this.waits.push(performance.now() - begun);
+      this.made.delete(result.id);
       for (const node of result.nodes) this.confirmed.set(node.uuid, node);
       for (const found of result.regions ?? []) {
         if (found.slices.length) this.regionsConfirmed.set(found.region, found);

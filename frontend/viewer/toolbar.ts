@@ -71,6 +71,7 @@ export class ToolbarElement extends HTMLElement {
       </div>
       <div class="group">
         ${icon({ action: "brush", label: "Brush", pressed: pressed("brush"), disabled: draws })}
+        ${icon({ action: "reshape", label: "Reshape: drag the edge (or hold Shift and drag)", pressed: pressed("reshape"), disabled: draws })}
         ${icon({ action: "eraser", label: "Eraser", pressed: pressed("eraser"), disabled: draws })}
         <output data-testid="brush-size" title="Brush radius ([ and ])">${tools.brushMm} mm</output>
         ${icon({ action: "newNode", label: "New node", disabled: draws })}

@@ -209,3 +209,35 @@ def test_a_node_is_cut_merged_marked_and_measured(reader: ReadingRoom) -> None:
     assert reader.detail()["regions"] == []
     assert voxels(reader, node) == whole
     assert {one["manual"] is None for one in reader.detail()["nodes"]} == {True}
+
+
+def test_on_a_real_ct_growing_stops_at_fat_and_air(
+    stack: Stack, chromium: str, test_data: Path
+) -> None:
+    """A stroke in the left sternocleidomastoid, pulled as far as one gesture goes."""
+    stack.manage("receive", str(test_data / "headneck_ct" / "cerr_head_neck_ex1.zip"))
+    with browser(chromium) as running:
+        reader = ReadingRoom(running, stack, "reader1")
+        opened(reader)
+        slice_, row, column = reader.hook("focus")
+        reader.picture("shaping-6-real-first")
+        node = painted(reader, row, column)
+        reader.select(node)
+        before = voxels(reader, node)
+        pull(reader, slice_, row, column + 4, column + 12)
+        agreed(reader)
+        reader.picture("shaping-7-real-grown")
+        assert voxels(reader, node) > before
+        for _ in range(20):
+            for key in ("=", "-"):
+                reader.press(key)
+                reader.saved()
+        waits = sorted(reader.hook("waits"))
+        reader.keep("stroke-to-measures-ms.json", json.dumps(waits).encode())
+        figures = sorted(reader.hook("reshapeSteps"))
+        reader.keep("reshape-steps-real-ms.json", json.dumps(figures).encode())
+        assert figures[-1] <= STEP_MS
+        reader.press("Shift+S")
+        agreed(reader)
+        reader.picture("shaping-8-real-smoothed")
+        assert reader.complaints == []

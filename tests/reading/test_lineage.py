@@ -285,10 +285,8 @@ def step_of(
     if partner.measures is None:
         return None
     sizes = sorted(
-
-            (-int(found.measures["voxels"]), found.label, str(found.node_id))
-            for found in (state, partner)
-
+        (-int(found.measures["voxels"]), found.label, str(found.node_id))
+        for found in (state, partner)
     )
     return twin.make("merge", node=sizes[0][2], merged=sizes[1][2]), None
 

@@ -57,6 +57,7 @@ function subHtml(node: ShownNode, underSide: boolean): string {
   const parts = [
     placeWords(node, underSide),
     nearHtml(node),
+    handHtml(node),
     badgeHtml(node),
     node.impression && `<span class="badge">${IMPRESSIONS[node.impression.value].long}</span>`,
     node.doubt && '<span class="badge doubt">doubt</span>',
@@ -64,6 +65,13 @@ function subHtml(node: ShownNode, underSide: boolean): string {
       `<span class="score" data-testid="node-score" title="The model's own score">${node.score.toFixed(2)}</span>`,
   ];
   return parts.filter(Boolean).join("");
+}
+
+/** What the reader measured, beside the server's own. */
+function handHtml({ manual }: ShownNode): string {
+  if (!manual) return "";
+  const words = [manual.long?.text ?? "–", manual.short?.text ?? "–"].join(" × ");
+  return `<span data-testid="node-by-hand" title="Measured by hand; the server's measure stays">${text(words)} by hand</span>`;
 }
 
 function placeWords({ side, level }: ShownNode, underSide: boolean): string {
@@ -74,7 +82,8 @@ function placeWords({ side, level }: ShownNode, underSide: boolean): string {
 
 function badgeHtml(node: ShownNode): string {
   const reason = node.decision === "rejected" && node.reason ? REASONS[node.reason] : null;
-  const words = reason ?? DECISIONS[node.decision];
+  const made = node.decision === "added" && node.origin === "split" ? "split off" : null;
+  const words = reason ?? made ?? DECISIONS[node.decision];
   return `<span class="badge ${node.decision}" data-testid="node-decision">${text(words)}</span>`;
 }
 

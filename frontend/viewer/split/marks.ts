@@ -81,8 +81,8 @@ export class Marks {
     const [a, b] = [this.point(ends[0]), this.point(ends[1])];
     return `<line x1="${a[0]}" y1="${a[1]}" x2="${b[0]}" y2="${b[1]}" stroke="${INK}"
       stroke-width="1.3" stroke-dasharray="4 3"/>
-      <text x="${b[0] + 8}" y="${b[1] + 12}" fill="${INK}" stroke="#000" stroke-width="3"
-      paint-order="stroke">${text(axis.text)} by hand</text>`;
+      <text x="${a[0] - 6}" y="${a[1] - 6}" text-anchor="end" fill="${INK}" stroke="#000"
+      stroke-width="3" paint-order="stroke">${text(axis.text)} by hand</text>`;
   }
 
   private point(voxel: Voxel): [number, number] {
