@@ -211,10 +211,10 @@ def test_a_node_is_cut_merged_marked_and_measured(reader: ReadingRoom) -> None:
     assert {one["manual"] is None for one in reader.detail()["nodes"]} == {True}
 
 
-def test_on_a_real_ct_growing_stops_at_fat_and_air(
+def test_on_a_real_ct_a_node_grows_within_a_blink_a_step(
     stack: Stack, chromium: str, test_data: Path
 ) -> None:
-    """A stroke in the left sternocleidomastoid, pulled as far as one gesture goes."""
+    """A stroke in the middle of the volume, pulled against the bone beside it."""
     stack.manage("receive", str(test_data / "headneck_ct" / "cerr_head_neck_ex1.zip"))
     with browser(chromium) as running:
         reader = ReadingRoom(running, stack, "reader1")

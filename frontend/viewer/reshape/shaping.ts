@@ -18,6 +18,9 @@ const FARTHEST_MM = 10;
 /** Room around the node for what only rounds it. */
 const LITTLE_MM = 4;
 
+/** The surface lies half way between voxels; a little beyond that is the next one. */
+const NEXT_VOXEL = 0.6;
+
 /** A node being drawn larger or smaller; on screen at once, a change when `keep` is called. */
 export class Pull {
   readonly shape: Uint8Array;
@@ -71,17 +74,21 @@ export class Shaping {
 
   /** True when the change was made; otherwise the screen shows the truth again. */
   keep({ patch, block }: Pull): boolean {
+    this.session.notice = "";
     if (!patch) return false;
     if (this.session.paint(patch)) return true;
     this.labelmap.repaint([...Array(block.size[0]).keys()].map((slice) => block.box[0] + slice));
     return false;
   }
 
-  /** One step by key. */
+  /** One step by key: so far, and at least to the next voxel. */
   nudge(mm: number): void {
     const pull = this.pull();
-    pull?.to(mm);
-    if (pull && !this.keep(pull)) this.say("There is nothing to grow into here.");
+    if (!pull) return;
+    const voxel = NEXT_VOXEL * Math.min(...pull.block.spacing);
+    pull.to(Math.sign(mm) * Math.max(Math.abs(mm), voxel));
+    if (this.keep(pull)) return;
+    this.say(mm > 0 ? "There is nothing to grow into here." : "The node cannot be any smaller.");
   }
 
   snap(): void {
@@ -110,6 +117,7 @@ export class Shaping {
     const found = this.take(marginMm);
     if (!found) return;
     const patch = patchOf(found.block, act(found.block), found.node);
+    this.session.notice = "";
     if (!patch) this.say(nothing);
     else if (this.session.paint(patch))
       this.labelmap.repaint(patch.slices.map(({ index }) => index));
