@@ -48,10 +48,7 @@ def _changed(event: Event, cast: Cast, memory: Memory) -> Said:
     elif isinstance(after, dict) and "level" in after:
         words = Said("side and level", _place(before), _place(after))
     elif isinstance(after, dict) and "manual" in after:
-        axes = [
-            axes_of(value["manual"]) if value["manual"] else NOTHING for value in (before, after)
-        ]
-        words = Said("measured by hand", *axes)
+        words = Said("measured by hand", _axes(before), _axes(after))
     else:
         words = Said("impression", _impression(before), _impression(after))
     return Said(begin(f"{lead} {words.what}"), words.before, words.after)
