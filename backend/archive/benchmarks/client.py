@@ -19,6 +19,9 @@ OCTETS = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 DICOM_JSON = "application/dicom+json"
 
 
+TO_THE_END = -1
+
+
 class Refused(RuntimeError):
     """A server did not answer with success."""
 
@@ -53,6 +56,8 @@ class Connection:
         room = memoryview(self._held)
         while total < size:
             total += self._received(room)
+        while size == TO_THE_END and (count := self._socket.recv_into(room)):
+            total += count
         return total
 
     def store(self, body: Body) -> None:
@@ -85,7 +90,7 @@ class Connection:
     def _head(self, path: str) -> tuple[int, int | None, int]:
         """Status, length (None: in chunks), and how many bytes of the body came too.
 
-        They lie at the beginning of `_held`.
+        They lie at the beginning of `_held`. The length may be `TO_THE_END` of the connection.
         """
         room, here = memoryview(self._held), 0
         while (end := self._held.find(b"\r\n\r\n", 0, here)) < 0:
@@ -94,14 +99,16 @@ class Connection:
         told = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
         came = here - end - 4
         room[:came] = room[end + 4 : here]
-        length = told.get("content-length")
-        if length is None and told.get("transfer-encoding", "").lower() != "chunked":
-            raise Refused(f"{path}: an answer of no length")
-        return int(first.split()[1]), None if length is None else int(length), came
+        size: int | None = int(told.get("content-length", TO_THE_END))
+        if told.get("transfer-encoding", "").lower() == "chunked":
+            size = None
+        return int(first.split()[1]), size, came
 
     def _answer(self, path: str) -> memoryview | bytes:
         """The body of an answer; valid until the next."""
         status, size, came = self._head(path)
+        if size == TO_THE_END:
+            raise Refused(f"{path}: an answer of no length")
         body: memoryview | bytes
         if size is None:
             body = b"".join(self._chunks(came))
