@@ -110,6 +110,7 @@ def test_a_jump_centres_the_node_in_every_plane_and_draws_its_axes(reader: Readi
 
 def test_the_contact_sheet_triages_with_single_keys(reader: ReadingRoom) -> None:
     offered = [node["uuid"] for node in reader.nodes if node["origin"] == "ai"]
+    reader.select(offered[0])
     began = time.monotonic()
     reader.press("5")
     expect(reader.page.get_by_test_id("contact-sheet")).to_be_visible()

@@ -20,7 +20,7 @@ const [EDGE_MM, MARGIN_MM, WIDEST_MM] = [48, 14, 96];
 const BUDGET_MS = 12;
 const AGAIN_MS = 250;
 const FRAME = `<div class="sheet"><header></header>
-  <div class="tiles" role="listbox" aria-label="Nodes the AI proposed" data-testid="tiles"></div>
+  <div class="tiles" role="listbox" tabindex="0" aria-label="Nodes the AI proposed" data-testid="tiles"></div>
   <footer></footer></div>`;
 const ARROWS = {
   arrowleft: "left",
@@ -65,7 +65,6 @@ export class ContactSheet {
     host.dataset.testid = "contact-sheet";
     host.setAttribute("role", "dialog");
     host.setAttribute("aria-label", "Contact sheet");
-    host.tabIndex = -1;
     const root = host.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [contactSheet];
     root.innerHTML = FRAME;
@@ -84,7 +83,7 @@ export class ContactSheet {
     }
     this.resized.observe(document.body);
     this.layOut();
-    host.focus({ preventScroll: true });
+    this.find(".tiles")?.focus({ preventScroll: true });
   }
 
   /** Takes the sheet away; the planes go to the node that was chosen. */

@@ -15,7 +15,7 @@ export const contactSheet = sheet(`${TOKENS}
   header .loading { color: var(--faint); font-size: 12px; }
   header button { margin-left: auto; padding: 4px 10px; border-color: var(--line); color: var(--soft); font-size: 12px; }
   header button:hover { color: var(--ink); }
-  .tiles { min-height: 0; padding: 14px 16px; overflow: hidden; display: grid; gap: ${GAP_PX}px; align-content: center; justify-content: center;
+  .tiles { outline: none; min-height: 0; padding: 14px 16px; overflow: hidden; display: grid; gap: ${GAP_PX}px; align-content: center; justify-content: center;
     scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
   .tiles.scrolls { overflow-y: auto; align-content: start; }
   .tile { position: relative; border-radius: 5px; overflow: hidden; background: var(--ground); cursor: pointer; outline: 1px solid var(--raised); }
@@ -35,8 +35,8 @@ export const contactSheet = sheet(`${TOKENS}
   .state b.doubt { background: var(--warn-ground); color: var(--warn); }
   .words .acts { display: none; gap: 3px; }
   .tile:hover .acts { display: flex; position: absolute; right: 5px; bottom: 3px; background: var(--ground); }
-  .acts button { width: 22px; height: 21px; color: var(--soft); border-color: var(--line); font-size: 12px; line-height: 1; }
-  .acts button:hover { color: var(--ink); border-color: var(--faint); }
+  .acts span { width: 22px; height: 21px; border: 1px solid var(--line); border-radius: 5px; color: var(--soft); font-size: 12px; line-height: 19px; text-align: center; }
+  .acts span:hover { color: var(--ink); border-color: var(--faint); }
   footer { min-height: 40px; padding: 7px 16px; border-top: 1px solid var(--line); color: var(--soft); font-size: 12px; display: flex; gap: 6px 16px; align-items: center; flex-wrap: wrap; }
   .reasons { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; }
   .reasons p { margin: 0 6px 0 0; color: var(--ink); }

@@ -125,7 +125,9 @@ function wordsHtml(node: ShownNode): string {
   const place = [node.side, node.level].filter(Boolean).join(" ");
   const state = stateWords(node);
   const said = node.impression ? IMPRESSIONS[node.impression.value].short : "";
-  const acts = `<span class="acts"><button data-act="accept" tabindex="-1" title="Accept" aria-label="Accept node ${node.number}">✓</button><button data-act="askReason" tabindex="-1" title="Reject" aria-label="Reject node ${node.number}">✕</button></span>`;
+  // For the mouse alone: the keyboard has its keys, and an option holds nothing to focus.
+  const acts =
+    '<span class="acts"><span data-act="accept" title="Accept">✓</span><span data-act="askReason" title="Reject">✕</span></span>';
   return `<span class="number"><i></i>${node.number}</span><span class="place">${text(place)}</span>
     <span class="size">${text(sizeWords(node))}</span>
     <span class="state">${node.doubt ? '<b class="doubt">?</b>' : ""}${said ? `<b>${said}</b>` : ""}${

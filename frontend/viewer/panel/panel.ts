@@ -21,7 +21,7 @@ const FRAME = `<div class="panel" data-testid="concord-panel">
   <header></header>
   <div class="counts"></div>
   <div class="empty" hidden></div>
-  <div class="list" role="list" data-testid="node-list"></div>
+  <div class="list" role="list" tabindex="0" aria-label="Nodes" data-testid="node-list"></div>
   <footer></footer>
   <div class="sheet" data-sheet="submit" hidden></div>
   <div class="sheet" data-sheet="help" data-testid="help-sheet" hidden></div>
