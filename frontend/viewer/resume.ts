@@ -53,8 +53,10 @@ export function restorePlace(place: Place, kept: Resume): boolean {
   if (typeof brush_mm === "number") tools.resize(brush_mm - tools.brushMm);
   const held = TOOLS.find((name) => name === tool);
   const paints = held === "brush" || held === "eraser";
+  // The crosshairs take the place where the views stand when they begin.
+  const stood = views.stand(kept.views ?? {});
   if (held && (!paints || (node && session.writable))) tools.use(held);
-  return views.stand(kept.views ?? {});
+  return stood;
 }
 
 function restoreLook({ labelmap, hatching }: Place, look: NonNullable<Resume["look"]>): void {

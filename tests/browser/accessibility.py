@@ -11,16 +11,17 @@ from tests.postgres import ROOT
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def serious_faults(page: Page) -> list[str]:
-    """A line for every serious or critical fault on the page, shadow roots included."""
+def keeps_nobody_out(page: Page) -> None:
+    """Fail with a line for every serious or critical fault on the page, shadow roots included."""
     page.evaluate(AXE.read_text())
     found: dict[str, Any] = page.evaluate(
         "axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa',"
         " 'wcag21a', 'wcag21aa']}).then(({violations}) => ({violations}))"
     )
-    return [
+    faults = [
         f"{fault['id']}: {fault['help']}: {node['html'][:160]} {node['target']}"
         for fault in found["violations"]
         if fault["impact"] in ("serious", "critical")
         for node in fault["nodes"]
     ]
+    assert not faults, "\n".join(faults)

@@ -5,7 +5,7 @@ import { sheet } from "../html";
 export const TOKENS = `
   :host {
     --ground: #0f1315; --raised: #1d2428; --line: #283136; --hover: #161b1e;
-    --ink: #dbe3e5; --soft: #97a5aa; --faint: #7d8b90;
+    --ink: #dbe3e5; --soft: #97a5aa; --faint: #8b999e;
     --accent: #57c7b4; --accent-ground: #1d3f3b; --on-accent: #04211c;
     --warn: #dfb160; --warn-ground: #3a2f1a;
     font: 13px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
@@ -19,7 +19,7 @@ export const TOKENS = `
   button:disabled { cursor: default; opacity: .4; }
   :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
   kbd {
-    font: 600 10px/1 ui-monospace, SFMono-Regular, Menlo, monospace; color: var(--faint);
+    font: 600 10px/1 ui-monospace, SFMono-Regular, Menlo, monospace; color: var(--soft);
     border: 1px solid var(--line); border-radius: 3px; padding: 2px 4px; white-space: nowrap;
   }
   [hidden] { display: none !important; }
