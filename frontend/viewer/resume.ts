@@ -9,7 +9,8 @@ import type { Session } from "./session";
 import type { ToolName, Tools } from "./tools";
 import { type Views, WINDOWS } from "./views";
 
-const TOOLS: readonly ToolName[] = ["window", "pan", "zoom", "brush", "eraser", "crosshairs"];
+/** Crosshairs begin anew: taking them up moves the other planes. */
+const TOOLS: readonly ToolName[] = ["window", "pan", "zoom", "brush", "eraser"];
 /** Finer than a screen shows; so that standing still is no news. */
 const DECIMALS = 100;
 
@@ -53,10 +54,8 @@ export function restorePlace(place: Place, kept: Resume): boolean {
   if (typeof brush_mm === "number") tools.resize(brush_mm - tools.brushMm);
   const held = TOOLS.find((name) => name === tool);
   const paints = held === "brush" || held === "eraser";
-  // The crosshairs take the place where the views stand when they begin.
-  const stood = views.stand(kept.views ?? {});
   if (held && (!paints || (node && session.writable))) tools.use(held);
-  return stood;
+  return views.stand(kept.views ?? {});
 }
 
 function restoreLook({ labelmap, hatching }: Place, look: NonNullable<Resume["look"]>): void {

@@ -15,7 +15,7 @@ def keeps_nobody_out(page: Page) -> None:
     """Fail with a line for every serious or critical fault on the page, shadow roots included."""
     page.evaluate(AXE.read_text())
     found: dict[str, Any] = page.evaluate(
-        "axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa',"
+        "axe.run(document, {rules: {'label-content-name-mismatch': {enabled: false}}, resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa',"
         " 'wcag21a', 'wcag21aa']}).then(({violations}) => ({violations}))"
     )
     faults = [

@@ -243,7 +243,7 @@ def test_a_reading_opens_on_another_machine_exactly_as_it_was_left(
     reader.page.mouse.move(x + 40, y + 60, steps=3)
     reader.page.mouse.up(button="middle")
     reader.page.mouse.wheel(0, 100)
-    reader.press("x")
+    reader.page.get_by_test_id("tool-pan").click()
     left = {plane: reader.hook(f"camera('{plane}')") for plane in PLANES}
     expected = [reader.hook(name) for name in ("selected", "window", "tool", "order", "focus")]
 
@@ -251,7 +251,7 @@ def test_a_reading_opens_on_another_machine_exactly_as_it_was_left(
         resume: dict[str, Any] = reader.detail()["resume"]
         axial = resume.get("views", {}).get("concord-axial", {})
         at = axial.get("at", [0, 0, 0])
-        return resume.get("tool") == "crosshairs" and at == pytest.approx(
+        return resume.get("tool") == "pan" and at == pytest.approx(
             left["axial"]["focalPoint"], abs=0.02
         )
 
@@ -315,6 +315,7 @@ def test_a_whole_case_is_read_and_signed_with_the_keyboard_alone(
     with reader.page.expect_navigation(url="**/viewer/**"):
         reader.press("Enter")
     reader.wait("window.__concord?.ready")
+    _writes(reader)
     reader.press("5")
     reader.wait(f"{TILES}.length > 0")
     reader.press("r")
