@@ -14,7 +14,6 @@ from playwright.sync_api import Browser
 
 from fixtures.phantom_dicom import write_series
 from fixtures.small import small_phantom
-from tests.browser.accessibility import keeps_nobody_out
 from tests.journey.room import ReadingRoom, browser
 from tests.reading.test_comparison_live import SHAPE, Reader
 from tests.stack import Stack, until
@@ -324,7 +323,6 @@ def test_what_was_proposed_and_what_was_agreed_is_shown(
     settling.has_inks(AXIAL_X, "x", "preview")
     assert "redrawn" in settling.stage(f"legend('{AXIAL_X}')")
     settling.picture("settling-proposed")
-    keeps_nobody_out(settling.page)
 
     compared.act(0, "agree", different, step=proposed["proposal"]["step"])
     proposed = compared.act(1, "propose", lonely, resolution="absent", rationale=why)
