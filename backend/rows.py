@@ -1,6 +1,6 @@
 """Rows written and read with SQL made once: for the few statements that every received file needs.
 
-Django builds each statement anew, for ten times what the database takes to run it.
+Django builds each statement anew, which takes longer than the database takes to run it.
 """
 
 from __future__ import annotations
