@@ -1,4 +1,4 @@
-"""The four ways a request can be wrong, and the one JSON shape they all take.
+"""The five ways a request can be wrong, and the one JSON shape they all take.
 
 `{"error": code, "message": sentence, "cure": what to do, "possible": [actions]}`
 """
@@ -68,6 +68,12 @@ class WrongState(ConcordError):
     """That cannot be done in the state the thing is in."""
 
     status = 409
+
+
+class TooMany(ConcordError):
+    """That was asked too often."""
+
+    status = 429
 
 
 def is_text(given: str) -> bool:

@@ -75,6 +75,8 @@ SWEEP_SECONDS = float(os.environ.get("CONCORD_SWEEP_SECONDS", "1"))
 LEASE_GRACE_SECONDS = float(os.environ.get("CONCORD_LEASE_GRACE_SECONDS", "0.5"))
 # A worker that holds its lock but says nothing for this long is taken for hung.
 WORKER_SILENCE_SECONDS = float(os.environ.get("CONCORD_WORKER_SILENCE_SECONDS", "20"))
+# A reader who clicked waits this long at most before they are told that nobody answered.
+PROMPT_SECONDS = float(os.environ.get("CONCORD_PROMPT_SECONDS", "20"))
 # Where requests and the pieces of large uploads wait; how many bytes of pieces at most; and after
 # how long an upload that nobody went on with is ended.
 SPOOL = STATE / "spool"

@@ -2,7 +2,7 @@
 
 Environment: CONCORD_QUEUE_URL (the queue's database role), CONCORD_WEB_URL, CONCORD_WORKER_TOKEN
 (from `manage.py create_worker_token NAME`), CONCORD_MODELS (folder of model folders),
-CONCORD_LOG (level).
+CONCORD_WORKER_CACHE and CONCORD_WORKER_CACHE_BYTES (series kept for prompts), CONCORD_LOG (level).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 from backend.jobs.protocol import STAGES
 from inference.adapters import LOADERS, Loader
 from inference.link import TokenRefused
+from inference.prompting.lane import PROMPT
+from inference.volume_cache import DEFAULT_BYTES
 from inference.worker import DRAIN_SECONDS, Settings, Worker
 
 MODELS = Path(__file__).resolve().parent / "models"
@@ -64,6 +66,8 @@ def main(arguments: Sequence[str], loaders: Mapping[str, Loader] = LOADERS) -> i
         threads=chosen.threads,
         drain_seconds=chosen.drain,
         pauses=dict(chosen.pause_before),
+        cache=Path(os.environ.get("CONCORD_WORKER_CACHE") or _state() / "worker-cache"),
+        cache_bytes=int(os.environ.get("CONCORD_WORKER_CACHE_BYTES") or DEFAULT_BYTES),
     )
     try:
         asyncio.run(_run(settings, loaders))
@@ -77,10 +81,14 @@ async def _run(settings: Settings, loaders: Mapping[str, Loader]) -> None:
     await Worker(settings, loaders).run()
 
 
+def _state() -> Path:
+    return Path(os.environ.get("CONCORD_STATE", "var"))
+
+
 def _pause(text: str) -> tuple[str, float]:
     stage, _, seconds = text.partition("=")
-    if stage not in STAGES:
-        raise argparse.ArgumentTypeError(f"stages are {', '.join(STAGES)}")
+    if stage not in (*STAGES, PROMPT):
+        raise argparse.ArgumentTypeError(f"stages are {', '.join((*STAGES, PROMPT))}")
     return stage, float(seconds)
 
 

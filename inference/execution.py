@@ -19,12 +19,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
 from backend.jobs.protocol import ModelDamaged, VolumeDamaged, parse_volume
 from backend.version import VERSION
 from inference.courier import CannotTravel, Courier, StaleAttempt
 from inference.link import Link, Refused
 from inference.meters import Stopwatch, peak_memory_bytes
+from inference.volume_cache import VolumeCache
 
 if TYPE_CHECKING:
     from inference.adapters import Models
@@ -54,6 +57,7 @@ class Execution:
 
     Attributes:
         lease: the answer to the claim.
+        cache: where the series is kept for the clicks that follow; after the run, not in it.
         pauses: seconds to wait before a stage; a developer's tool, to look at a run midway.
     """
 
@@ -63,6 +67,7 @@ class Execution:
     models: Models
     thread: ThreadPoolExecutor
     worker: str
+    cache: VolumeCache | None = None
     pauses: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,6 +76,12 @@ class Execution:
         self._loop = asyncio.get_running_loop()
         self._named = {"run": self.lease["run"], "attempt": self.lease["attempt"]}
         self._last_told = 0.0
+        self._seen: tuple[dict[str, Any], NDArray[np.int16]] | None = None
+
+    @property
+    def named(self) -> tuple[str, int]:
+        """Run and attempt."""
+        return str(self.lease["run"]), int(self.lease["attempt"])
 
     async def perform(self) -> None:
         """Do it, and say how it ended. Raises `CancelledError` alone."""
@@ -113,6 +124,9 @@ class Execution:
         announce = {"type": "mask_ready", **self._named, "sha256": mask, "timings": timings}
         await self.link.ask({**announce, "metrics": outcome.metrics})
         logger.info("run %s: done in %.2f s", self.lease["run"], self.watch.wall_seconds())
+        if self.cache is not None and self._seen is not None:
+            key = (self.lease["series"], self.lease["parameters"]["geometry_hash"])
+            await self._loop.run_in_executor(None, self.cache.keep, *key, *self._seen)
 
     def _compute(self, body: bytearray) -> Outcome:
         """Decode, segment, measure and pack; in the thread."""
@@ -122,7 +136,7 @@ class Execution:
         from inference.orientation import Orientation
 
         self._stage("decode")
-        header, volume = parse_volume(memoryview(body))
+        header, volume = self._seen = parse_volume(memoryview(body))
         grid = Grid.from_json(header["grid"])
         turning = Orientation.of(grid)
         self._stage("preprocess")

@@ -51,7 +51,7 @@ class Link:
         self._sending: set[asyncio.Task[None]] = set()
         self.on_cancel: Callable[[str, int], None] = lambda run, attempt: None
         self.on_up: Callable[[], None] = lambda: None
-        self.lease: tuple[str, int] | None = None
+        self.leases: set[tuple[str, int]] = set()
 
     async def keep(self) -> None:
         """Keep the socket for as long as this is awaited; raises `TokenRefused`."""
@@ -156,8 +156,10 @@ class Link:
     async def _beat(self, socket: ClientConnection) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            named = {"run": self.lease[0], "attempt": self.lease[1]} if self.lease else {}
-            await self._send(socket, {"type": "heartbeat", **named})
+            for run, attempt in sorted(self.leases):
+                await self._send(socket, {"type": "heartbeat", "run": run, "attempt": attempt})
+            if not self.leases:
+                await self._send(socket, {"type": "heartbeat"})
 
     def _down(self) -> None:
         self._up.clear()

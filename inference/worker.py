@@ -1,8 +1,8 @@
-"""The worker: takes jobs from the queue, claims their runs on the socket, does them one by one.
+"""The worker: takes jobs from its queues, claims their runs on the socket, does them.
 
-One process per device. Its database role sees only the queue; what it may fetch and put is opened
-by each run's lease. On SIGTERM it finishes the run it does if that takes seconds, else hands it
-back.
+One process per device, two lanes: runs one by one, and beside them prompts one by one. Its
+database role sees only the queues; what it may fetch and put is opened by each run's lease. On
+SIGTERM it finishes the run it does if that takes seconds, else hands it back.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.job_context import AbortReason
 
-from backend.jobs.protocol import QUEUE, TASK_NAME
+from backend.jobs.protocol import PROMPT_QUEUE, QUEUE, TASK_NAME, RunKind
 from inference.adapters import LOADERS, Loader, Models
 from inference.execution import Execution
 from inference.link import Link, Refused
 from inference.liveness import KEEPALIVES, Liveness
+from inference.prompting.lane import PromptLane
+from inference.volume_cache import DEFAULT_BYTES, VolumeCache
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class Settings:
     threads: int | None = None
     drain_seconds: float = DRAIN_SECONDS
     pauses: Mapping[str, float] = field(default_factory=dict)
+    cache: Path = Path("var/worker-cache")
+    cache_bytes: int = DEFAULT_BYTES
 
 
 class Worker:
@@ -66,7 +70,12 @@ class Worker:
         self.link = Link(settings.web_url, settings.token, self._hello())
         self.link.on_cancel = self._cancelled
         self.link.on_up = self._tell_again
+        self.cache = VolumeCache(settings.cache, settings.cache_bytes)
+        # A lane of its own needs a network of its own: one is compiled for one shape at a time.
+        apart = Models(settings.models, threads=settings.threads, loaders=loaders)
+        self.prompts = PromptLane(apart, self.cache, settings.pauses)
         self._running: Execution | None = None
+        self._asked: dict[tuple[str, int], threading.Event] = {}
         self._stop = asyncio.Event()
 
     def _hello(self) -> dict[str, Any]:
@@ -97,6 +106,7 @@ class Worker:
             link = asyncio.create_task(self.link.keep(), name="link")
             keep = asyncio.create_task(self.liveness.keep(), name="liveness")
             queue = asyncio.create_task(self._take_jobs(), name="queue")
+            self.prompts.warm()
             try:
                 await asyncio.wait({link, queue}, return_when=asyncio.FIRST_COMPLETED)
                 self._stop.set()
@@ -108,20 +118,21 @@ class Worker:
                     task.cancel()
                 await asyncio.gather(queue, link, keep, return_exceptions=True)
                 self.thread.shutdown(wait=False, cancel_futures=True)
+                self.prompts.close()
 
     async def _take_jobs(self) -> None:
         """Work the queue; begin anew where the database went away."""
         while not self._stop.is_set():
             try:
                 await self._work()
-            except (ConnectorException, psycopg.OperationalError) as error:
+            except* (ConnectorException, psycopg.OperationalError) as error:
                 logger.warning("the queue does not answer (%s); trying again", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), POLL_SECONDS)
 
     async def _work(self) -> None:
         connector = PsycopgConnector(
-            conninfo=self.settings.queue_url, kwargs=KEEPALIVES, min_size=1, max_size=4, timeout=10
+            conninfo=self.settings.queue_url, kwargs=KEEPALIVES, min_size=1, max_size=8, timeout=10
         )
         app = App(connector=connector)
 
@@ -129,18 +140,21 @@ class Worker:
         async def do(context: JobContext, run: str) -> None:
             await self._do(context, run)
 
-        async with app.open_async():
-            await self._until_stopped(
-                app.run_worker_async(
-                    queues=[QUEUE],
-                    name=self.settings.name,
-                    concurrency=1,
-                    fetch_job_polling_interval=POLL_SECONDS,
-                    abort_job_polling_interval=POLL_SECONDS,
-                    shutdown_graceful_timeout=self.settings.drain_seconds,
-                    install_signal_handlers=False,
-                )
-            )
+        async with app.open_async(), asyncio.TaskGroup() as lanes:
+            for queue in (QUEUE, PROMPT_QUEUE):
+                lanes.create_task(self._until_stopped(self._lane(app, queue)), name=queue)
+
+    async def _lane(self, app: App, queue: str) -> None:
+        """One job of one queue at a time."""
+        await app.run_worker_async(
+            queues=[queue],
+            name=f"{self.settings.name} {queue}",
+            concurrency=1,
+            fetch_job_polling_interval=POLL_SECONDS,
+            abort_job_polling_interval=POLL_SECONDS,
+            shutdown_graceful_timeout=self.settings.drain_seconds,
+            install_signal_handlers=False,
+        )
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`; on stop, cancel it, which lets it finish what it began."""
@@ -168,6 +182,9 @@ class Worker:
         except asyncio.CancelledError:
             await self.liveness.release(job)
             raise
+        if lease["kind"] == RunKind.PROMPT:
+            await self._prompt(lease, job)
+            return
         logger.info("run %s: attempt %s, %s", run, lease["attempt"], lease["model"]["name"])
         self._running = Execution(
             lease=lease,
@@ -176,9 +193,10 @@ class Worker:
             models=self.models,
             thread=self.thread,
             worker=self.settings.name,
+            cache=self.cache,
             pauses=self.settings.pauses,
         )
-        self.link.lease = (run, lease["attempt"])
+        self.link.leases.add((run, lease["attempt"]))
         try:
             await self._running.perform()
         except asyncio.CancelledError:
@@ -189,8 +207,24 @@ class Worker:
                 await self._thread_is_free()
             raise
         finally:
-            self.link.lease = None
+            self.link.leases.discard((run, lease["attempt"]))
             self._running = None
+            await self.liveness.release(job)
+
+    async def _prompt(self, lease: dict[str, Any], job: int) -> None:
+        """Answer one prompt, whatever the other lane does."""
+        named = (str(lease["run"]), int(lease["attempt"]))
+        stop = self._asked[named] = threading.Event()
+        self.link.leases.add(named)
+        try:
+            await self.prompts.perform(lease, self.link, self._client, stop)
+        except asyncio.CancelledError:
+            stop.set()
+            await self._hand_back(*named)
+            raise
+        finally:
+            self.link.leases.discard(named)
+            self._asked.pop(named, None)
             await self.liveness.release(job)
 
     async def _hand_back(self, run: str, attempt: int) -> None:
@@ -210,6 +244,8 @@ class Worker:
 
     def _cancelled(self, run: str, attempt: int) -> None:
         """The web process said that this attempt has ended."""
+        if (run, attempt) in self._asked:
+            self._asked[run, attempt].set()
         running = self._running
-        if running is not None and (run, attempt) == self.link.lease:
+        if running is not None and (run, attempt) == running.named:
             running.stop.set()

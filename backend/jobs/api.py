@@ -115,7 +115,7 @@ def run_json(run: Run) -> dict[str, Any]:
             "sha256": run.model.sha256,
             "notice": run.model.notice,
         },
-        "nodes": len(result["nodes"]) if result else None,
+        "nodes": len(result["nodes"]) if "nodes" in result else None,
         "mask": run.mask_blob or None,
         "timings": run.timings,
         "provenance": result.get("provenance"),

@@ -7,6 +7,7 @@ A worker sends objects `{"type", "n", …}`; an answer carries `re` = n. Types:
 - `progress {run, attempt, stage, fraction}` → nothing, or `cancel` once the attempt has ended
 - `metrics {run, attempt, metrics}` → `ack` or `refused`
 - `mask_ready {run, attempt, sha256, slices, metrics, timings}` → `ack` or `refused`
+- `answer {run, attempt, result, timings}` (of a prompt) → `ack` or `refused`
 - `failed {run, attempt, message, final}` → `ack` or `refused`
 - `handed_back {run, attempt}` → `ack` or `refused`
 - `heartbeat {run?, attempt?}` → `beat`, or `cancel` once the attempt has ended
@@ -95,6 +96,7 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
             "claim": self._claim,
             "metrics": self._metrics,
             "mask_ready": self._mask_ready,
+            "answer": self._answered,
             "failed": self._failed,
             "handed_back": self._handed_back,
             "heartbeat": self._heartbeat,
@@ -148,6 +150,16 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
             attempt=attempt,
             sha256=str(message["sha256"]),
             values=dict(message.get("metrics") or {}),
+            timings={str(k): float(v) for k, v in (message.get("timings") or {}).items()},
+        )
+        return {"type": "ack", "state": found.state}
+
+    def _answered(self, message: dict[str, Any]) -> Answer:
+        run, attempt = self._own(message)
+        found = services.answered(
+            run=run,
+            attempt=attempt,
+            result=dict(message["result"]),
             timings={str(k): float(v) for k, v in (message.get("timings") or {}).items()},
         )
         return {"type": "ack", "state": found.state}

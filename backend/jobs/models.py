@@ -116,7 +116,7 @@ class Run(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(state=RunState.SUCCEEDED.value)
-                | (~Q(mask_blob="") & Q(result__isnull=False)),
+                | ((~Q(mask_blob="") | Q(kind=RunKind.PROMPT.value)) & Q(result__isnull=False)),
                 name="succeeded_run_has_mask_and_result",
             ),
             models.CheckConstraint(

@@ -21,8 +21,12 @@ import numpy.typing as npt
 
 TASK_NAME = "inference.run"
 QUEUE = "inference"
+PROMPT_QUEUE = "prompt"
 WORK_QUEUE = "work"
 MAX_ATTEMPTS = 3
+# A proposal stands in patches as this node, whatever it becomes later.
+PROPOSED_NODE = "00000000-0000-4000-8000-000000000000"
+MAX_PROMPT_ATTEMPTS = 2
 VOLUME_MEDIA_TYPE = "application/x-concord-volume"
 MASK_MEDIA_TYPE = "application/x-concord-mask"
 STALE_ATTEMPT = "STALE_ATTEMPT"
@@ -53,6 +57,17 @@ class RunKind(StrEnum):
     """What a run is for."""
 
     PRESEGMENT = "presegment"
+    PROMPT = "prompt"
+
+    @property
+    def queue(self) -> str:
+        """The queue its jobs wait in: a prompt never waits behind a pre-segmentation."""
+        return PROMPT_QUEUE if self is RunKind.PROMPT else QUEUE
+
+    @property
+    def attempts(self) -> int:
+        """How often it is tried."""
+        return MAX_PROMPT_ATTEMPTS if self is RunKind.PROMPT else MAX_ATTEMPTS
 
 
 class RunState(StrEnum):

@@ -24,6 +24,7 @@ from procrastinate.tasks import configure_task
 from backend.jobs.protocol import (
     JOB_LOCK,
     LOCK_NUMBER_MASK,
+    PROMPT_QUEUE,
     QUEUE,
     TASK_NAME,
     WORK_QUEUE,
@@ -80,14 +81,14 @@ def defer(
     return True
 
 
-def defer_run(run: uuid.UUID, *, subject: str) -> bool:
+def defer_run(run: uuid.UUID, *, subject: str, queue: str = QUEUE) -> bool:
     """Queue a run's job in the caller's transaction; False if it waits there already."""
-    return defer(TASK_NAME, queue=QUEUE, lock=subject, queueing_lock=f"run:{run}", run=str(run))
+    return defer(TASK_NAME, queue=queue, lock=subject, queueing_lock=f"run:{run}", run=str(run))
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job of the inference queue that waits or is being done."""
+    """A job of an inference queue that waits or is being done."""
 
     id: int
     run: uuid.UUID | None
@@ -96,17 +97,17 @@ class Job:
 
 
 def unfinished_jobs(run: uuid.UUID | None = None) -> list[Job]:
-    """Jobs of the inference queue that wait or are being done; of one run, or of all."""
+    """Jobs of the inference queues that wait or are being done; of one run, or of all."""
     rows = _rows(
         """
         select j.id, j.args ->> 'run', j.status = 'doing',
                (select max(e.at) from procrastinate_events e
                  where e.job_id = j.id and e.type = 'started')
           from procrastinate_jobs j
-         where j.status in ('todo', 'doing') and j.queue_name = %s
+         where j.status in ('todo', 'doing') and j.queue_name = any(%s)
            and (%s::text is null or j.args ->> 'run' = %s)
         """,
-        [QUEUE, run and str(run), run and str(run)],
+        [[QUEUE, PROMPT_QUEUE], run and str(run), run and str(run)],
     )
     return [Job(number, _uuid(name), doing, started) for number, name, doing, started in rows]
 

@@ -21,11 +21,11 @@ from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.audit.services import News, announce, record
-from backend.errors import Missing, WrongState
+from backend.errors import BadInput, Missing, WrongState
 from backend.jobs import queue
 from backend.jobs.models import ModelVersion, Run, RunAttempt, WorkerSession
+from backend.jobs.prompts import prompt_fault
 from backend.jobs.protocol import (
-    MAX_ATTEMPTS,
     STAGE_SHARE,
     STALE_ATTEMPT,
     RunAction,
@@ -40,6 +40,7 @@ from backend.jobs.registry import run_changed
 
 __all__ = [
     "Lease",
+    "answered",
     "cancel",
     "claim",
     "current_attempt",
@@ -80,6 +81,7 @@ def enqueue(
     parameters: dict[str, Any],
     actor: User | None,
     chain: str,
+    run_id: uuid.UUID | None = None,
 ) -> Run:
     """Make a run and queue its job, in the caller's transaction.
 
@@ -96,7 +98,9 @@ def enqueue(
             "MODEL_RETIRED", f"{model} is retired.", "Choose a model that is in use.", possible=[]
         )
     run = Run.objects.create(
+        id=run_id or uuid.uuid4(),
         kind=RunKind(kind).value,
+        attempts_allowed=RunKind(kind).attempts,
         subject_type=subject._meta.label_lower,
         subject_id=subject.pk,
         chain=chain,
@@ -225,6 +229,29 @@ def mask_ready(
 
 
 @transaction.atomic
+def answered(
+    *, run: uuid.UUID, attempt: int, result: dict[str, Any], timings: dict[str, float]
+) -> Run:
+    """A prompt has its answer: the run has succeeded. Saying so twice is saying it once."""
+    found = _locked(run)
+    if RunState(found.state) is RunState.SUCCEEDED and found.attempt == attempt:
+        return found
+    found, current = current_attempt(run, attempt)
+    if fault := prompt_fault(result, found):
+        raise BadInput("RESULT_DAMAGED", fault, "Correct the answer and send it again.")
+    _step(found, RunAction.SUCCEED)
+    now = timezone.now()
+    waited = ((found.leased or now) - found.queued).total_seconds()
+    found.result, found.timings = result, {"wait": round(waited, 3), **timings}
+    found.progress, found.finished, found.message = 1.0, now, ""
+    found.save()
+    _end(current, "succeeded", at=now)
+    run_changed(found, "succeeded", {"attempt": attempt})
+    _record(found, "succeeded", attempt=attempt)
+    return found
+
+
+@transaction.atomic
 def fail(*, run: uuid.UUID, attempt: int, message: str, final: bool = False) -> Run:
     """The worker could not do it: tried again, unless `final` or too often; then dead."""
     found, current = current_attempt(run, attempt)
@@ -255,14 +282,15 @@ def hand_back(*, run: uuid.UUID, attempt: int) -> Run:
 
 
 @transaction.atomic
-def cancel(*, run: uuid.UUID, actor: User | None) -> Run:
+def cancel(*, run: uuid.UUID, actor: User | None, why: str = "") -> Run:
     """Stop a run that waits or is being done; its worker stops within a second."""
     found = _locked(run)
     _step(found, RunAction.CANCEL)
     for current in found.attempts.filter(ended=None):
         _end(current, "cancelled")
     found.finished = timezone.now()
-    found.message = f"Cancelled by {actor.shown_name if actor else 'the system'}. {READABLE}"
+    by = actor.shown_name if actor else "the system"
+    found.message = why or f"Cancelled by {by}. {READABLE}"
     found.save()
     queue.abort(found.id)
     run_changed(found, "cancelled", {"message": found.message})
@@ -275,7 +303,7 @@ def retry(*, run: uuid.UUID, actor: User | None) -> Run:
     """Queue a dead or cancelled run again, with a fresh number of attempts."""
     found = _locked(run)
     _step(found, RunAction.REQUEUE)
-    found.attempts_allowed = found.attempt + MAX_ATTEMPTS
+    found.attempts_allowed = found.attempt + RunKind(found.kind).attempts
     _wait(found, "")
     run_changed(found, "queued", {"message": "", "attempt": found.attempt})
     _record(found, "queued", actor=actor, retried=True)
@@ -310,7 +338,8 @@ def _wait(run: Run, message: str) -> None:
 
 
 def _defer(run: Run) -> None:
-    queue.defer_run(run.id, subject=f"{run.subject_type}:{run.subject_id}")
+    subject = f"{run.subject_type}:{run.subject_id}"
+    queue.defer_run(run.id, subject=subject, queue=RunKind(run.kind).queue)
 
 
 def _locked(run: uuid.UUID) -> Run:
@@ -361,6 +390,10 @@ def _end(
 def _record(run: Run, what: str, *, actor: User | None = None, **facts: Any) -> None:
     told = {"run": str(run.id), "state": run.state, "attempt": run.attempt}
     # Whose case it is of hears it from the room of the subject.
+    if run.kind == RunKind.PROMPT:
+        # A question changes no record. What is taken of its answer is recorded where it is taken.
+        announce(f"run:{run.id}", "run.changed", told)
+        return
     news = [News(f"run:{run.id}", "run.changed", told)]
     record(f"run.{what}", run, actor=actor, chain=run.chain, news=news, **facts)
 

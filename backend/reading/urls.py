@@ -9,6 +9,7 @@ from backend.reading import (
     comparison_pages,
     consensus_api,
     pages,
+    prompt_api,
     series_pages,
 )
 
@@ -31,6 +32,17 @@ urlpatterns = [
     path("api/readings/<uuid:reading>", api.ReadingView.as_view(), name="api-reading"),
     path("api/readings/<uuid:reading>/lease", api.LeaseView.as_view(), name="api-lease"),
     path("api/readings/<uuid:reading>/changes", api.ChangesView.as_view(), name="api-changes"),
+    path("api/readings/<uuid:reading>/prompt", prompt_api.PromptsView.as_view(), name="api-prompt"),
+    path(
+        "api/readings/<uuid:reading>/prompts/<uuid:prompt>",
+        prompt_api.PromptView.as_view(),
+        name="api-prompt-one",
+    ),
+    path(
+        "api/readings/<uuid:reading>/prompts/<uuid:prompt>/cancel",
+        prompt_api.CancelPromptView.as_view(),
+        name="api-prompt-cancel",
+    ),
     path("api/readings/<uuid:reading>/seen", api.SeenView.as_view(), name="api-seen"),
     path("api/readings/<uuid:reading>/submit", api.SubmitView.as_view(), name="api-submit"),
     path(

@@ -112,7 +112,7 @@ class Site:
             os.kill(child.process.pid, signal.SIGKILL)
             child.process.wait()
 
-    def enqueue(self, **asked: str) -> str:
+    def enqueue(self, **asked: Any) -> str:
         """Queue a run; returns its id."""
         body = {"model": str(self.model), **asked}
         answer = httpx.post(f"{self.url}/test/runs", json=body, timeout=30)

@@ -36,13 +36,17 @@ def make_run(request: HttpRequest) -> HttpResponse:
     model = services.register_model(folder=Path(asked["model"]), actor=None)
     grid, _ = phantom()
     run = services.enqueue(
-        kind="presegment",
+        kind=asked.get("kind", "presegment"),
         subject=User(pk=uuid.UUID(asked["case"]) if "case" in asked else uuid.uuid4()),
         series_id=uuid.uuid4(),
         study_uid=STUDY,
         series_uid=asked.get("series", SERIES),
         model=model,
-        parameters={"geometry_hash": grid.geometry_hash, "shape": list(grid.shape)},
+        parameters={
+            "geometry_hash": grid.geometry_hash,
+            "shape": list(grid.shape),
+            **asked.get("parameters", {}),
+        },
         actor=None,
         chain="system",
     )

@@ -42,6 +42,7 @@ RECORDS: dict[str, str | None] = {
     "model": "jobs.ModelVersion",
     "node": "reading.Node",
     "project": "reading.Project",
+    "prompt": "jobs.Run",
     "reading": "reading.Reading",
     "report": "reports.Report",
     "run": "jobs.Run",

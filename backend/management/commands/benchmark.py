@@ -17,6 +17,7 @@ BENCHMARKS = {
     "nodes": ("backend.imaging.benchmark_nodes", "nodes_benchmark"),
     "dicomweb": ("backend.archive.benchmarks.dicomweb", "dicomweb_benchmark"),
     "viewer": ("backend.reading.benchmarks.viewer", "viewer_benchmark"),
+    "click": ("inference.prompting.benchmark", "click_benchmark"),
     "model": ("inference.evaluation", "model_benchmark"),
 }
 

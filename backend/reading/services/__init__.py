@@ -21,6 +21,12 @@ from backend.reading.services.projects import (
     install_protocols,
     set_auto_assign,
 )
+from backend.reading.services.prompting import (
+    ask_prompt,
+    cancel_prompt,
+    give_up_on_prompts,
+    on_prompt_changed,
+)
 from backend.reading.services.reopening import reopen_consensus
 from backend.reading.services.settling import (
     agree,
@@ -35,9 +41,11 @@ from backend.reading.services.submission import hash_of, record_of, submit
 __all__ = [
     "agree",
     "apply_changes",
+    "ask_prompt",
     "assign",
     "attach_presegmentation",
     "begun",
+    "cancel_prompt",
     "change_json",
     "compare_again",
     "compare_readings",
@@ -45,6 +53,7 @@ __all__ = [
     "defer",
     "defer_label",
     "enter_evidence",
+    "give_up_on_prompts",
     "grant_role",
     "hash_of",
     "hold",
@@ -54,6 +63,7 @@ __all__ = [
     "note_seen",
     "object_to_consensus",
     "offer_comparisons_again",
+    "on_prompt_changed",
     "on_run_changed",
     "open_case",
     "open_cases",

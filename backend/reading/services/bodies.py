@@ -26,7 +26,7 @@ KINDS = (
     "undo",
 )
 FIELDS = {
-    "voxels": {"nodes", "slices"},
+    "voxels": {"nodes", "slices", "prompt"},
     "decision": {"node", "decision", "reason"},
     "impression": {"node", "value", "confidence", "reason"},
     "doubt": {"node", "value"},
@@ -44,9 +44,10 @@ SAID = (Decision.ACCEPTED.value, Decision.REJECTED.value, Decision.UNDECIDED.val
 
 @dataclass(frozen=True)
 class Voxels:
-    """New labels of voxels."""
+    """New labels of voxels; `prompt` is the run whose proposal they came from, if any."""
 
     patch: Patch
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) ->
     if kind in FIELDS:
         _require_fields(body, kind)
     if kind == "voxels":
-        return Voxels(_patch(body, grid))
+        return Voxels(_patch(body, grid), _prompt(body, undoing))
     if kind == "decision":
         return _decide(body, undoing)
     if kind == "impression":
@@ -227,6 +228,14 @@ def _patch(body: Mapping[str, Any], grid: Grid) -> Patch:
         return parse_patch({"nodes": body.get("nodes"), "slices": indexed}, grid.shape)
     except InvalidPatch as error:
         raise _bad(str(error)) from error
+
+
+def _prompt(body: Mapping[str, Any], undoing: bool) -> str | None:
+    if body.get("prompt") is None:
+        return None
+    if undoing:
+        raise _bad("What is undone was proposed by nobody.")
+    return str(_uuid(body["prompt"], "The prompt"))
 
 
 def _decide(body: Mapping[str, Any], undoing: bool) -> Decide:

@@ -36,6 +36,7 @@ from backend.reading.services.inverse import (
 )
 from backend.reading.services.lineage import lineage_of, merge, remember, split
 from backend.reading.services.not_assessable import mark
+from backend.reading.services.proposed import provenance_of
 from backend.reading.services.sizes import resize
 from backend.reading.sides import derived_side
 from backend.reading.vocabulary import Decision, Origin, reason_group
@@ -247,7 +248,10 @@ class Desk:
             node: {"before": before.get(node), "after": _decision(self.states[node])}
             for node in nodes
         }
-        facts = {"slices": sorted(slices), "nodes": told}
+        facts: dict[str, Any] = {"slices": sorted(slices), "nodes": told}
+        if body.prompt is not None:
+            taken = body.patch.to_json()
+            facts["prompt"] = provenance_of(self.reading, body.prompt, taken)
         return Effect(slices=slices, nodes=nodes, created=fresh, facts=facts, states=states)
 
     def _create(self, node: str) -> None:

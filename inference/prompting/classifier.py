@@ -1,0 +1,68 @@
+"""A small perceptron over the features of a voxel: node or not. numpy alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.prompting.features import NAMES
+
+WITH_NETWORK = Path(__file__).parent / "weights" / "with-network.json"
+WITHOUT_NETWORK = Path(__file__).parent / "weights" / "without-network.json"
+
+
+class ClassifierDamaged(ValueError):
+    """The click's weights are not what this code reads. Install the application again."""
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()))
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Layers `(weights, bias)`; ReLU between them; features normalised by centre and scale."""
+
+    centre: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    layers: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
+    threshold: float
+    sha256: str
+    facts: dict[str, Any]
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The logit of "node" for features `(voxels, names)`, above 0 where it is one."""
+        values = (features - self.centre) / self.scale
+        for number, (weights, bias) in enumerate(self.layers):
+            values = values @ weights + bias
+            if number < len(self.layers) - 1:
+                np.maximum(values, 0, out=values)
+        found: NDArray[np.float32] = values[:, 0] - np.float32(self.threshold)
+        return found
+
+
+def read_classifier(path: Path) -> Classifier:
+    """Read weights from their file; raises `ClassifierDamaged`."""
+    try:
+        text = path.read_bytes()
+        content = json.loads(text)
+        if tuple(content["features"]) != NAMES:
+            raise ClassifierDamaged
+        return Classifier(
+            centre=np.array(content["centre"], np.float32),
+            scale=np.array(content["scale"], np.float32),
+            layers=tuple(
+                (np.array(layer["weights"], np.float32), np.array(layer["bias"], np.float32))
+                for layer in content["layers"]
+            ),
+            threshold=float(content["threshold"]),
+            sha256=hashlib.sha256(text).hexdigest(),
+            facts=dict(content["facts"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClassifierDamaged from error
