@@ -6,7 +6,7 @@ import type { Patch } from "./patch";
 import { takenOver } from "./split/lineage";
 
 /** A patch as a change, its slices named by SOP Instance UID. */
-export function voxelBody(patch: Patch, sops: string[]): Body {
+export function voxelBody(patch: Patch, sops: string[]): Extract<Body, { kind: "voxels" }> {
   return { kind: "voxels", nodes: patch.nodes, slices: slicesOf(patch, sops) };
 }
 

@@ -43,6 +43,8 @@ export class Commands extends EventTarget {
   readonly remap = new Remap();
   /** The sheet to sign is open: what it shows must not change under the reader. */
   signing = false;
+  /** A tool that has keys of its own while it is held; true when it took the action. */
+  intercept: (action: string) => boolean = () => false;
 
   constructor(
     private readonly session: Session,
@@ -67,7 +69,7 @@ export class Commands extends EventTarget {
     if (!LOOKING.has(action)) this.desk.pointing.end();
     this.remap.leave();
     if (action === "cancel") this.signing = false;
-    if (!this.signing) verb?.();
+    if (!this.signing && !this.intercept(action)) verb?.();
     this.dispatchEvent(new Event("change"));
   }
 

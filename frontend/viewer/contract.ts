@@ -155,7 +155,7 @@ export interface SliceChange {
 }
 
 export type Body =
-  | { kind: "voxels"; nodes: string[]; slices: SliceChange[] }
+  | { kind: "voxels"; nodes: string[]; slices: SliceChange[]; prompt?: string }
   | { kind: "decision"; node: string; decision: Decision; reason?: string }
   | {
       kind: "impression";

@@ -33,6 +33,11 @@ export function exposeHook(room: Room): void {
     get focus() {
       return views.focus;
     },
+    /** The click tool: what it holds and what it proposes. */
+    get prompt() {
+      const { active, waiting, failure, clicks, proposal, prompt, node } = room.prompting;
+      return { active, waiting, failure, clicks, voxels: proposal?.voxels ?? 0, prompt, node };
+    },
     get order() {
       return session.order;
     },

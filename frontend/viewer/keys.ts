@@ -55,6 +55,12 @@ export const KEYS: readonly Key[] = [
   { keys: ["shift+c"], action: "measure", label: "Measure by hand: caliper", group: "Draw" },
   { keys: ["shift+r"], action: "mark", label: "This cannot be read, 1–5 why", group: "Draw" },
   { keys: ["`"], action: "free", label: "May run into neighbours", group: "Draw" },
+  {
+    keys: ["6", "p"],
+    action: "prompt",
+    label: "Missed node: click into it, Enter takes it",
+    group: "Draw",
+  },
   { keys: ["["], action: "smaller", label: "Smaller brush", group: "Draw" },
   { keys: ["]"], action: "larger", label: "Larger brush", group: "Draw" },
   { keys: ["z", "ctrl+z", "meta+z"], action: "undo", label: "Undo", group: "Draw" },

@@ -17,6 +17,8 @@ import { Labelmap } from "./labelmap";
 import { AXIAL, VIEWPORTS } from "./layout";
 import { leaseMemory, takeClientId } from "./lease";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohif";
+import { enterPrompting } from "./prompt/enter";
+import type { Prompting } from "./prompt/prompting";
 import { ShapeDesk } from "./reshape/desk";
 import { placeOf, restorePlace } from "./resume";
 import { Seen } from "./seen";
@@ -40,6 +42,7 @@ export class Room {
   readonly commands: Commands;
   readonly seen: Seen;
   readonly axes: Axes;
+  readonly prompting: Prompting;
   readonly coverage: CoverageBars;
   readonly contact: ContactSheet;
   readonly vessel: VesselTest;
@@ -72,6 +75,9 @@ export class Room {
       this.axes,
       this.desk,
     );
+    const prompts = enterPrompting(this, api.reading);
+    this.prompting = prompts.prompting;
+    this.undo.push(prompts.end);
     this.strokes = new Strokes({
       planeUnder: (path) => (this.tools.paints ? this.views.elementUnder(path) : null),
       begin: (path) => {
@@ -198,9 +204,10 @@ export class Room {
     const { detail } = this.session;
     if (!detail) return;
     const since = { [`reading:${detail.id}`]: detail.news_seq };
-    this.socket = new NewsSocket(`/ws/readings/${detail.id}`, since, (news) =>
-      this.session.hear(news),
-    );
+    this.socket = new NewsSocket(`/ws/readings/${detail.id}`, since, (news) => {
+      this.session.hear(news);
+      this.prompting.hear(news);
+    });
     this.socket.open();
   }
 

@@ -297,6 +297,11 @@ export class Session extends EventTarget implements Courier {
     return this.serverCanSubmit && this.writable && this.saveState === "saved";
   }
 
+  /** What this tab's requests name as their right to write. */
+  get leaseId(): string | null {
+    return this.lease;
+  }
+
   get undoable(): boolean {
     return this.writable && this.steps.undoable;
   }
@@ -326,11 +331,14 @@ export class Session extends EventTarget implements Courier {
     if (node) this.make(body, inverseOf(body, node));
   }
 
-  /** A stroke of the brush; false when this tab may not write. */
-  paint(patch: Patch): boolean {
+  /** A stroke, or a proposal taken (of `prompt`); false when this tab may not write. */
+  paint(patch: Patch, prompt?: string): boolean {
     if (!this.mask || !this.writable) return false;
     const inverse = voxelBody(this.mask.inverseOf(patch), this.sops);
-    this.make(voxelBody(patch, this.sops), inverse);
+    const body = voxelBody(patch, this.sops);
+    const id = this.enqueue(prompt ? { ...body, prompt } : body);
+    // What is taken up again after an undo is the reader's own doing.
+    if (id) this.steps.push({ id, inverse, original: body });
     if (this.draft && patch.nodes.includes(this.draft)) this.draft = null;
     return true;
   }

@@ -24,7 +24,7 @@ export class ToolbarElement extends HTMLElement {
       watchRoom((room) => {
         this.room = room;
         for (const target of room
-          ? [room.session, room.tools, room.views, room.commands, bindings]
+          ? [room.session, room.tools, room.views, room.commands, room.prompting, bindings]
           : []) {
           for (const type of ["change", "window"]) target.addEventListener(type, this.render);
         }
@@ -75,6 +75,16 @@ export class ToolbarElement extends HTMLElement {
         ${icon({ action: "eraser", label: "Eraser", pressed: pressed("eraser"), disabled: draws })}
         <output data-testid="brush-size" title="Brush radius ([ and ])">${tools.brushMm} mm</output>
         ${icon({ action: "newNode", label: "New node", disabled: draws })}
+        ${
+          room.prompting.offered
+            ? icon({
+                action: "prompt",
+                label: "Missed node: click into it",
+                pressed: room.prompting.active,
+                disabled: draws,
+              })
+            : ""
+        }
         ${icon({ action: "undo", label: "Undo", disabled: !session.undoable })}
       </div>
       <div class="group">${windows.join("")}</div>`,

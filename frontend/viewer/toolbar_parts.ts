@@ -37,6 +37,8 @@ const ICONS: Record<string, string> = {
     '<path d="m4.500 15.500 9-9a1.800 1.800 0 0 1 2.500 0l3.500 3.500a1.800 1.800 0 0 1 0 2.500L13 19H8z"/><path d="m9 11 6 6M8 19h12"/>',
   newNode:
     '<circle cx="12" cy="12" r="8" stroke-dasharray="3 2.600"/><path d="M12 8.500v7M8.500 12h7"/>',
+  prompt:
+    '<path d="M12 3.500a7.500 7.500 0 0 1 8 8c0 4-3.500 8-8.500 8a8 8 0 0 1-8-7.500c0-4 3.500-8.500 8.500-8.500z" stroke-dasharray="3 2.600"/><path d="m10 9.500 1.800 7 1.500-3.200 3.200-1.500z" fill="currentColor"/>',
   crosshairs:
     '<circle cx="12" cy="12" r="5"/><path d="M12 2.500v6M12 15.500v6M2.500 12h6M15.500 12h6"/>',
   undo: '<path d="M8 5 4 9l4 4"/><path d="M4 9h10a5.500 5.500 0 0 1 0 11h-3"/>',
