@@ -16,7 +16,7 @@ const AGAINST = "#e8a33d";
 const STYLE =
   "position:absolute;inset:0;width:100%;height:100%;pointer-events:none;overflow:hidden";
 const LINE = `position:absolute;left:50%;bottom:34px;transform:translateX(-50%);pointer-events:none;
-  max-width:calc(100% - 32px);padding:6px 12px;border-radius:6px;background:rgba(13,18,20,.88);
+  width:max-content;max-width:calc(100% - 32px);padding:6px 12px;border-radius:6px;background:rgba(13,18,20,.88);
   border:1px solid rgba(87,199,180,.35);color:#e6ecee;font:500 12.5px/1.45 system-ui,sans-serif;
   font-variant-numeric:tabular-nums;text-align:center`;
 /** A wait below this is not spoken of. */

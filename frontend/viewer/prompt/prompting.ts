@@ -75,6 +75,10 @@ export class Prompting extends EventTarget {
   toggle(): void {
     if (this.active) this.leave();
     else if (this.available) this.active = true;
+    else if (this.offered) {
+      this.session.notice = "Another tab writes this reading. Continue here to add a node.";
+      this.session.changed();
+    }
     this.changed();
   }
 
