@@ -18,8 +18,7 @@ from backend.jobs import queue, services
 from backend.jobs.models import Run, WorkerSession
 from backend.jobs.protocol import PROMPT_QUEUE, PROPOSED_NODE
 from backend.reading.models import Change, Reading
-from backend.reading.services import give_up_on_prompts
-from backend.reading.services.prompting import MOST_PROMPTS
+from backend.reading.services import give_up_on_prompts, prompting
 from tests.reading.site import Site, Twin
 
 HERE = [10, 9, 12]
@@ -28,9 +27,10 @@ SLICES = [{"index": 10, "box": [8, 11, 11, 14], "runs": [[0, 2, 1], [3, 3, 1]]}]
 
 @pytest.fixture
 def worker(db: None) -> WorkerSession:
+    """A worker that is heard of throughout the test, however slow the machine."""
     token = WorkerToken.objects.create(name="machine", digest=uuid.uuid4().hex)
     return WorkerSession.objects.create(
-        token=token, name="worker-a", number=77, heard=timezone.now()
+        token=token, name="worker-a", number=77, heard=timezone.now() + timedelta(hours=1)
     )
 
 
@@ -223,9 +223,11 @@ def test_a_prompt_that_makes_no_sense_is_refused(
 
 
 def test_who_asks_faster_than_a_person_clicks_is_told_to_wait(
-    ready: Site, twin: Twin, worker: WorkerSession
+    ready: Site, twin: Twin, worker: WorkerSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(MOST_PROMPTS):
+    monkeypatch.setattr(prompting, "MOST_PROMPTS", 2)
+    monkeypatch.setattr(prompting, "PROMPTS_SECONDS", 600)
+    for _ in range(2):
         assert ask(ready, twin).status_code == 202
     refused = ask(ready, twin)
     assert (refused.status_code, refused.json()["error"]) == (429, "TOO_MANY_PROMPTS")
