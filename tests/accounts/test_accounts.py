@@ -68,7 +68,7 @@ def test_passwords_are_not_guessed_for_ever(rita: User, client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted", ["/sign-in/", "https://evil.example/", "//evil.example", "/\\evil.example", "\0"]
+    "wanted", ["/sign-in/", "https://evil.example/", "//evil.example", "/\\evil.example"]
 )
 def test_signing_in_leads_nowhere_else_and_not_back_to_itself(
     rita: User, client: Client, wanted: str
