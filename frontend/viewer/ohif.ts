@@ -67,7 +67,10 @@ export interface Services {
     subscribe(event: string, listener: (event: { viewportId?: string }) => void): Subscription;
     getCornerstoneViewport(id: string): Viewport | null;
     resize(): void;
-    getRenderingEngine(): { resize(immediate: boolean, keepCamera: boolean): void } | null;
+    getRenderingEngine(): {
+      resize(immediate: boolean, keepCamera: boolean): void;
+      renderViewports(ids: string[]): void;
+    } | null;
   };
   toolGroupService: {
     createToolGroupAndAddTools(id: string, tools: Record<string, object[]>): void;
