@@ -38,6 +38,9 @@ def reader(chrome: Browser, stack: Stack) -> Iterator[ReadingRoom]:
     room = ReadingRoom(chrome, stack, "reader1")
     room.sign_in()
     room.open(room.page.get_by_role("row").filter(has_text=re.compile("LN-")).first)
+    if room.page.get_by_test_id("continue-here").count():  # The test before held the lease.
+        room.page.get_by_test_id("continue-here").click()
+    room.saved()
     yield room
     room.context.close()
 
@@ -106,8 +109,6 @@ def test_without_a_worker_the_click_is_kept_and_the_reader_told(
     reader: ReadingRoom, stack: Stack, short_neck: Path
 ) -> None:
     (slice_, row, column), _ = missed(reader, short_neck)
-    reader.page.get_by_test_id("continue-here").click()
-    reader.saved()
     reader.page.mouse.move(*reader.point(*reader.hook("focus")))
     reader.scroll_to(slice_)
     worker = stack.workers[-1]
