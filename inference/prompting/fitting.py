@@ -1,4 +1,6 @@
-"""`python -m inference.prompting.fitting FOLDER`: fit the click's perceptron on phantoms.
+"""`python -m inference.prompting.fitting FOLDER…`: fit the click's perceptron on phantoms.
+
+`--prepare FOLDER` writes phantoms in other spacings than training's, and fits nothing.
 
 The phantoms must be none that the network was trained on (its opinion of those is too good) and
 none of the benchmark. Each node is clicked once and then corrected with what was fitted so far, so
@@ -12,7 +14,7 @@ import json
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from fixtures.phantom import generate
 from inference.foveal_openvino import FovealOpenVINO
 from inference.model_folder import read_model
 from inference.prompting.classifier import WITH_NETWORK, WITHOUT_NETWORK, Classifier
@@ -50,6 +53,8 @@ STEPS, BATCH = 4000, 8192
 BIAS = -0.7
 """Chosen on the phantoms set apart: a reader sooner takes away than adds."""
 MOST_NODES = 20
+PREPARED_SEEDS = range(41_000, 41_008)
+PREPARED_SPACINGS_MM = ((1.5, 0.8, 0.8), (1.0, 1.0, 1.0), (2.5, 0.7, 0.7))
 
 Bools = NDArray[np.bool_]
 
@@ -91,6 +96,21 @@ class Table:
         self.features.append(other[0])
         self.within.append(other[1])
         self.weights.append(other[2])
+
+
+def prepare(folder: Path) -> None:
+    """Write the phantoms of `PREPARED_SEEDS`: spacings in turn, more metastases on odd seeds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(PREPARED_SEEDS):
+        spacing_mm = PREPARED_SPACINGS_MM[number % len(PREPARED_SPACINGS_MM)]
+        odd = number % 2
+        phantom = (
+            generate(seed, spacing_mm, metastatic_share=0.4) if odd else generate(seed, spacing_mm)
+        )
+        np.save(folder / f"{seed}.image.npy", phantom.image)
+        np.save(folder / f"{seed}.labels.npy", phantom.labels)
+        content = {"nodes": [asdict(node) for node in phantom.nodes], "spacing_mm": spacing_mm}
+        (folder / f"{seed}.json").write_text(json.dumps(content))
 
 
 def read_cases(folder: Path) -> Iterator[Case]:
@@ -243,7 +263,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", type=Path, nargs="+")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--prepare", action="store_true", help="write phantoms, fit nothing")
     given = parser.parse_args(arguments)
+    if given.prepare:
+        prepare(given.folder[0])
+        return
     cases = [case for folder in given.folder for case in read_cases(folder)]
     chosen = cases[::6]
     fitted = [case for number, case in enumerate(cases) if number % 6]
