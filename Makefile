@@ -59,7 +59,8 @@ test: $(VENV)/.made-tests setup lint
 
 test-long: $(VENV)/.made-tests setup
 	$(BIN)/python -m pytest -m long
-	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=long tests/imaging tests/reading/test_workflow.py
+	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=long tests/imaging tests/archive/test_plain_header.py \
+		tests/reading/test_workflow.py tests/reading/test_agreement.py tests/reading/test_discrepancies.py
 
 benchmark: $(VENV)/.made-tests setup
 	$(BIN)/python manage.py benchmark $(NAME)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -19,6 +19,7 @@ from backend.archive.facts import modality_of, patient_id_of
 from backend.archive.findings import Ignored, NotTaken
 from backend.archive.plain_header import Header, read_header
 from tests.archive.made import ct_series, ct_slice, encoded
+from tests.examples import examples
 
 
 def outcome(data: bytes) -> Any:
@@ -141,7 +142,7 @@ def test_what_is_not_plain_is_left_to_pydicom() -> None:
     assert read_header(b"") is None
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.data())
 def test_damaged_files_end_the_same_either_way(data: st.DataObject) -> None:
     whole = bytearray(_WHOLE)

@@ -6,12 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from backend.imaging.correction import account
+from tests.examples import examples
 from tests.imaging.conftest import boxes
 
 SHAPE = (12, 60, 80)
@@ -112,7 +113,7 @@ def maps() -> st.SearchStrategy[NDArray[np.uint16]]:
     return hnp.arrays(np.uint16, (2, 4, 6), elements=st.integers(0, 5), fill=st.just(0))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100, deadline=None)
 @given(maps(), maps(), st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), max_size=3))
 def test_the_identity_holds_on_any_two_masks(
     offered: NDArray[np.uint16], final: NDArray[np.uint16], same: list[tuple[int, int]]

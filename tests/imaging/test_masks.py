@@ -10,7 +10,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -32,6 +32,7 @@ from backend.imaging.masks import (
     unpack_mask,
     volume_of,
 )
+from tests.examples import examples
 
 GEOMETRY = "ab" * 32
 SHAPE = (4, 5, 6)
@@ -375,7 +376,7 @@ def test_a_container_that_lists_an_empty_slice_is_refused() -> None:
         unpack_mask(container(header, zeros.tobytes()))
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_never_crash_the_reader(data: bytes) -> None:
     with pytest.raises(DamagedMask):

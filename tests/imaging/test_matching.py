@@ -6,12 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from backend.imaging.matching import match
+from tests.examples import examples
 from tests.imaging.conftest import boxes
 
 SHAPE = (10, 40, 60)
@@ -92,7 +93,7 @@ def maps() -> st.SearchStrategy[NDArray[np.uint16]]:
     return hnp.arrays(np.uint16, (2, 4, 6), elements=st.integers(0, 5), fill=st.just(0))
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80, deadline=None)
 @given(maps(), maps())
 def test_matching_is_symmetric(a: NDArray[np.uint16], b: NDArray[np.uint16]) -> None:
     one, other = match(a, b), match(b, a)
@@ -104,7 +105,7 @@ def test_matching_is_symmetric(a: NDArray[np.uint16], b: NDArray[np.uint16]) -> 
     assert (one.agreed, one.only_a, one.only_b) == (other.agreed, other.only_b, other.only_a)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80, deadline=None)
 @given(maps(), maps())
 def test_every_node_is_in_one_cluster_and_in_at_most_one_pair(
     a: NDArray[np.uint16], b: NDArray[np.uint16]

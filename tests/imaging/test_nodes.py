@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from backend.imaging.nodes import (
     show_mm,
     size_group,
 )
+from tests.examples import examples
 from tests.imaging.conftest import boxes, ellipsoid
 
 Mask = NDArray[np.bool_]
@@ -296,7 +297,7 @@ def test_the_text_shown_is_never_in_another_size_group(value_mm: float) -> None:
     assert size_group(float(show_mm(value_mm))) == size_group(value_mm)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60, deadline=None)
 @given(
     hnp.arrays(np.bool_, hnp.array_shapes(min_dims=3, max_dims=3, max_side=7)),
     st.tuples(*[st.sampled_from([0.5, 0.7, 1.0, 2.5])] * 3),
@@ -337,7 +338,7 @@ def as_specified(region: Mask, row_mm: float, column_mm: float) -> tuple[float, 
     return longest, float(best)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80, deadline=None)
 @given(
     hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)),
     st.tuples(*[st.sampled_from([0.5, 0.7, 1.0, 2.0])] * 2),
@@ -351,7 +352,7 @@ def test_axes_are_those_of_the_specification_word_for_word(
     assert (axes.lad_mm, axes.sad_mm) == pytest.approx(as_specified(region, *spacing_mm))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40, deadline=None)
 @given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)))
 def test_the_longest_diameter_is_that_of_the_marching_cubes_hull(mask: Mask) -> None:
     if not mask.any():

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from backend.imaging.overlap import (
     reaches,
 )
 from backend.imaging.surfaces import surface_distances
+from tests.examples import examples
 from tests.imaging.conftest import boxes
 
 SHAPE = (24, 64, 64)
@@ -219,7 +220,7 @@ def maps() -> st.SearchStrategy[NDArray[np.uint16]]:
     return hnp.arrays(np.uint16, (3, 5, 5), elements=st.integers(0, 4), fill=st.just(0))
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(maps(), maps())
 def test_counts_of_overlaps_are_those_of_the_voxels(
     a: NDArray[np.uint16], b: NDArray[np.uint16]
@@ -234,7 +235,7 @@ def test_counts_of_overlaps_are_those_of_the_voxels(
             assert table.with_a(i).get(j, 0) == table.with_b(j).get(i, 0) == both
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(maps(), maps())
 def test_detection_stays_within_its_bounds(a: NDArray[np.uint16], b: NDArray[np.uint16]) -> None:
     result = evaluate(a, b, Grid.axial((3, 5, 5)), prediction_min_sad_mm=1.5)

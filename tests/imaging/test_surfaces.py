@@ -7,13 +7,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from backend.imaging.overlap import Metric, ShapesDiffer, dice, jaccard
 from backend.imaging.surfaces import border, surface_distances
+from tests.examples import examples
 from tests.imaging.conftest import boxes, ellipsoid
 
 Mask = NDArray[np.bool_]
@@ -102,7 +103,7 @@ def test_surface_metrics_are_json() -> None:
     assert set(data["nsd"]) == {"1.0", "2.0"}
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40, deadline=None)
 @given(
     hnp.arrays(np.bool_, (3, 5, 6)),
     hnp.arrays(np.bool_, (3, 5, 6)),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -20,6 +20,7 @@ from backend.imaging.overlap import Mask
 from backend.imaging.regions import Region, planes_of, union_of
 from backend.reading.agreement import Agreed, Decided, Piece, Source, agree, shapes_of
 from backend.reading.sharing import share_out
+from tests.examples import examples
 
 SHAPE = (5, 6, 7)
 GRID = Grid.axial(SHAPE, (2.0, 1.0, 1.0))
@@ -228,7 +229,7 @@ def hash_of(agreed: Agreed) -> str:
 
 
 @given(settled())
-@settings(max_examples=150, deadline=None)
+@examples(150, deadline=None)
 def test_every_agreed_voxel_was_claimed_and_every_claimed_one_is_agreed(
     decided: list[Decided],
 ) -> None:
@@ -250,7 +251,7 @@ def test_every_agreed_voxel_was_claimed_and_every_claimed_one_is_agreed(
 
 
 @given(settled())
-@settings(max_examples=150, deadline=None)
+@examples(150, deadline=None)
 def test_no_node_is_lost_unless_it_is_covered_and_no_identity_is_used_twice(
     decided: list[Decided],
 ) -> None:
@@ -274,7 +275,7 @@ def test_no_node_is_lost_unless_it_is_covered_and_no_identity_is_used_twice(
 
 
 @given(settled())
-@settings(max_examples=150, deadline=None)
+@examples(150, deadline=None)
 def test_it_is_the_same_again_and_swapping_the_readers_changes_names_alone(
     decided: list[Decided],
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -26,6 +26,7 @@ from backend.reading.discrepancies import (
     compare,
 )
 from backend.reading.protocols import BUILT_IN
+from tests.examples import examples
 from tests.imaging.conftest import boxes
 
 RULES = Rules.from_definition(BUILT_IN[0]["definition"]["comparison"])
@@ -295,7 +296,7 @@ def facts(found: Compared, *, mirrored: bool = False) -> list[Any]:
 SPACINGS = st.sampled_from([(1.0, 1.0, 1.0), (2.5, 0.8, 0.8)])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60, deadline=None)
 @given(reads(), reads(), SPACINGS)
 def test_swapping_the_readers_swaps_what_is_said_of_them_and_nothing_else(
     first: Read, second: Read, spacing: tuple[float, float, float]
@@ -316,7 +317,7 @@ def test_swapping_the_readers_swaps_what_is_said_of_them_and_nothing_else(
         assert shape.measures.voxels == int(settled.sum()) > 0
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60, deadline=None)
 @given(reads(), reads())
 def test_every_node_is_in_exactly_one_cluster_and_every_outcome_has_its_reason(
     first: Read, second: Read
@@ -337,7 +338,7 @@ def test_every_node_is_in_exactly_one_cluster_and_every_outcome_has_its_reason(
     assert set(found.shapes) == settled == {int(n) for n in np.unique(found.settled) if n}
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30, deadline=None)
 @given(label_maps())
 def test_the_same_voxels_and_the_same_words_leave_nothing_to_settle(labels: Labels) -> None:
     found = compared(labels, labels.copy())
