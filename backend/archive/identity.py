@@ -67,5 +67,7 @@ def blank(dataset: Dataset) -> None:
     dataset.walk(empty)
     if isinstance(dataset, FileDataset):
         dataset.preamble = bytes(128)
-        for element in [e for e in dataset.file_meta if int(e.tag) not in _OF_A_FILE]:
-            del dataset.file_meta[element.tag]
+        # By its tag: an element whose value representation is damaged cannot even be looked at.
+        for tag in list(dataset.file_meta.keys()):
+            if int(tag) not in _OF_A_FILE:
+                del dataset.file_meta[tag]

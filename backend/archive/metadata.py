@@ -91,7 +91,7 @@ def cleaned(value: Any) -> Any:
 def clean_text(value: str) -> str:
     """Text without NUL characters and lone surrogates."""
     if value.isascii() and "\x00" not in value:
-        return value
+        return str(value)  # No subclass: a UID of pydicom's becomes plain text.
     return value.replace("\x00", "").encode("utf-8", "replace").decode()
 
 

@@ -14,7 +14,7 @@ from fixtures.small import SmallNode, small_phantom
 from tests.journey.room import ReadingRoom, browser
 from tests.stack import Stack, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(500)]
 SLICES = 800
 SWITCH_MS = 200
 # What the key itself takes, and from there until the frame after the next one was drawn: frames of

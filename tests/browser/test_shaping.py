@@ -211,6 +211,7 @@ def test_a_node_is_cut_merged_marked_and_measured(reader: ReadingRoom) -> None:
     assert {one["manual"] is None for one in reader.detail()["nodes"]} == {True}
 
 
+@pytest.mark.long
 def test_on_a_real_ct_a_node_grows_within_a_blink_a_step(
     stack: Stack, chromium: str, test_data: Path
 ) -> None:

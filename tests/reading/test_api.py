@@ -272,9 +272,7 @@ def test_an_address_with_a_nul_leads_nowhere(ready: Site, reader: Client, path: 
     assert reader.get(path).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "cursor", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "x", "\0"]
-)
+@pytest.mark.parametrize("cursor", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "x"])
 def test_a_cursor_that_is_none_is_refused(ready: Site, reader: Client, cursor: str) -> None:
     assert reader.get("/api/worklist", {"cursor": cursor}).json()["error"] == "BAD_CURSOR"
 

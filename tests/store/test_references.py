@@ -31,6 +31,7 @@ NO_BLOBS = {
         reports.RecordEvent.action reports.RecordEvent.subject_id
     """,
     "measures, settings and answers; masks by hashes that `Mask` names": """
+        accounts.User.keys
         archive.Instance.geometry archive.Instance.metadata archive.Instance.pixels
         archive.Series.grid archive.Series.image_type archive.Transfer.refusals
         archive.UploadedFile.counts archive.UploadedFile.kept
@@ -38,13 +39,16 @@ NO_BLOBS = {
         jobs.ModelVersion.manifest jobs.Run.metrics jobs.Run.parameters jobs.Run.result
         jobs.Run.timings jobs.RunAttempt.result jobs.WorkerSession.facts
         reading.Case.exclusions reading.Case.facts reading.Case.grid_json
+        reading.Case.midline
         reading.Change.answer reading.Change.body reading.Change.facts reading.Change.states
         reading.Cluster.box reading.Cluster.first_nodes reading.Cluster.measures
         reading.Cluster.second_nodes reading.Comparison.facts reading.Consensus.facts
         reading.ConsensusNode.impressions reading.ConsensusNode.measures
         reading.ConsensusSignature.record reading.Discrepancy.geometry
         reading.Discrepancy.triggers reading.Evidence.details reading.Node.box
-        reading.NodeState.measures reading.NodeVersion.measures reading.Project.auto_assign
+        reading.NodeState.manual reading.NodeState.measures reading.NodeState.parents
+        reading.NodeVersion.measures reading.NodeVersion.parents reading.NotAssessable.slices
+        reading.Project.auto_assign
         reading.Protocol.definition reading.Reading.resume reading.Reading.seen
         reading.ReferenceLabel.evidence reading.Signature.record reading.Step.answer
         reports.Export.verification reports.Report.manifest
