@@ -1,4 +1,4 @@
-"""`python -m inference`: a worker that pre-segments studies.
+"""`python -m inference`: a worker that pre-segments studies; `python -m inference train LN-CT`.
 
 Environment: CONCORD_QUEUE_URL (the queue's database role), CONCORD_WEB_URL, CONCORD_WORKER_TOKEN
 (from `manage.py create_worker_token NAME`), CONCORD_MODELS (folder of model folders),
@@ -27,10 +27,22 @@ MODELS = Path(__file__).resolve().parent / "models"
 
 
 def main(arguments: Sequence[str], loaders: Mapping[str, Loader] = LOADERS) -> int:
-    """Run a worker until it is asked to stop; returns the exit status."""
+    """Run a worker until it is asked to stop, or train a model; returns the exit status."""
+    if arguments and arguments[0] == "train":
+        # Training needs torch, which a worker never loads.
+        from inference.training.__main__ import main as train
+
+        train(arguments[1:])
+        return 0
     parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
     parser.add_argument("--name", default=f"{platform.node()}/{os.getpid()}")
     parser.add_argument("--threads", type=int, help="processor threads of a network; all if unset")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where networks run; auto: the GPU where torch finds one",
+    )
     parser.add_argument(
         "--drain",
         type=float,
@@ -64,6 +76,7 @@ def main(arguments: Sequence[str], loaders: Mapping[str, Loader] = LOADERS) -> i
         models=Path(os.environ.get("CONCORD_MODELS", MODELS)),
         name=chosen.name,
         threads=chosen.threads,
+        device=chosen.device,
         drain_seconds=chosen.drain,
         pauses=dict(chosen.pause_before),
         cache=Path(os.environ.get("CONCORD_WORKER_CACHE") or _state() / "worker-cache"),

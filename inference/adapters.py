@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -11,9 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.imaging.grid import Vector
-from backend.jobs.protocol import ModelDamaged, read_model_folder
+from backend.jobs.model_description import (
+    ModelDamaged,
+    ModelFolder,
+    describe_model_folder,
+    read_model_folder,
+)
 
 if TYPE_CHECKING:
+    from inference.foveal_openvino import FovealOpenVINO
+    from inference.foveal_torch import FovealTorch
     from inference.pipeline import Segmentation
 
 Progress: TypeAlias = Callable[[str, float], None]
@@ -41,11 +50,26 @@ class Adapter(Protocol):
         """At least device, precision and threads, for the provenance."""
 
 
-Loader: TypeAlias = Callable[[Path, int | None], Adapter]
+@dataclass(frozen=True)
+class Loading:
+    """How a model is to be loaded.
+
+    Attributes:
+        threads: processor threads of a network; None: all.
+        trusted: whether an administrator marked the model as trusted.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    threads: int | None = None
+    trusted: bool = False
+    device: str = "auto"
+
+
+Loader: TypeAlias = Callable[[Path, Loading], Adapter]
 
 
 class FovealAdapter:
-    """The embedded foveal-style network, on OpenVINO."""
+    """The embedded foveal-style network: on OpenVINO, or on torch where there is a GPU."""
 
     # The pipeline's stages, with the part of its own progress each one covers.
     STAGES = {
@@ -55,11 +79,19 @@ class FovealAdapter:
         "nodes": ("postprocess", 0.8, 1.0),
     }
 
-    def __init__(self, folder: Path, threads: int | None) -> None:
-        from inference.foveal_openvino import FovealOpenVINO
+    def __init__(self, folder: Path, loading: Loading) -> None:
+        from inference.device import probe
         from inference.model_folder import read_model
 
-        self.net = FovealOpenVINO(read_model(folder), threads=threads)
+        self.net: FovealOpenVINO | FovealTorch
+        if probe(loading.device) == "cuda":
+            from inference.foveal_torch import FovealTorch
+
+            self.net = FovealTorch(read_model(folder), device="cuda")
+        else:
+            from inference.foveal_openvino import FovealOpenVINO
+
+            self.net = FovealOpenVINO(read_model(folder), threads=loading.threads)
 
     def segment(
         self,
@@ -84,39 +116,99 @@ class FovealAdapter:
         return self.net.provenance()
 
 
-LOADERS: Mapping[str, Loader] = {"foveal": FovealAdapter}
+def sandboxed(folder: Path, loading: Loading) -> Adapter:
+    """A model that is not our own: it runs in a confined process, started at its first run."""
+    from inference.sandbox.host import SandboxedAdapter
+
+    return SandboxedAdapter(folder, loading)
+
+
+LOADERS: Mapping[str, Loader] = {
+    "foveal": FovealAdapter,
+    "torchscript": sandboxed,
+    "monai-bundle": sandboxed,
+    "nnunet": sandboxed,
+}
 
 
 class Models:
-    """The models of one folder, verified when loaded and kept warm."""
+    """The models of one folder, verified when loaded and kept warm.
+
+    A warm one is known by its weights, by its whole description and by whether it is trusted: a
+    model.json changed under a running worker is read, and verified, again.
+    """
 
     def __init__(
-        self, root: Path, *, threads: int | None = None, loaders: Mapping[str, Loader] = LOADERS
+        self,
+        root: Path,
+        *,
+        threads: int | None = None,
+        device: str = "auto",
+        loaders: Mapping[str, Loader] = LOADERS,
     ) -> None:
-        self.root, self.threads, self.loaders = root, threads, loaders
-        self._warm: OrderedDict[str, Adapter] = OrderedDict()
+        self.root, self.loaders = root, loaders
+        self._loading = Loading(threads, device=device)
+        self._warm: OrderedDict[tuple[str, ...], Adapter] = OrderedDict()
 
-    def get(self, wanted: Mapping[str, str]) -> Adapter:
+    def get(self, wanted: Mapping[str, Any]) -> Adapter:
         """The adapter of the model a lease names; raises `ModelDamaged` with what to do."""
-        sha256 = wanted["sha256"]
-        if sha256 in self._warm:
-            self._warm.move_to_end(sha256)
-            return self._warm[sha256]
-        found = read_model_folder(self.root / Path(wanted["folder"]).name)
-        if found.sha256 != sha256:
-            raise ModelDamaged(
-                f"The worker's folder {found.folder} holds {found.name} {found.version}, not the "
-                f"registered {wanted['name']} {wanted['version']}. Install the registered model "
-                "there, or register this one."
-            )
+        trusted = wanted.get("trusted") is True
+        folder = self.root / Path(wanted["folder"]).name
+        # Whatever lies there now: what is warm may have been replaced on the disk.
+        found = describe_model_folder(folder)
+        _require_registered(found, wanted)
+        key = (found.description, str(trusted))
+        if key in self._warm:
+            self._warm.move_to_end(key)
+            return self._warm[key]
+        read_model_folder(folder)
         if found.kind not in self.loaders:
             kinds = ", ".join(sorted(self.loaders))
             raise ModelDamaged(
                 f"This worker cannot run models of kind {found.kind}; it runs {kinds}. "
                 "Start a worker that can."
             )
-        adapter = self.loaders[found.kind](self.root / found.folder, self.threads)
-        self._warm[sha256] = adapter
+        adapter = self.loaders[found.kind](folder, replace(self._loading, trusted=trusted))
+        self._warm[key] = adapter
         while len(self._warm) > WARM_MODELS:
-            self._warm.popitem(last=False)
+            _close(self._warm.popitem(last=False)[1])
         return adapter
+
+    def held(self) -> frozenset[str]:
+        """Description hashes of the models that lie here and that this worker's kinds can run."""
+        found = set()
+        for path in self.root.glob("*/model.json"):
+            with contextlib.suppress(ModelDamaged):
+                model = describe_model_folder(path.parent)
+                if model.kind in self.loaders:
+                    found.add(model.description)
+        return frozenset(found)
+
+    def close(self) -> None:
+        """Let go of every model, and end the processes of those that have one."""
+        while self._warm:
+            _close(self._warm.popitem()[1])
+
+
+def _require_registered(found: ModelFolder, wanted: Mapping[str, Any]) -> None:
+    """Let pass the model that was registered: name, version, weights, and all model.json says."""
+    registered = (wanted["sha256"], wanted["name"], wanted["version"])
+    if (found.sha256, found.name, found.version) != registered:
+        raise ModelDamaged(
+            f"The worker's folder {found.folder} holds {found.name} {found.version}, not the "
+            f"registered {wanted['name']} {wanted['version']}. Install the registered model "
+            "there, or register this one."
+        )
+    if found.description != wanted["description"]:
+        raise ModelDamaged(
+            f"model.json of the worker's folder {found.folder} is not the one that "
+            f"{found.name} {found.version} was registered with, although name, version and weights "
+            "are. Install the registered model there, or register this one under a version of its "
+            "own."
+        )
+
+
+def _close(adapter: Adapter) -> None:
+    close = getattr(adapter, "close", None)
+    if close is not None:
+        close()

@@ -6,6 +6,7 @@ the largest piece, grown back a little, holes filled.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ COARSE_MM = 3.0
 TISSUE_HU = -250
 CORE_DEPTH_MM = 9.0
 REGROWTH_MM = 14.0
+THREADS = min(4, os.cpu_count() or 1)
 
 Box = tuple[slice, slice, slice]
 
@@ -82,8 +84,16 @@ def find_body(volume_hu: NDArray[np.int16], spacing_mm: Sequence[float]) -> Body
 
 
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the mask with its holes filled slice by slice: airways count as body."""
-    return np.stack([ndi.binary_fill_holes(plane) for plane in mask])
+    """Return the mask with its holes filled slice by slice: airways count as body.
+
+    A hole is what the frame around the slice does not reach from pixel to pixel.
+    """
+    framed = np.pad(~mask, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    filled = np.empty(mask.shape, np.bool_)
+    for plane, into in zip(framed, filled, strict=True):
+        pieces = cc3d.connected_components(plane.view(np.uint8), connectivity=4)
+        np.not_equal(pieces[1:-1, 1:-1], pieces[0, 0], out=into)
+    return filled
 
 
 def _distance(
@@ -93,5 +103,7 @@ def _distance(
     if in_plane:
         planes = [edt.edt(np.ascontiguousarray(p), anisotropy=spacing_mm[1:]) for p in mask]
         return np.stack(planes)
-    distance: NDArray[np.float32] = edt.edt(np.ascontiguousarray(mask), anisotropy=spacing_mm)
+    distance: NDArray[np.float32] = edt.edt(
+        np.ascontiguousarray(mask), anisotropy=spacing_mm, parallel=THREADS
+    )
     return distance

@@ -66,6 +66,27 @@ class Courier:
         """Put measures and provenance."""
         await self._put("result", json.dumps(result).encode(), {"Content-Type": "application/json"})
 
+    async def reference(self, case: str, part: str = "") -> bytes | None:
+        """The agreed mask of a case that a training may see (`part`: "" or "/ignored"), packed.
+
+        None where there is none, as far as this lease may know.
+        """
+
+        async def once() -> bytes | None:
+            address = f"{self._attempt}/references/{case}{part}"
+            answer = await self._client.get(address, headers=self._headers)
+            if answer.status_code == 404:
+                return None
+            _judge(answer, "a reference mask")
+            return answer.content
+
+        return await self._patiently(once)
+
+    async def put_weights(self, weights: bytes) -> str:
+        """Put, and thereby seal, what was trained; returns the SHA-256 it is kept under."""
+        answer = await self._put("weights", weights, {"Content-Type": "application/octet-stream"})
+        return str(answer.json()["sha256"])
+
     async def _put(self, what: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
         async def once() -> httpx.Response:
             answer = await self._client.put(

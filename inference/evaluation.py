@@ -4,53 +4,51 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fixtures.phantom import drawn_settings, generate
+from fixtures.freeze import Frozen, meets_checklist, read_frozen
+from fixtures.phantom import generate
 from inference.foveal_openvino import FovealOpenVINO
-from inference.model_folder import read_model
+from inference.model_folder import DEFAULT_MODEL, read_model
 from inference.pipeline import Network, segment
-from inference.scoring import ScanScore, score_scan, summarise
-
-THINNEST_SLICE_MM, THICKEST_SLICE_MM = 0.75, 2.5
-"""Slice thickness of the reading room's inclusion checklist, which also asks for contrast."""
-
-BENCHMARK_FIRST_SEED = 10_000
-"""Benchmark phantoms have seeds from here on; never trained on, never used to choose anything."""
+from inference.scoring import NodeScore, ScanScore, score_scan, summarise
 
 CHOICE_FIRST_SEED = 20_000
 """Phantoms on which the threshold was chosen have seeds from here on; never trained on."""
 
 SCANS = 6
+FALSE_POSITIVE_LIMIT = 6.5
+SHIFTED_SHARE = 0.9
+"""On the shifted generator a score may fall to this share of its target."""
 
-RECALL_TARGET = 0.50
-FALSE_POSITIVE_LIMIT = 10.0
+TARGETS = {
+    "recall_5mm": ("recall of nodes of 5 mm or more", "share", 0.80, 0.70),
+    "recall_15mm": ("recall of nodes of 15 mm or more", "share", 0.85, 0.36),
+    "recall_necrotic": ("recall of necrotic nodes", "share", 0.80, None),
+    "dice": ("Dice of localised nodes", "Dice", 0.80, 0.73),
+    "surface_mm": ("average surface distance of localised nodes", "mm", 0.80, 0.88),
+}
+"""What is measured, its unit, what it must reach on unseen phantoms, and the published figure."""
+
+ALSO = {
+    "recall": ("recall of all nodes", "share", 0.70),
+    "recall_10mm": ("recall of nodes of 10 mm or more", "share", None),
+    "recall_metastatic": ("recall of metastatic nodes", "share", None),
+}
 
 PUBLISHED = "LN segmentation paper 2026"
 PUBLISHED_RUNS = "published on patients, 6 s on a GTX 1080; not run here, not the same data"
 
 
-def meets_checklist(seed: int) -> bool:
-    """Say whether this phantom is a venous CT with slices of 0.75 to 2.5 mm."""
-    drawn = drawn_settings(seed)
-    thickness: float = drawn["slice_mm"]
-    return drawn["contrast"] and THINNEST_SLICE_MM <= thickness <= THICKEST_SLICE_MM
-
-
 def included_seeds(first: int, count: int = SCANS) -> list[int]:
     """Return the first seeds from ``first`` on whose phantoms meet the inclusion checklist."""
     return list(islice((seed for seed in itertools.count(first) if meets_checklist(seed)), count))
-
-
-def unenhanced_seeds(first: int, count: int = SCANS) -> list[int]:
-    """Return the first seeds from ``first`` on whose phantoms have no contrast."""
-    plain = (seed for seed in itertools.count(first) if not drawn_settings(seed)["contrast"])
-    return list(islice(plain, count))
 
 
 def evaluate(
@@ -73,7 +71,11 @@ def evaluate(
             found = segment(phantom.image, phantom.spacing_mm, net, threshold=threshold)
             seconds = time.perf_counter() - started
             results[threshold].append(
-                (seed, score_scan(found.labels, phantom.labels, nodes), seconds)
+                (
+                    seed,
+                    score_scan(found.labels, phantom.labels, nodes, phantom.spacing_mm),
+                    seconds,
+                )
             )
     return results
 
@@ -109,45 +111,78 @@ def _row(
     }
 
 
-def model_benchmark() -> dict[str, Any]:
-    """Return the benchmark of the shipped model on six unseen phantoms, as rows.
+def _rows(
+    total: dict[str, float | None], where: str, share: float, peers: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield one row for every score; lower is better for millimetres and false positives."""
+    alarms = total["false_positives"]
+    yield _row(
+        f"false positives per scan (strict), {where}",
+        alarms,
+        "per scan",
+        peer=6.5 if peers else None,
+        target=f"<= {FALSE_POSITIVE_LIMIT}",
+        met=alarms is not None and alarms <= FALSE_POSITIVE_LIMIT,
+    )
+    for name, (what, unit, wanted, peer) in TARGETS.items():
+        value = total[name]
+        less = unit == "mm"
+        limit = round(wanted / share if less else wanted * share, 3)
+        yield _row(
+            f"{what}, {where}",
+            value,
+            unit,
+            peer=peer if peers else None,
+            target=f"{'<=' if less else '>='} {limit}",
+            met=value is not None and (value <= limit if less else value >= limit),
+        )
 
-    The six meet the inclusion checklist: venous contrast, slices of 0.75 to 2.5 mm.
-    Peer values are published figures on patients: context, not a like-for-like comparison.
+
+def model_benchmark(folder: Path = DEFAULT_MODEL) -> dict[str, Any]:
+    """Return the benchmark of a foveal model on the frozen phantoms, plain and shifted, as rows.
+
+    The plain ones meet the inclusion checklist: venous contrast, slices of 0.75 to 2.5 mm. Peer
+    values are published figures on patients: context, not a like-for-like comparison.
     """
-    net = FovealOpenVINO(read_model())
-    results = evaluate(included_seeds(BENCHMARK_FIRST_SEED), net)[None]
+    frozen = read_frozen()
+    net = FovealOpenVINO(read_model(folder))
+    results = evaluate(frozen.seeds, net)[None]
+    shifted = evaluate(frozen.shifted_seeds, net, **shifted_settings(frozen))[None]
     total = summarise([score for _, score, _ in results])
-    recall, false_positives = total["recall_5mm"], total["false_positives"]
-    if recall is None or false_positives is None:
-        raise RuntimeError("The benchmark phantoms hold no node of 5 mm. Check the generator.")
+    total_shifted = summarise([score for _, score, _ in shifted])
+    rows = [*_rows(total, "unseen phantoms", 1.0, True)]
+    for name, (what, unit, peer) in ALSO.items():
+        rows.append(_row(f"{what}, unseen phantoms", total[name], unit, peer=peer))
+    rows += _rows(total_shifted, "shifted phantoms", SHIFTED_SHARE, False)
     seconds = float(np.median([seconds for _, _, seconds in results]))
-    rows = [
-        _row(
-            "recall of nodes with a short axis of 5 mm or more",
-            recall,
-            "share",
-            target=f">= {RECALL_TARGET}",
-            met=recall >= RECALL_TARGET,
-        ),
-        _row(
-            "false positives per scan (strict)",
-            false_positives,
-            "per scan",
-            peer=6.5,
-            target=f"<= {FALSE_POSITIVE_LIMIT}",
-            met=false_positives <= FALSE_POSITIVE_LIMIT,
-        ),
-        _row("recall of all nodes", total["recall"], "share", peer=0.70),
-        _row("recall of nodes of 10 mm or more", total["recall_10mm"], "share"),
-        _row("recall of necrotic nodes", total["recall_necrotic"], "share"),
-        _row("Dice of localised nodes", total["dice"], "Dice", peer=0.73),
-        _row("time per scan, median", seconds, "s", peer=6.0),
-    ]
+    rows.append(_row("time per scan, median", seconds, "s", peer=6.0))
     return {
-        "sizes": {"phantoms": len(results), "voxel_mm": [1.0, 1.0, 1.0]},
+        "sizes": {
+            "phantoms": len(results),
+            "shifted_phantoms": len(shifted),
+            "voxel_mm": [1.0, 1.0, 1.0],
+            "shifted": frozen.shifted,
+            "generator_version": frozen.generator_version,
+            "nodes": total["nodes"],
+            "nodes_15mm": _count(results, lambda n: n.short_axis_mm >= 15),
+            "nodes_necrotic": _count(results, lambda n: n.necrotic),
+        },
         "peer_config": "published figures on real patients, not run here; ratio is ours to theirs",
         "rows": rows,
         "scans": rows_by_scan(results),
+        "shifted_scans": rows_by_scan(shifted),
         "model": net.provenance(),
     }
+
+
+def shifted_settings(frozen: Frozen) -> dict[str, Any]:
+    """Return the frozen arguments of ``generate`` for the shifted phantoms."""
+    settings = dict(frozen.shifted)
+    z, y, x = settings.pop("spacing_mm")
+    return {**settings, "spacing_mm": (z, y, x)}
+
+
+def _count(
+    results: Sequence[tuple[int, ScanScore, float]], kind: Callable[[NodeScore], bool]
+) -> int:
+    return sum(kind(node) for _, score, _ in results for node in score.nodes)

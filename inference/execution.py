@@ -7,6 +7,7 @@ whether it should stop.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import logging
 import platform
@@ -22,7 +23,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.jobs.protocol import ModelDamaged, VolumeDamaged, parse_volume
+from backend.jobs.model_description import ModelDamaged
+from backend.jobs.protocol import VolumeDamaged, parse_volume
 from backend.version import VERSION
 from inference.courier import CannotTravel, Courier, StaleAttempt
 from inference.link import Link, Refused
@@ -95,8 +97,9 @@ class Execution:
             await self._failed(str(damaged), final=True)
         except (CannotTravel, VolumeDamaged) as why:
             await self._failed(str(why))
-        except MemoryError:
-            await self._failed("The worker ran out of memory. Give it more, or fewer threads.")
+        except MemoryError as short:
+            said = str(short).rstrip(".") or "The worker ran out of memory. Give it more"
+            await self._failed(f"{said}, or fewer threads.")
         except asyncio.CancelledError:
             raise
         except Exception as error:  # Whatever a model raises must not end the worker.
@@ -120,7 +123,8 @@ class Execution:
         await courier.put_result(outcome.result)
         await self._begin("announce")
         await self.link.ask({"type": "metrics", **self._named, "metrics": outcome.metrics})
-        timings = {"upload": self.watch.seconds.get("upload", 0.0)}
+        self.watch.begin("announce")  # Ends what was measured of it so far: the figures' way.
+        timings = {stage: self.watch.seconds.get(stage, 0.0) for stage in ("upload", "announce")}
         announce = {"type": "mask_ready", **self._named, "sha256": mask, "timings": timings}
         await self.link.ask({**announce, "metrics": outcome.metrics})
         logger.info("run %s: done in %.2f s", self.lease["run"], self.watch.wall_seconds())
@@ -262,7 +266,9 @@ class Execution:
             logger.info("run %s: %s", self.lease["run"], refused)
 
 
+@functools.cache
 def _packages() -> dict[str, str]:
+    """Versions of what a result may depend on; looked up on the disk, so once."""
     found = {}
     for name in PACKAGES:
         try:

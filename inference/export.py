@@ -1,8 +1,9 @@
 """From a training checkpoint to a model folder: weights, ``model.json``, card and curves.
 
 ``python -m inference.export RUN [RUN ...] --threshold 0.5`` writes the folder of the default
-model. The weights keep their batch normalisation (so that training can go on from them); the
-OpenVINO graph folds it away when it is built.
+model; with ``--after FOLDER`` the phases that made that model's weights, and their curves, stay in
+the record before the new ones. The weights keep their batch normalisation (so that training can go
+on from them); the OpenVINO graph folds it away when it is built.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from inference.foveal import Architecture, FovealNet
 from inference.model_folder import DEFAULT_MODEL, sha256_of
 
 INTENDED_USE = "demonstration model, trained on synthetic phantoms, not for diagnosis"
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 MIN_SHORT_AXIS_MM = 4.5
+CURVES = ("loss", "validation", "validation_loss")
+"""What a training leaves as CSV; the last is missing of phases from before it was watched."""
 
 
 def trainable_weights(net: FovealNet) -> dict[str, Tensor]:
@@ -81,7 +84,13 @@ def describe(
 
 
 def export(
-    runs: Sequence[Path], folder: Path, *, threshold: float, commands: Sequence[str], code: str
+    runs: Sequence[Path],
+    folder: Path,
+    *,
+    threshold: float,
+    commands: Sequence[str],
+    code: str,
+    after: Path | None = None,
 ) -> dict[str, Any]:
     """Write the model folder from finished training runs and return ``model.json``'s content.
 
@@ -91,22 +100,31 @@ def export(
         threshold: probability above which a voxel is node, chosen on validation phantoms.
         commands: the command lines that trained the phases, in order.
         code: the revision of the training code.
+        after: the model folder whose weights the first of the runs began with.
     """
+    before = json.loads((after / "model.json").read_text())["training"] if after else {}
+    earlier, earlier_commands = before.get("phases", []), before.get("commands", [])
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, len(earlier) + 1):
+        for curve in CURVES:
+            kept = after and after / f"{curve}-{number}.csv"
+            if kept and kept.exists() and after != folder:
+                shutil.copyfile(kept, folder / kept.name)
     net = FovealNet()
     net.load_state_dict(torch.load(runs[-1] / "checkpoint.pt", weights_only=True)["average"])
-    folder.mkdir(parents=True, exist_ok=True)
     save_file(trainable_weights(net), folder / "weights.safetensors")
     phases = [json.loads((run / "record.json").read_text()) for run in runs]
-    for number, run in enumerate(runs, 1):
-        for curve in ("loss", "validation"):
-            shutil.copyfile(run / f"{curve}.csv", folder / f"{curve}-{number}.csv")
+    for number, run in enumerate(runs, len(earlier) + 1):
+        for curve in CURVES:
+            if (run / f"{curve}.csv").exists():
+                shutil.copyfile(run / f"{curve}.csv", folder / f"{curve}-{number}.csv")
     training = {
-        "commands": list(commands),
+        "commands": [*earlier_commands, *commands],
         "code": code,
         "generator_version": GENERATOR_VERSION,
         "python": platform.python_version(),
         "validation_seeds": phases[-1]["validation_seeds"],
-        "phases": phases,
+        "phases": [*earlier, *phases],
     }
     return describe(folder, training=training, threshold=threshold)
 
@@ -119,6 +137,7 @@ def main() -> None:
     parser.add_argument("--threshold", type=float, required=True)
     parser.add_argument("--command", action="append", default=[], help="how a phase was trained")
     parser.add_argument("--code", default="unknown", help="revision of the training code")
+    parser.add_argument("--after", type=Path, help="model folder whose weights it began with")
     chosen = parser.parse_args()
     export(
         chosen.runs,
@@ -126,6 +145,7 @@ def main() -> None:
         threshold=chosen.threshold,
         commands=chosen.command,
         code=chosen.code,
+        after=chosen.after,
     )
 
 

@@ -6,8 +6,9 @@ the sigmoid are part of the graph: Hounsfield units in, node probability out.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -18,10 +19,14 @@ from openvino import opset13 as ops
 from safetensors.numpy import load_file
 
 from inference.model_folder import ModelDescription
+from inference.pipeline import SegmentationCancelled, never
 
 Weights: TypeAlias = Mapping[str, NDArray[np.float32]]
 Shape: TypeAlias = tuple[int, int, int]
 Precision: TypeAlias = Literal["f32", "bf16"]
+
+LOOK_MILLISECONDS = 50
+"""So often a run that goes on is asked whether it was cancelled."""
 
 MULTIPLE = 16
 """Every side of the network's input must be a multiple of this many voxels."""
@@ -129,7 +134,7 @@ class FovealOpenVINO:
         self.weights = load_file(model.file("weights.safetensors"))
         self._core = ov.Core()
         self._shape: Shape | None = None
-        self._compiled: Any = None
+        self._request: Any = None
 
     def compile_for(self, shape: Shape) -> None:
         """Compile the graph for one input shape (about 0.1 s); nothing where it is compiled."""
@@ -142,19 +147,32 @@ class FovealOpenVINO:
         }
         if self.threads:
             settings["INFERENCE_NUM_THREADS"] = self.threads
-        self._compiled = self._core.compile_model(graph, "CPU", settings)
+        self._request = self._core.compile_model(graph, "CPU", settings).create_infer_request()
         self._shape = shape
 
-    def probability(self, image_hu: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the node probability (slices, rows, columns) of a 1 mm image in HU."""
+    def probability(
+        self, image_hu: NDArray[np.float32], cancelled: Callable[[], bool] = never
+    ) -> NDArray[np.float32]:
+        """Return the node probability (slices, rows, columns) of a 1 mm image in HU.
+
+        Raises `SegmentationCancelled` within one layer of the network after `cancelled` said so.
+        """
         depth, height, width = image_hu.shape
         shape = tuple(n + (-n) % MULTIPLE for n in image_hu.shape)
         self.compile_for((shape[0], shape[1], shape[2]))
         padded = np.full(shape, self.model.window_hu[0], np.float32)
         padded[:depth, :height, :width] = image_hu
-        output = self._compiled(padded[None, None])[0]
-        found: NDArray[np.float32] = output[0, 0, :depth, :height, :width]
-        return found
+        asked = self._request
+        asked.start_async({0: padded[None, None]}, share_inputs=True)
+        while not asked.wait_for(LOOK_MILLISECONDS):
+            if cancelled():
+                asked.cancel()
+                with contextlib.suppress(RuntimeError):
+                    asked.wait()
+                raise SegmentationCancelled
+        # The next run writes into the same memory.
+        found: NDArray[np.float32] = asked.get_output_tensor(0).data[0, 0, :depth, :height, :width]
+        return found.copy()
 
     def provenance(self) -> dict[str, Any]:
         """Return which weights run where and how."""

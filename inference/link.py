@@ -51,6 +51,7 @@ class Link:
         self._sending: set[asyncio.Task[None]] = set()
         self.on_cancel: Callable[[str, int], None] = lambda run, attempt: None
         self.on_up: Callable[[], None] = lambda: None
+        self.gauge: Callable[[], dict[str, float]] = dict
         self.leases: set[tuple[str, int]] = set()
 
     async def keep(self) -> None:
@@ -101,6 +102,11 @@ class Link:
             task = asyncio.create_task(self._send(self._socket, message))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+
+    def say_hello_again(self, facts: Message) -> None:
+        """Tell now, and on every connection from now on, what has become of this worker."""
+        self._hello = {**self._hello, "facts": facts}
+        self.tell(self._hello)
 
     async def _send(self, socket: ClientConnection, message: Message) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -156,10 +162,11 @@ class Link:
     async def _beat(self, socket: ClientConnection) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
+            beat: Message = {"type": "heartbeat", "gauge": self.gauge()}
             for run, attempt in sorted(self.leases):
-                await self._send(socket, {"type": "heartbeat", "run": run, "attempt": attempt})
+                await self._send(socket, {**beat, "run": run, "attempt": attempt})
             if not self.leases:
-                await self._send(socket, {"type": "heartbeat"})
+                await self._send(socket, beat)
 
     def _down(self) -> None:
         self._up.clear()

@@ -6,11 +6,12 @@ voxel 0. Each axis is one matrix product, so numpy's BLAS does the work on all t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage as ndi
 
 Shape3 = tuple[int, int, int]
 SLAB_SLICES = 16
@@ -52,18 +53,56 @@ def resample(
     shape: Sequence[int],
     target_mm: Sequence[float],
     first_mm: Sequence[float] = (0.0, 0.0, 0.0),
+    go_on: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
     """Return the volume (slices, rows, columns) on another grid as float32.
 
     ``first_mm`` is where the new grid's corner lies, measured from the old grid's corner.
+    ``go_on`` is called now and then, and raises where nobody wants the result any more.
     """
-    z, y, x = (
-        weight_matrix(n, s, m, t, f)
-        for n, s, m, t, f in zip(volume.shape, spacing_mm, shape, target_mm, first_mm, strict=True)
+    return resampled_with(
+        volume,
+        [
+            weight_matrix(n, s, m, t, f)
+            for n, s, m, t, f in zip(
+                volume.shape, spacing_mm, shape, target_mm, first_mm, strict=True
+            )
+        ],
+        go_on,
     )
+
+
+def cubic_matrix(inputs: int, outputs: int) -> NDArray[np.float32]:
+    """Return the (outputs, inputs) matrix of cubic splines over the same extent, unsmoothed.
+
+    The same weights as `skimage.transform.resize(order=3, mode="edge", anti_aliasing=False)`,
+    which nnU-Net uses: its splines are linear in the image, so one axis is one matrix.
+    """
+    unit = np.eye(inputs, dtype=np.float64)
+    matrix = ndi.zoom(unit, (outputs / inputs, 1), order=3, mode="nearest", grid_mode=True)
+    return np.ascontiguousarray(matrix, np.float32)
+
+
+def nearest_matrix(inputs: int, outputs: int) -> NDArray[np.float32]:
+    """Return the (outputs, inputs) matrix that takes the nearest voxel over the same extent."""
+    nearest = np.minimum(((np.arange(outputs) + 0.5) * inputs / outputs).astype(int), inputs - 1)
+    matrix: NDArray[np.float32] = np.eye(inputs, dtype=np.float32)[nearest]
+    return matrix
+
+
+def resampled_with(
+    volume: NDArray[Any],
+    matrices: Sequence[NDArray[np.float32]],
+    go_on: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """Return the volume (slices, rows, columns) after one matrix along each axis, as float32."""
+    z, y, x = matrices
+    shape = (z.shape[0], y.shape[0], x.shape[0])
     in_plane = np.empty((volume.shape[0], shape[1], shape[2]), np.float32)
     for start in range(0, volume.shape[0], SLAB_SLICES):
+        go_on()
         slab = volume[start : start + SLAB_SLICES].astype(np.float32)
         in_plane[start : start + SLAB_SLICES] = y @ (slab @ x.T)
+    go_on()
     flat = z @ in_plane.reshape(volume.shape[0], -1)
     return flat.reshape(shape[0], shape[1], shape[2])

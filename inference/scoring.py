@@ -13,6 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from backend.imaging.grid import Vector
+from backend.imaging.surfaces import border, nearest_mm, points_of
 
 LOCALISED_TENTHS = 4
 """Localised from this many tenths of the node's voxels on; compared as integers."""
@@ -27,6 +31,7 @@ class NodeScore:
     metastatic: bool
     necrotic: bool
     localised: bool
+    surface_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,13 @@ def score_scan(
     predicted: NDArray[np.integer[Any]],
     truth: NDArray[np.integer[Any]],
     nodes: Sequence[dict[str, Any]],
+    spacing_mm: Vector | None = None,
 ) -> ScanScore:
-    """Compare two instance maps on one grid; ``nodes`` describes the truth's labels."""
+    """Compare two instance maps on one grid; ``nodes`` describes the truth's labels.
+
+    With ``spacing_mm`` (slices, rows, columns) the surface distances of localised nodes are
+    measured as well; the maps must then be three-dimensional.
+    """
     if predicted.shape != truth.shape:
         raise ValueError(f"Two grids: prediction {predicted.shape}, truth {truth.shape}.")
     highest = int(truth.max()) + 1
@@ -61,6 +71,7 @@ def score_scan(
     hit_voxels = np.isin(predicted, touching) & (predicted > 0)
     true_voxels = found[truth]
     total = int(hit_voxels.sum() + true_voxels.sum())
+    surfaces = _surfaces(hit_voxels, true_voxels, truth, spacing_mm) if spacing_mm else {}
     return ScanScore(
         nodes=[
             NodeScore(
@@ -69,6 +80,7 @@ def score_scan(
                 metastatic=node["metastatic"],
                 necrotic=node["necrotic"],
                 localised=bool(found[node["label"]]),
+                surface_mm=surfaces.get(node["label"]),
             )
             for node in nodes
         ],
@@ -79,6 +91,41 @@ def score_scan(
     )
 
 
+def _surfaces(
+    predicted: NDArray[np.bool_],
+    true: NDArray[np.bool_],
+    truth: NDArray[np.integer[Any]],
+    spacing_mm: Vector,
+) -> dict[int, float]:
+    """Return the average surface distance in mm of each localised node.
+
+    Surfaces are those of all localised nodes together and of all that hit them, so that nodes that
+    touch are not asked for a surface between them; a surface voxel counts for its nearest node.
+    """
+    distances: dict[int, float] = {}
+    edge_of_true, edge_of_predicted = border(true), border(predicted)
+    for label, box in enumerate(ndi.find_objects(truth.astype(np.int32)), 1):
+        if box is None or not true[box][truth[box] == label].any():
+            continue
+        near = tuple(
+            slice(max(0, part.start - round(6 / s)), part.stop + round(6 / s))
+            for part, s in zip(box, spacing_mm, strict=True)
+        )
+        own = points_of(edge_of_true[near] & (truth[near] == label), spacing_mm)
+        others = points_of(true[near] & (truth[near] != label), spacing_mm)
+        seen = points_of(edge_of_predicted[near], spacing_mm)
+        everything = points_of(edge_of_true[near], spacing_mm)
+        if not len(own) or not len(seen):
+            continue
+        to_prediction = nearest_mm(own, seen)
+        if len(others):
+            seen = seen[nearest_mm(seen, own) <= nearest_mm(seen, others)]
+        from_prediction = nearest_mm(seen, everything) if len(seen) else np.zeros(0)
+        both = np.concatenate([to_prediction, from_prediction])
+        distances[label] = float(both.mean())
+    return distances
+
+
 def summarise(scores: Sequence[ScanScore]) -> dict[str, float | None]:
     """Pool scans: recall by size and kind, mean false positives a scan, mean Dice."""
     nodes = [node for score in scores for node in score.nodes]
@@ -86,6 +133,7 @@ def summarise(scores: Sequence[ScanScore]) -> dict[str, float | None]:
     def recall(chosen: list[NodeScore]) -> float | None:
         return sum(n.localised for n in chosen) / len(chosen) if chosen else None
 
+    surfaces = [node.surface_mm for node in nodes if node.surface_mm is not None]
     dices = [score.dice for score in scores if score.dice is not None]
     return {
         "scans": len(scores),
@@ -99,4 +147,5 @@ def summarise(scores: Sequence[ScanScore]) -> dict[str, float | None]:
         "recall_necrotic": recall([n for n in nodes if n.necrotic]),
         "false_positives": float(np.mean([s.false_positives for s in scores])) if scores else None,
         "dice": float(np.mean(dices)) if dices else None,
+        "surface_mm": float(np.mean(surfaces)) if surfaces else None,
     }

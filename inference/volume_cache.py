@@ -11,9 +11,10 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +36,10 @@ class VolumeCache:
         path = self._path(series, geometry_hash)
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._write(path.with_suffix(".json"), json.dumps(header).encode())
-            handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    np.save(stream, volume)
-                Path(name).replace(path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            with self._whole(path.with_suffix(".json")) as stream:
+                stream.write(json.dumps(header).encode())
+            with self._whole(path) as stream:
+                np.save(stream, volume)
             self._make_room(path)
 
     def find(
@@ -65,11 +61,17 @@ class VolumeCache:
         name = hashlib.sha256(f"{series}\n{geometry_hash}".encode()).hexdigest()
         return self.folder / f"{name}.npy"
 
-    def _write(self, path: Path, content: bytes) -> None:
+    @contextlib.contextmanager
+    def _whole(self, path: Path) -> Iterator[IO[bytes]]:
+        """A file that takes its name when it is whole, and leaves nothing behind before."""
         handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(name).replace(path)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                yield stream
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
     def _make_room(self, newest: Path) -> None:
         kept = sorted(self.folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)

@@ -1,6 +1,7 @@
 """The worker: takes jobs from its queues, claims their runs on the socket, does them.
 
-One process per device, two lanes: runs one by one, and beside them prompts one by one. Its
+One process per device, three lanes: runs one by one, and beside them prompts, and (where torch is
+installed) trainings, one by one. Its
 database role sees only the queues; what it may fetch and put is opened by each run's lease. On
 SIGTERM it finishes the run it does if that takes seconds, else hands it back.
 """
@@ -15,7 +16,7 @@ import platform
 import signal
 import threading
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +28,21 @@ from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.job_context import AbortReason
 
-from backend.jobs.protocol import PROMPT_QUEUE, QUEUE, TASK_NAME, RunKind
+from backend.jobs.protocol import (
+    PROMPT_QUEUE,
+    QUEUE,
+    TASK_NAME,
+    TRAINING_QUEUE,
+    RunKind,
+    prompt_queue,
+)
 from inference.adapters import LOADERS, Loader, Models
 from inference.execution import Execution
+from inference.gauge import Gauge
 from inference.link import Link, Refused
 from inference.liveness import KEEPALIVES, Liveness
 from inference.prompting.lane import PromptLane
+from inference.training_lane import TrainingLane, can_train
 from inference.volume_cache import DEFAULT_BYTES, VolumeCache
 
 logger = logging.getLogger(__name__)
@@ -40,6 +50,9 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 DRAIN_SECONDS = 6.0
 GOODBYE_SECONDS = 2.0
+QUEUE_SECONDS = 10.0
+QUEUE_ENDS_SECONDS = QUEUE_SECONDS + 2.0
+LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class Settings:
     models: Path
     name: str
     threads: int | None = None
+    device: str = "auto"
     drain_seconds: float = DRAIN_SECONDS
     pauses: Mapping[str, float] = field(default_factory=dict)
     cache: Path = Path("var/worker-cache")
@@ -64,34 +78,43 @@ class Worker:
     def __init__(self, settings: Settings, loaders: Mapping[str, Loader] = LOADERS) -> None:
         self.settings = settings
         self.session = uuid.uuid4()
-        self.models = Models(settings.models, threads=settings.threads, loaders=loaders)
+        self.trains = can_train()
+        lane: Any = {"threads": settings.threads, "device": settings.device, "loaders": loaders}
+        self.models = Models(settings.models, **lane)
         self.liveness = Liveness(settings.queue_url)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="run")
         self.link = Link(settings.web_url, settings.token, self._hello())
         self.link.on_cancel = self._cancelled
         self.link.on_up = self._tell_again
+        self.link.gauge = Gauge().read
         self.cache = VolumeCache(settings.cache, settings.cache_bytes)
         # A lane of its own needs a network of its own: one is compiled for one shape at a time.
-        apart = Models(settings.models, threads=settings.threads, loaders=loaders)
-        self.prompts = PromptLane(apart, self.cache, settings.pauses)
+        self.prompts = PromptLane(Models(settings.models, **lane), self.cache, settings.pauses)
+        self.training = TrainingLane(settings.cache.parent / "training", settings.models)
         self._running: Execution | None = None
         self._asked: dict[tuple[str, int], threading.Event] = {}
         self._stop = asyncio.Event()
 
     def _hello(self) -> dict[str, Any]:
-        facts = {
+        return {
+            "type": "hello",
+            "session": str(self.session),
+            "number": self.liveness.number,
+            "facts": self._facts(self.models.held()),
+        }
+
+    def _facts(self, held: Collection[str]) -> dict[str, Any]:
+        """What this worker is, and which models it holds."""
+        return {
             "name": self.settings.name,
             "host": platform.node(),
             "pid": os.getpid(),
             "processors": os.cpu_count(),
             "device": "CPU",
             "version": platform.python_version(),
-        }
-        return {
-            "type": "hello",
-            "session": str(self.session),
-            "number": self.liveness.number,
-            "facts": facts,
+            "kinds": sorted(self.models.loaders),
+            "models": sorted(held),
+            "trains": self.trains,
         }
 
     async def run(self) -> None:
@@ -111,6 +134,8 @@ class Worker:
                 await asyncio.wait({link, queue}, return_when=asyncio.FIRST_COMPLETED)
                 self._stop.set()
                 if link.done():
+                    # A pool that is cancelled while it opens never ends: the queue ends by itself.
+                    await asyncio.wait({queue}, timeout=QUEUE_ENDS_SECONDS)
                     await link  # Raises why: there is no work without the socket.
                 await queue
             finally:
@@ -118,6 +143,7 @@ class Worker:
                     task.cancel()
                 await asyncio.gather(queue, link, keep, return_exceptions=True)
                 self.thread.shutdown(wait=False, cancel_futures=True)
+                self.models.close()
                 self.prompts.close()
 
     async def _take_jobs(self) -> None:
@@ -132,7 +158,11 @@ class Worker:
 
     async def _work(self) -> None:
         connector = PsycopgConnector(
-            conninfo=self.settings.queue_url, kwargs=KEEPALIVES, min_size=1, max_size=8, timeout=10
+            conninfo=self.settings.queue_url,
+            kwargs=KEEPALIVES,
+            min_size=1,
+            max_size=10,
+            timeout=QUEUE_SECONDS,
         )
         app = App(connector=connector)
 
@@ -141,14 +171,37 @@ class Worker:
             await self._do(context, run)
 
         async with app.open_async(), asyncio.TaskGroup() as lanes:
-            for queue in (QUEUE, PROMPT_QUEUE):
-                lanes.create_task(self._until_stopped(self._lane(app, queue)), name=queue)
+            lanes.create_task(self._until_stopped(self._lane(app, QUEUE)), name=QUEUE)
+            lanes.create_task(self._until_stopped(self._prompt_lane(app)), name=PROMPT_QUEUE)
+            if self.trains:
+                training = self._until_stopped(self._lane(app, TRAINING_QUEUE))
+                lanes.create_task(training, name=TRAINING_QUEUE)
 
-    async def _lane(self, app: App, queue: str) -> None:
-        """One job of one queue at a time."""
+    async def _prompt_lane(self, app: App) -> None:
+        """Prompts for the models that lie here, whichever those are by now."""
+        told = None
+        while True:
+            held = await asyncio.to_thread(self.models.held)
+            if held != told:
+                told = held
+                self.link.say_hello_again(self._facts(held))
+            queues = [PROMPT_QUEUE, *map(prompt_queue, sorted(held))]
+            lane = asyncio.create_task(self._lane(app, *queues))
+            try:
+                while held == await asyncio.to_thread(self.models.held):
+                    await asyncio.wait({lane}, timeout=LOOK_SECONDS)
+                    if lane.done():
+                        return await lane
+            finally:
+                lane.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await lane
+
+    async def _lane(self, app: App, *queues: str) -> None:
+        """One job of these queues at a time."""
         await app.run_worker_async(
-            queues=[queue],
-            name=f"{self.settings.name} {queue}",
+            queues=list(queues),  # As an array: a tuple would be a row to the database.
+            name=f"{self.settings.name} {queues[0]}",
             concurrency=1,
             fetch_job_polling_interval=POLL_SECONDS,
             abort_job_polling_interval=POLL_SECONDS,
@@ -182,8 +235,9 @@ class Worker:
         except asyncio.CancelledError:
             await self.liveness.release(job)
             raise
-        if lease["kind"] == RunKind.PROMPT:
-            await self._prompt(lease, job)
+        if lease["kind"] in (RunKind.PROMPT, RunKind.TRAIN):
+            lane = self.prompts if lease["kind"] == RunKind.PROMPT else self.training
+            await self._aside(lane, lease, job)
             return
         logger.info("run %s: attempt %s, %s", run, lease["attempt"], lease["model"]["name"])
         self._running = Execution(
@@ -211,13 +265,15 @@ class Worker:
             self._running = None
             await self.liveness.release(job)
 
-    async def _prompt(self, lease: dict[str, Any], job: int) -> None:
-        """Answer one prompt, whatever the other lane does."""
+    async def _aside(
+        self, lane: PromptLane | TrainingLane, lease: dict[str, Any], job: int
+    ) -> None:
+        """Do what has a lane of its own, whatever the others do."""
         named = (str(lease["run"]), int(lease["attempt"]))
         stop = self._asked[named] = threading.Event()
         self.link.leases.add(named)
         try:
-            await self.prompts.perform(lease, self.link, self._client, stop)
+            await lane.perform(lease, self.link, self._client, stop)
         except asyncio.CancelledError:
             stop.set()
             await self._hand_back(*named)

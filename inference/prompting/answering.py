@@ -13,7 +13,6 @@ from backend.imaging.grid import Grid
 from backend.imaging.masks import diff_patch
 from backend.jobs.protocol import PROPOSED_NODE
 from inference.orientation import Orientation
-from inference.prompting.classifier import Classifier
 from inference.prompting.proposal import (
     ALGORITHM,
     ALGORITHM_VERSION,
@@ -25,8 +24,6 @@ from inference.prompting.proposal import (
     classifier_for,
     propose,
 )
-
-_classifiers: dict[bool, Classifier] = {}
 
 
 def answer(
@@ -43,10 +40,7 @@ def answer(
             the clicks as a patch (1: others, 2: the node to refine).
     """
     began = time.perf_counter()
-    looks = network is not None
-    if looks not in _classifiers:
-        _classifiers[looks] = classifier_for(network)
-    classifier = _classifiers[looks]
+    classifier = classifier_for(network)
     turning = Orientation.of(grid)
     turn = _Turn(turning, grid.shape)
     clicks = [(turn.voxel(click["at"]), click["within"]) for click in asked["clicks"]]
@@ -74,7 +68,7 @@ def answer(
                 "name": ALGORITHM,
                 "version": ALGORITHM_VERSION,
                 "weights_sha256": classifier.sha256,
-                "network": looks,
+                "network": network is not None,
             }
         },
     }

@@ -32,14 +32,13 @@ from inference.prompting.looks import Remembering
 from inference.prompting.place import Place
 from inference.prompting.proposal import (
     CUBES_MM,
-    NETWORK_CELLS,
-    NETWORK_STEP_MM,
     OUTSIDE_HU,
     Prompt,
     Proposal,
     Voxel,
-    _centre_mm,
-    _moved,
+    centre_mm,
+    moved,
+    network_logit,
     propose,
 )
 from inference.prompting.simulation import correction, dice, first_click, placed
@@ -133,18 +132,15 @@ def samples(
     rng: np.random.Generator,
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:  # fmt: skip
     """Samples of one node as these clicks show it, from the cubes in which it is looked at."""
-    within = [_centre_mm(at, case.spacing_mm) for at, inside in clicks if inside]
-    beside = [_centre_mm(at, case.spacing_mm) for at, inside in clicks if not inside]
-    patch = Place.around(within[0], NETWORK_CELLS * NETWORK_STEP_MM / 2, NETWORK_STEP_MM)
-    chance = network.probability(patch.cut(case.image, case.spacing_mm, OUTSIDE_HU))
-    chance = np.clip(chance, 3e-4, 1 - 3e-4)
-    logit = np.log(chance / (1 - chance)).astype(np.float32)
+    within = [centre_mm(at, case.spacing_mm) for at, inside in clicks if inside]
+    beside = [centre_mm(at, case.spacing_mm) for at, inside in clicks if not inside]
+    logit, patch = network_logit(network, case.image, case.spacing_mm, within[0])
     for half, step in CUBES_MM if size_mm > LARGE_AXIS_MM else CUBES_MM[:1]:
         place = Place.around(np.mean(within, axis=0), half, step)
         hu = place.cut(case.image, case.spacing_mm, OUTSIDE_HU)
         node = place.cut(truth.astype(np.float32), case.spacing_mm, 0.0) > 0.5
         outside = ~place.within(case.image.shape, case.spacing_mm)
-        scene = Scene.of(hu, _moved(logit, patch, place), outside, step)
+        scene = Scene.of(hu, moved(logit, patch, place), outside, step)
         import edt
 
         away = edt.edt(~node, anisotropy=(step,) * 3)

@@ -22,7 +22,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.jobs.protocol import ModelDamaged, VolumeDamaged, parse_volume, read_model_folder
+from backend.jobs.model_description import ModelDamaged, read_model_folder
+from backend.jobs.protocol import VolumeDamaged, parse_volume
 from backend.version import VERSION
 from inference.adapters import WARM_MODELS, FovealAdapter, Models
 from inference.courier import CannotTravel, Courier, StaleAttempt
@@ -154,8 +155,7 @@ class PromptLane:
             found = read_model_folder(folder)
             if found.kind != "foveal":
                 continue
-            named = {"folder": found.folder, "sha256": found.sha256}
-            adapter = self._models.get({**named, "name": found.name, "version": found.version})
+            adapter = self._models.get(found.named)
             if isinstance(adapter, FovealAdapter):
                 adapter.net.compile_for((NETWORK_CELLS, NETWORK_CELLS, NETWORK_CELLS))
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -24,7 +25,7 @@ from inference.prompting.classifier import (
     read_classifier,
 )
 from inference.prompting.features import FAT_HU, TISSUE_HU, Field, Scene, features
-from inference.prompting.place import Place, Triple
+from inference.prompting.place import Place, Triple, interpolate
 
 ALGORITHM = "click perceptron"
 ALGORITHM_VERSION = "1"
@@ -119,8 +120,11 @@ class NoClick(ValueError):
 
 
 def classifier_for(network: Network | None) -> Classifier:
-    """The weights that belong to a look with or without a network."""
-    return read_classifier(WITHOUT_NETWORK if network is None else WITH_NETWORK)
+    """The weights that belong to a look with or without a network; read once."""
+    return _shipped(WITHOUT_NETWORK if network is None else WITH_NETWORK)
+
+
+_shipped = cache(read_classifier)
 
 
 def propose(
@@ -178,19 +182,15 @@ def _step(
 ) -> Proposal:
     """The node at the clicks; where there was something before, the last click corrects it."""
     watch = _Watch()
-    clicks = [_centre_mm(click, spacing_mm) for click in prompt.within]
-    away = [_centre_mm(click, spacing_mm) for click in prompt.beside]
+    clicks = [centre_mm(click, spacing_mm) for click in prompt.within]
+    away = [centre_mm(click, spacing_mm) for click in prompt.beside]
     cubes = list(CUBES_MM)
     if _spread(clicks, before, spacing_mm) > 0.7 * CUBES_MM[0][0]:
         cubes = cubes[1:]
     logit, patch = None, None
     if network is not None:
         # Around the first click alone: a further one need not ask the network again.
-        half = NETWORK_CELLS * NETWORK_STEP_MM / 2
-        patch = Place.around(clicks[0], half, NETWORK_STEP_MM)
-        image = patch.cut(volume_hu, spacing_mm, OUTSIDE_HU)
-        chance = np.clip(network.probability(image), 3e-4, 1 - 3e-4)
-        logit = np.log(chance / (1 - chance)).astype(np.float32)
+        logit, patch = network_logit(network, volume_hu, spacing_mm, clicks[0])
         watch.note("network")
     for number, (half, step) in enumerate(cubes):
         look = _Look(Place.around(np.mean(clicks, axis=0), half, step), volume_hu, spacing_mm)
@@ -200,6 +200,16 @@ def _step(
         if found is not None:
             return Proposal(*found, watch.seconds)
     raise AssertionError("the last cube always answers")
+
+
+def network_logit(
+    network: Network, volume_hu: NDArray[np.int16], spacing_mm: Triple, around_mm: Triple
+) -> tuple[Field, Place]:
+    """The network's opinion, as a logit, of the cube around a point; and that cube."""
+    patch = Place.around(around_mm, NETWORK_CELLS * NETWORK_STEP_MM / 2, NETWORK_STEP_MM)
+    chance = network.probability(patch.cut(volume_hu, spacing_mm, OUTSIDE_HU))
+    chance = np.clip(chance, 3e-4, 1 - 3e-4)
+    return np.log(chance / (1 - chance)).astype(np.float32), patch
 
 
 @dataclass
@@ -234,7 +244,7 @@ class _Look:
         hu = self.place.cut(self.volume, self.spacing_mm, OUTSIDE_HU)
         known = None
         if logit is not None and patch is not None:
-            known = _moved(logit, patch, self.place)
+            known = moved(logit, patch, self.place)
         blocked = ~self.place.within(self.volume.shape, self.spacing_mm)
         if taken is not None:
             blocked |= self._of_native(taken) > 0.5
@@ -298,7 +308,7 @@ class _Look:
         """What was there is kept, away from the click that corrects it."""
         was = np.where(self._of_native(before) > 0.5, KEPT_LOGIT, -KEPT_LOGIT)
         at, _ = prompt.clicks[-1]
-        centre = self.place.index(_centre_mm(at, self.spacing_mm))
+        centre = self.place.index(centre_mm(at, self.spacing_mm))
         axes = np.ogrid[tuple(slice(n) for n in self.place.shape)]
         gap = np.sqrt(sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)))
         distance = gap * self.place.step_mm
@@ -374,7 +384,8 @@ def _best_threshold(chance: Field) -> tuple[float, float]:
     return min(float(likely[best]), 0.5), float(expected[best])
 
 
-def _centre_mm(voxel: Voxel, spacing_mm: Triple) -> Triple:
+def centre_mm(voxel: Voxel, spacing_mm: Triple) -> Triple:
+    """The middle of a voxel, in mm from the volume's corner."""
     z, y, x = ((index + 0.5) * s for index, s in zip(voxel, spacing_mm, strict=True))
     return z, y, x
 
@@ -391,10 +402,8 @@ def _spread(
     return float(np.abs(np.concatenate(points) - np.mean(clicks, axis=0)).max())
 
 
-def _moved(values: Field, source: Place, target: Place) -> Field:
+def moved(values: Field, source: Place, target: Place) -> Field:
     """Values of one cube on another; what lies outside repeats the border."""
-    from inference.prompting.place import interpolate
-
     steps = (source.step_mm,) * 3
     first = [t - s for t, s in zip(target.corner_mm, source.corner_mm, strict=True)]
     return interpolate(values, steps, target.shape, (target.step_mm,) * 3, first)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage as ndi
 
 from .volumes import Volume, read_volume, written_seeds
 
@@ -14,16 +15,17 @@ JITTER_SHARE = 0.33
 """How far, as share of the side, the point of interest may lie from the middle of its patch."""
 
 STRATA = {
-    "small": 0.10,
-    "medium": 0.36,
-    "large": 0.16,
-    "necrotic": 0.10,
+    "small": 0.06,
+    "medium": 0.30,
+    "large": 0.14,
+    "bulky": 0.08,
+    "necrotic": 0.12,
     "mined": 0.18,
-    "body": 0.10,
+    "body": 0.12,
 }
 """Share of patches by what they are centred on. Small: short axis below 5 mm; medium: 5 to 10;
-large: above; mined: a false alarm or a miss of the network during training; body: any soft
-tissue."""
+large: 10 to 15; bulky: above; necrotic: whatever its size; mined: a false alarm or a miss of the
+network during training; body: any soft tissue."""
 
 MINED_PER_VOLUME = 24
 
@@ -40,7 +42,9 @@ def _stratum(short_axis_mm: float, necrotic: bool) -> str:
         return "necrotic"
     if short_axis_mm < 5:
         return "small"
-    return "medium" if short_axis_mm < 10 else "large"
+    if short_axis_mm < 10:
+        return "medium"
+    return "large" if short_axis_mm < 15 else "bulky"
 
 
 class PatchSampler:
@@ -100,8 +104,8 @@ class PatchSampler:
                 return z, y, x
         return shape[0] // 2, shape[1] // 2, shape[2] // 2
 
-    def patch(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return an augmented patch in HU and its binary truth, both float32."""
+    def patch(self, *, augmented: bool = True) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return a patch in HU and its truth, both float32: 1 node, 0 none, -1 left undecided."""
         volume, point = self._point()
         parts = []
         for centre, side, extent in zip(point, self.patch_shape, volume.image.shape, strict=True):
@@ -111,17 +115,26 @@ class PatchSampler:
             parts.append(slice(first, first + side))
         image = volume.image[tuple(parts)].astype(np.float32)
         truth = (volume.labels[tuple(parts)] > 0).astype(np.float32)
-        return self._augmented(image, truth)
+        if volume.ignored is not None:
+            truth[volume.ignored[tuple(parts)] & (truth == 0)] = -1
+        return self._augmented(image, truth) if augmented else (image, truth)
 
     def _augmented(
         self, image: NDArray[np.float32], truth: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mirror left and right, vary gain and offset, sometimes add fine noise."""
+        """Mirror left and right, vary gain and offset, sometimes blur, add fine or coarse noise."""
         rng = self.rng
         if rng.random() < 0.5:
             image, truth = image[..., ::-1], truth[..., ::-1]
         image = image * np.float32(rng.uniform(0.92, 1.08)) + np.float32(rng.uniform(-15, 15))
-        if rng.random() < 0.4:
+        if rng.random() < 0.15:
+            image = ndi.gaussian_filter(image, float(rng.uniform(0.3, 0.8)), truncate=2.0)
+        if rng.random() < 0.15:
+            coarse = rng.standard_normal([-(-n // 2) for n in image.shape], dtype=np.float32)
+            coarse = coarse.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+            d, h, w = image.shape
+            image = image + coarse[:d, :h, :w] * np.float32(rng.uniform(4, 14))
+        if rng.random() < 0.3:
             noise = rng.standard_normal(image.shape, dtype=np.float32)
             image = image + noise * np.float32(rng.uniform(2, 18))
         return np.ascontiguousarray(image), np.ascontiguousarray(truth)

@@ -7,38 +7,52 @@ import csv
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from torch import Tensor
-from torch.nn import functional
 
-from inference.candidates import candidates
-from inference.foveal import MULTIPLE, FovealNet
-from inference.scoring import ScanScore, score_scan, summarise
+from inference.foveal import FovealNet
+from inference.scoring import ScanScore, summarise
 
+from .measuring import (
+    SMALLEST_MM,
+    channels_last,
+    loss_of,
+    normalise,
+    predict,
+    score_probability,
+    worth,
+)
 from .sampling import PatchSampler
 from .volumes import Volume, read_volume, written_seeds
 
-WINDOW_HU = (-250.0, 350.0)
-SCALE_HU = 200.0
-"""Input = HU clipped to the window, divided by the scale."""
-
 FINAL_THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8)
 
-SMALLEST_MM = 4.5
-"""Short axis below which a candidate is left out of validation and mining."""
+WATCHED_PATCHES = 8
+"""Patches of the validation volumes on which the loss is watched."""
+
+TOLD = (
+    *("scans", "nodes", "recall", "recall_5mm", "recall_10mm", "recall_15mm"),
+    *("false_positives", "dice"),
+)
+"""The figures that go with a point of the validation curve."""
+
+Told: TypeAlias = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a training run is determined by, apart from the speed of the machine."""
+    """Everything a training run is determined by, apart from the speed of the machine.
+
+    ``minutes`` and ``validate_minutes`` are processor time of all threads.
+    """
 
     minutes: float
     seed: int = 0
@@ -54,63 +68,28 @@ class Plan:
     threads: int = 2
 
 
-def channels_last(net: FovealNet) -> FovealNet:
-    """Return the network with its weights in the memory order that trains fastest on CPUs."""
-    for weight in net.parameters():
-        if weight.dim() == 5:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
-    return net
-
-
-def normalise(hu: Tensor) -> Tensor:
-    """Return the network's input from Hounsfield units."""
-    return torch.clamp(hu, *WINDOW_HU) / SCALE_HU
-
-
-def predict(net: FovealNet, image_hu: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return the node probability of a whole 1 mm volume (slices, rows, columns)."""
-    pad = [(-n) % MULTIPLE for n in image_hu.shape]
-    x = normalise(torch.from_numpy(image_hu.astype(np.float32)))[None, None]
-    x = functional.pad(x, (0, pad[2], 0, pad[1], 0, pad[0]), value=WINDOW_HU[0] / SCALE_HU)
-    training = net.training
-    net.eval()
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = net(x.contiguous(memory_format=torch.channels_last_3d))
-    net.train(training)
-    d, h, w = image_hu.shape
-    probability: NDArray[np.float32] = torch.sigmoid(logits.float())[0, 0, :d, :h, :w].numpy()
-    return probability
-
-
-def loss_of(logits: Tensor, truth: Tensor, positive_weight: float) -> Tensor:
-    """Return weighted cross-entropy plus Dice over the whole batch."""
-    weight = torch.tensor(positive_weight)
-    entropy = functional.binary_cross_entropy_with_logits(logits, truth, pos_weight=weight)
-    probability = torch.sigmoid(logits)
-    overlap = (probability * truth).sum()
-    return entropy + 1 - (2 * overlap + 1) / (probability.sum() + truth.sum() + 1)
-
-
 def learning_rate(plan: Plan, step: int, elapsed_share: float) -> float:
-    """Return the rate: a short warm-up, then a cosine over the run's time budget."""
+    """Return the rate: a short warm-up, then a cosine over the run's budget."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, elapsed_share)))
     return plan.peak_rate * min(1.0, (step + 1) / plan.warm_up_steps) * (cosine + 0.005)
 
 
-def score_probability(
-    probability: NDArray[np.float32], volume: Volume, threshold: float
-) -> tuple[ScanScore, NDArray[np.uint16]]:
-    """Return the score of one prediction at one threshold and its instance map."""
-    predicted = candidates(probability, threshold, (1.0, 1.0, 1.0), SMALLEST_MM)
-    return score_scan(predicted, np.asarray(volume.labels), volume.nodes), predicted
+def _silent(point: dict[str, Any]) -> None:
+    """Tell nobody."""
 
 
 class Trainer:
-    """One training run, which can be resumed from its own checkpoint or start from another's."""
+    """One training run, which can be resumed from its own checkpoint or start from another's.
 
-    def __init__(self, plan: Plan, volumes: Path, validation: Path, out: Path) -> None:
+    ``told`` is called with every point of the curves: curve, step, seconds, loss, figures.
+    """
+
+    def __init__(
+        self, plan: Plan, volumes: Path, validation: Path, out: Path, told: Told = _silent
+    ) -> None:
         self.plan = plan
         self.out = out
+        self.told = told
         out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(plan.seed)
         torch.set_num_threads(plan.threads)
@@ -124,12 +103,23 @@ class Trainer:
         self.step = 0
         self.spent_s = 0.0
         self.smooth_loss: float | None = None
+        self._watched: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        if self.validation:
+            watcher = PatchSampler(validation, plan.seed, plan.patch)
+            self._watched = [watcher.patch(augmented=False) for _ in range(WATCHED_PATCHES)]
 
     def start_from(self, checkpoint: Path) -> None:
         """Take over weights only, for a new schedule."""
         state = torch.load(checkpoint, weights_only=True)
         self.net.load_state_dict(state["average"])
         self.average.load_state_dict(state["average"])
+
+    def start_from_weights(self, weights: dict[str, Tensor]) -> None:
+        """Take over the weights of a model folder (`inference.export.trainable_weights`)."""
+        for net in (self.net, self.average):
+            missing, unknown = net.load_state_dict(weights, strict=False)
+            if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
+                raise ValueError(f"These are the weights of another network: {missing} {unknown}.")
 
     def resume(self) -> None:
         """Go on where this run's checkpoint stopped."""
@@ -138,6 +128,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.spent_s = state["step"], state["spent_s"]
+        self.smooth_loss = state.get("smooth_loss")  # Older checkpoints have none.
 
     def save(self) -> None:
         """Write the checkpoint; a crash while writing leaves the one before."""
@@ -147,19 +138,24 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "spent_s": self.spent_s,
+            "smooth_loss": self.smooth_loss,
         }
         partial = self.out / "checkpoint.partial"
         torch.save(state, partial)
         partial.replace(self.out / "checkpoint.pt")
 
     def run(self) -> None:
-        """Train until the time budget is spent, then validate and save."""
+        """Train until the budget of processor time is spent, then validate and save.
+
+        Processor time, not the clock: a run that is stopped for a while or shares its cores keeps
+        its schedule.
+        """
         budget_s = self.plan.minutes * 60
-        started = time.monotonic() - self.spent_s
+        started = time.process_time() - self.spent_s
         next_validation_s = self.spent_s + self.plan.validate_minutes * 60
         while self.spent_s < budget_s:
             self._one_step(self.spent_s / budget_s)
-            self.spent_s = time.monotonic() - started
+            self.spent_s = time.process_time() - started
             if self.step % self.plan.mine_every == 0:
                 self.sampler.refresh()
                 self._mine()
@@ -167,6 +163,7 @@ class Trainer:
             if self.spent_s > next_validation_s:
                 self._validate(self.validation[:3], (0.5, 0.6))
                 self.save()
+                self._write_record()
                 next_validation_s = self.spent_s + self.plan.validate_minutes * 60
         self.save()
         self._write_record()
@@ -214,7 +211,7 @@ class Trainer:
             z, y, x = ((part.start + part.stop) // 2 for part in boxes[label - 1])
             points.append((z, y, x))
         for scored, node in zip(score.nodes, volume.nodes, strict=True):
-            if not scored.localised and scored.short_axis_mm >= 4.5:
+            if not scored.localised and scored.short_axis_mm >= SMALLEST_MM:
                 z, y, x = (int(c) for c in node["centre_mm"])
                 points.append((z, y, x))
         self.sampler.remember(volume.seed, points)
@@ -228,10 +225,15 @@ class Trainer:
             "volumes": len(self.sampler.entries),
         }
         _append(self.out / "loss.csv", row)
+        point = {"curve": "training", "step": self.step, "seconds": row["seconds"]}
+        self.told({**point, "loss": row["loss"]})
 
     def _validate(self, volumes: list[Volume], thresholds: Sequence[float]) -> None:
         """Add one row per threshold: the averaged weights on phantoms never trained on."""
         scores: dict[float, list[ScanScore]] = {threshold: [] for threshold in thresholds}
+        if not volumes:
+            return
+        loss = self._validation_loss()
         for volume in volumes:
             probability = predict(self.average, np.asarray(volume.image))
             for threshold in thresholds:
@@ -245,6 +247,31 @@ class Trainer:
             for name, value in summarise(scores[threshold]).items():
                 row[name] = None if value is None else round(value, 4)
             _append(self.out / "validation.csv", row)
+        spent = round(self.spent_s, 1)
+        _append(
+            self.out / "validation_loss.csv", {"step": self.step, "seconds": spent, "loss": loss}
+        )
+        best = max(scores, key=lambda t: worth(summarise(scores[t])))
+        figures = {
+            name: None if value is None else round(value, 4)
+            for name, value in summarise(scores[best]).items()
+            if name in TOLD
+        }
+        point = {"curve": "validation", "step": self.step, "seconds": spent, "loss": loss}
+        self.told({**point, "figures": {"threshold": best, **figures}})
+
+    def _validation_loss(self) -> float:
+        """Return the loss of the averaged weights on patches that stay the same to the end."""
+        self.average.eval()
+        losses = []
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            for image, truth in self._watched:
+                shown = normalise(torch.from_numpy(image)[None, None])
+                logits = self.average(shown.contiguous(memory_format=torch.channels_last_3d))
+                wanted = torch.from_numpy(truth)[None, None]
+                losses.append(loss_of(logits.float(), wanted, self.plan.positive_weight).item())
+        self.average.train()
+        return round(float(np.mean(losses)), 4)
 
     def _write_record(self) -> None:
         record = {

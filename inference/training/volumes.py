@@ -20,13 +20,17 @@ from fixtures.phantom import generate
 
 @dataclass(frozen=True)
 class Volume:
-    """One 1 mm phantom: int16 HU, uint8 instance map (slices, rows, columns), its node list."""
+    """One 1 mm volume: int16 HU, uint8 instance map (slices, rows, columns), its node list.
+
+    ``ignored`` is where readers left undecided whether there is a node; no phantom has that.
+    """
 
     seed: int
     image: NDArray[np.int16]
     labels: NDArray[np.uint8]
     nodes: list[dict[str, Any]]
     settings: dict[str, Any]
+    ignored: NDArray[np.bool_] | None = None
 
 
 def write_volume(folder: Path, seed: int) -> None:
@@ -46,12 +50,14 @@ def write_volume(folder: Path, seed: int) -> None:
 def read_volume(folder: Path, seed: int) -> Volume:
     """Open a written volume; the arrays stay on disk until they are touched."""
     content = json.loads((folder / f"{seed}.json").read_text())
+    ignored = folder / f"{seed}.ignored.npy"
     return Volume(
         seed=seed,
         image=np.load(folder / f"{seed}.image.npy", mmap_mode="r"),
         labels=np.load(folder / f"{seed}.labels.npy", mmap_mode="r"),
         nodes=content["nodes"],
         settings=content["settings"],
+        ignored=np.load(ignored, mmap_mode="r") if ignored.exists() else None,
     )
 
 

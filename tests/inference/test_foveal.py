@@ -9,6 +9,7 @@ from inference.export import describe, trainable_weights
 from inference.foveal import FovealNet, fold, fused, unfold
 from inference.foveal_openvino import FovealOpenVINO, best_precision
 from inference.model_folder import DamagedModel, read_model
+from inference.pipeline import SegmentationCancelled
 
 SHAPE = (32, 48, 32)
 
@@ -89,3 +90,16 @@ def test_altered_weights_are_refused(random_model):
     (random_model.folder / "weights.safetensors").write_bytes(b"something else")
     with pytest.raises(DamagedModel, match="Install the model folder again"):
         FovealOpenVINO(random_model)
+
+
+def test_a_network_that_is_cancelled_midway_stops_and_answers_the_next_image(random_model):
+    image = np.random.default_rng(3).normal(40, 60, (160, 160, 160)).astype(np.float32)
+    net = FovealOpenVINO(random_model, threads=1)
+    expected = net.probability(image)
+    asked = []
+
+    with pytest.raises(SegmentationCancelled, match="Start it again"):
+        net.probability(image, lambda: asked.append(1) or True)
+
+    assert asked == [1]
+    assert np.array_equal(net.probability(image), expected)

@@ -30,7 +30,7 @@ class BrightnessNet:
         )
         self.shapes = []
 
-    def probability(self, image_hu):
+    def probability(self, image_hu, cancelled):
         self.shapes.append(image_hu.shape)
         return (1 / (1 + np.exp(np.clip((70 - image_hu) / 5, -30, 30)))).astype(np.float32)
 

@@ -33,3 +33,16 @@ def test_a_shifted_grid_reads_from_the_shifted_place():
 
 def test_every_row_of_weights_sums_to_one():
     assert weight_matrix(7, 3.0, 21, 1.0).sum(axis=1) == pytest.approx(np.ones(21))
+
+
+def test_resampling_stops_between_slabs_where_nobody_wants_the_result_any_more():
+    asked = []
+
+    def go_on():
+        asked.append(1)
+        if len(asked) == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        resample(np.zeros((64, 8, 8), np.int16), (1, 1, 1), (64, 8, 8), (1, 1, 1), go_on=go_on)
+    assert len(asked) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from itertools import permutations, product
@@ -11,9 +12,13 @@ import numpy as np
 import pytest
 
 from backend.imaging.grid import Grid
-from backend.jobs.protocol import ModelDamaged
+from backend.jobs.model_description import (
+    ModelDamaged,
+    describe_model_folder,
+    read_model_folder,
+)
 from inference.__main__ import main
-from inference.adapters import Models
+from inference.adapters import Loading, Models
 from inference.meters import Stopwatch, peak_memory_bytes
 from inference.orientation import Orientation
 from tests.jobs.threshold import ThresholdAdapter, write_model
@@ -68,11 +73,7 @@ def test_a_volume_is_turned_to_feet_front_right_and_back_again(grid: Grid) -> No
 
 
 def lease_model(root: Path, **changed: str) -> dict[str, str]:
-    from backend.jobs.protocol import read_model_folder
-
-    found = read_model_folder(write_model(root))
-    wanted = {"folder": found.folder, "name": found.name, "version": "1", "sha256": found.sha256}
-    return {**wanted, **changed}
+    return {**read_model_folder(write_model(root)).named, **changed}
 
 
 def test_a_model_is_loaded_once_and_kept_warm(tmp_path: Path) -> None:
@@ -80,6 +81,56 @@ def test_a_model_is_loaded_once_and_kept_warm(tmp_path: Path) -> None:
     wanted = lease_model(tmp_path)
 
     assert models.get(wanted) is models.get(wanted)
+
+
+def test_the_same_weights_described_otherwise_are_not_the_registered_model(
+    tmp_path: Path,
+) -> None:
+    """Name, version and weights agree; what the network is shown does not."""
+    models = Models(tmp_path, loaders={"threshold": ThresholdAdapter})
+    wanted = lease_model(tmp_path)
+    path = tmp_path / "threshold-test" / "model.json"
+    registered = path.read_text()
+    first = models.get(wanted)
+
+    said = json.loads(registered)
+    path.write_text(json.dumps({**said, "input": {"window_hu": [-1000, 1000]}}))
+    with pytest.raises(ModelDamaged, match="is not the one that threshold-test 1 was registered"):
+        models.get(wanted)
+
+    path.write_text(json.dumps(said, indent=4, sort_keys=True))
+    assert models.get(wanted) is first
+
+
+def test_a_description_that_names_another_file_is_noticed_under_a_running_worker(
+    tmp_path: Path,
+) -> None:
+    models = Models(tmp_path, loaders={"threshold": ThresholdAdapter})
+    path = tmp_path / "threshold-test" / "model.json"
+    wanted = lease_model(tmp_path)
+    models.get(wanted)
+    path.write_text(path.read_text().replace("threshold.json", "missing.json"))
+
+    registered = describe_model_folder(path.parent).named
+    with pytest.raises(ModelDamaged, match=r"missing\.json"):
+        models.get(registered)
+    with pytest.raises(ModelDamaged, match="was registered with"):
+        models.get(wanted)
+
+
+def test_a_model_is_loaded_apart_when_it_is_trusted(tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    def load(folder: Path, loading: Loading) -> ThresholdAdapter:
+        asked.append(loading.trusted)
+        return ThresholdAdapter(folder, loading)
+
+    models = Models(tmp_path, loaders={"threshold": load})
+    wanted = lease_model(tmp_path)
+
+    assert models.get(wanted) is not models.get({**wanted, "trusted": True})
+    assert models.get({**wanted, "trusted": "yes"}) is models.get(wanted)
+    assert asked == [False, True]
 
 
 def test_another_model_than_the_registered_one_is_not_run(tmp_path: Path) -> None:
@@ -93,7 +144,9 @@ def test_another_model_than_the_registered_one_is_not_run(tmp_path: Path) -> Non
 def test_a_kind_of_model_the_worker_cannot_run_is_named(tmp_path: Path) -> None:
     wanted = lease_model(tmp_path)
 
-    with pytest.raises(ModelDamaged, match="cannot run models of kind threshold; it runs foveal"):
+    with pytest.raises(
+        ModelDamaged, match="cannot run models of kind threshold; it runs foveal, monai"
+    ):
         Models(tmp_path).get(wanted)
 
 
