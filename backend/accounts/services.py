@@ -12,6 +12,7 @@ from typing import Any
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from backend import rows
@@ -23,8 +24,9 @@ from backend.errors import BadInput, NotAllowed
 # After so many wrong passwords of one person's keyboard within this time, no more are tried.
 MOST_ATTEMPTS = 10
 ATTEMPTS_WITHIN = timedelta(minutes=10)
-# A person's own keys: camelCase actions of the viewer; strokes as the browser names them.
-ACTION = re.compile(r"[a-z][A-Za-z0-9]{0,39}")
+# A person's own keys: camelCase actions of the viewer, those of another screen than the reading's
+# behind its name and a dot; strokes as the browser names them.
+ACTION = re.compile(r"(?:[a-z]{1,12}\.)?[a-z][A-Za-z0-9]{0,39}")
 STROKE = re.compile(r"(?:(?:ctrl|meta|alt|shift)\+){0,4}[^\s+]{1,16}|(?:[a-z]+\+){0,4}(?:\+|space)")
 MOST_ACTIONS, MOST_STROKES = 200, 6
 
@@ -37,11 +39,12 @@ def _digest(token: str) -> str:
 def set_keys(*, user: User, keys: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Replace a person's own keys (action → key strokes); raises `BadInput` for what is none.
 
-    One stroke starts one action. No event: keys are a matter of taste, and change no record.
+    One stroke starts one action of a screen. No event: keys are a matter of taste, and change no
+    record.
     """
     if len(keys) > MOST_ACTIONS:
         raise _bad_keys(f"At most {MOST_ACTIONS} actions have keys of their own.")
-    taken: dict[str, str] = {}
+    taken: dict[tuple[str, str], str] = {}
     for action, strokes in keys.items():
         if not ACTION.fullmatch(action):
             raise _bad_keys(f"{action[:40]!r} is no name of an action.")
@@ -50,8 +53,9 @@ def set_keys(*, user: User, keys: Mapping[str, Sequence[str]]) -> dict[str, list
         for stroke in strokes:
             if not STROKE.fullmatch(stroke):
                 raise _bad_keys(f"{stroke[:40]!r} is no key.")
-            if taken.setdefault(stroke, action) != action:
-                raise _bad_keys(f"{stroke} would start both {taken[stroke]} and {action}.")
+            first = taken.setdefault((action.rpartition(".")[0], stroke), action)
+            if first != action:
+                raise _bad_keys(f"{stroke} would start both {first} and {action}.")
     row = User.objects.select_for_update().get(pk=user.pk)
     kept = {action: list(strokes) for action, strokes in keys.items()}
     row.keys = kept
@@ -113,7 +117,7 @@ def reauthenticate(*, user: User, password: str, chain: str = "system", **facts:
         **facts: what was to be signed, for the record of a failure.
     """
     with transaction.atomic():
-        _guard_attempts(user, "signature.refused")
+        _guard_attempts(user, _refused_signatures(user))
         if check_password(password, user.password):
             return
         record("signature.refused", user, actor=user, outcome="failure", chain=chain, **facts)
@@ -127,11 +131,16 @@ def recognise(
 ) -> User:
     """Prove that the person of that name is at `actor`'s keyboard, now; the session stays theirs.
 
-    A name nobody has and a wrong password are the same refusal, and take as long. Raises
-    `NotAllowed` (and records the failure, under the name where somebody has it).
+    A name nobody has and a wrong password are the same refusal, and take as long. Wrong passwords
+    count at this keyboard, and under the name as on the sign-in page. Raises `NotAllowed` (and
+    records the failure, under the name where somebody has it).
     """
     with transaction.atomic():
-        _guard_attempts(actor, "signature.refused")
+        # Both at once, in one order: two who sign at each other's screens wait for each other.
+        both = User.objects.filter(Q(pk=actor.pk) | Q(username=username)).order_by("pk")
+        list(both.select_for_update(no_key=True).values_list("pk"))
+        _guard_attempts(actor, _refused_signatures(actor))
+        guard_sign_in(username=username)
         user = User.objects.filter(username=username, is_active=True).first()
         if user is None:
             make_password(password)
@@ -161,14 +170,20 @@ def guard_sign_in(*, username: str) -> None:
     """
     user = User.objects.filter(username=username).first()
     if user is not None:
-        _guard_attempts(user, "user.sign_in_refused")
+        page = Q(action="user.sign_in_refused", subject_id=str(user.pk))
+        # At somebody else's screen, where this name was to sign.
+        screens = Q(action="signature.refused", facts__named=user.username)
+        _guard_attempts(user, page | screens)
 
 
-def _guard_attempts(user: User, action: str) -> None:
+def _refused_signatures(user: User) -> Q:
+    return Q(action="signature.refused", subject_id=str(user.pk))
+
+
+def _guard_attempts(user: User, refusals: Q) -> None:
     """Refuse, whatever is typed, where wrong passwords were typed all along; one try at a time."""
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    since = timezone.now() - ATTEMPTS_WITHIN
-    refused = Event.objects.filter(action=action, subject_id=str(user.pk), at__gte=since)
+    refused = Event.objects.filter(refusals, at__gte=timezone.now() - ATTEMPTS_WITHIN)
     if refused.count() >= MOST_ATTEMPTS:
         raise NotAllowed(
             "TOO_MANY_ATTEMPTS",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import cached_property, partial, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.middleware.csrf import CsrfViewMiddleware
 from django.views.decorators.csrf import csrf_exempt
 
@@ -18,7 +24,7 @@ from backend.accounts.services import user_of
 from backend.archive import visibility
 from backend.archive.models import Instance, Series, Study
 from backend.errors import ConcordError, Missing, NotAllowed
-from backend.jobs.services import lease_of
+from backend.jobs.leasing import lease_of, series_opened_by
 from backend.store import BlobMissing
 
 if TYPE_CHECKING:
@@ -123,13 +129,13 @@ def access_of(request: HttpRequest, scope: str | None, scope_id: UUID | None) ->
 
 
 def _leased(token: str, scope: str | None) -> Access:
-    """A worker sees the one series of its run, while the attempt lives."""
+    """A worker sees the series of its run (a training's are many), while the attempt lives."""
     run = lease_of(token)
     if run is None:
         raise NotSignedIn
     if scope is not None:
         raise Missing("study")
-    seen = Series.objects.filter(pk=run.series_id)
+    seen = Series.objects.filter(pk__in=series_opened_by(run))
     return Access(lambda: seen, False, "/dicom-web", None)
 
 
@@ -141,12 +147,20 @@ def _bearer(request: HttpRequest) -> str | None:
 def _head(response: HttpResponseBase) -> HttpResponseBase:
     """The answer without a body that would be read from the store for nothing.
 
-    The body was not begun, so there is nothing to close; closing the answer here would tell Django
+    It streams too: of a body whose length is not known beforehand, none is to be told. The body
+    was not begun, so there is nothing to close; closing the answer here would tell Django
     that the request has ended, and end its database connection.
     """
     if not response.streaming:
         return response
-    return HttpResponse(status=response.status_code, headers=dict(response.items()))
+    nothing = StreamingHttpResponse(_no_parts(), status=response.status_code)
+    nothing.headers = response.headers
+    return nothing
+
+
+async def _no_parts() -> AsyncIterator[bytes]:
+    return
+    yield
 
 
 def _refusal(error: ConcordError) -> JsonResponse:

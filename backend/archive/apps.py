@@ -17,7 +17,9 @@ class ArchiveConfig(AppConfig):
         from backend.archive.uploads import spool
         from backend.archive.uploads.services import end_old_uploads
         from backend.jobs.registry import every_second
+        from backend.memory import keep_freed_memory
 
+        keep_freed_memory()
         every_second += [judge_quiet_series, ask_again, end_old_uploads, offer_again]
         spool.folder()
         references.register_all()

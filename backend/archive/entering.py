@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models
@@ -50,24 +50,33 @@ _OF_STUDY = ("id", "uid", "patient_id")
 _as_json = DjangoJSONEncoder().encode
 
 
-def enter(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> list[Instance]:
-    """Rows for objects (each with its blob) that are new, of any number of series.
+class Arrived(NamedTuple):
+    """A new object: the batch it came in, what it is, and the blob that holds its bytes."""
+
+    receipt: Receipt
+    incoming: Incoming
+    blob: str
+
+
+def enter(arrived: Sequence[Arrived]) -> list[Instance]:
+    """Rows for objects that are new, of any number of batches and series.
 
     Raises:
         NotTaken: for the first that may not join its series.
         IntegrityError: where one is here already.
     """
-    series = _series_of([one for one, _ in batch])
-    for one, _ in batch:
+    incoming = [one.incoming for one in arrived]
+    series = _series_of(incoming)
+    for one in incoming:
         _require_place(series[one.series_uid], one)
-    instances = [_row(receipt, series[one.series_uid], one, blob) for one, blob in batch]
+    instances = [_row(series[one.incoming.series_uid], one) for one in arrived]
     _copy_in(instances)
     if any(one.metadata_blob or one.metadata_blob_unnamed for one in series.values()):
         revoke_grants()  # Whoever may have the series' metadata has them anew.
     with connection.cursor() as cursor:
         touched = [timezone.now(), *_FRESH.values(), [one.pk for one in series.values()]]
         cursor.execute(_touch(), touched)
-    not_images = {one.series_uid for one, _ in batch if not one.is_image}
+    not_images = {one.series_uid for one in incoming if not one.is_image}
     mixed = [series[uid].pk for uid in not_images if series[uid].is_image]
     if mixed:
         Series.objects.filter(pk__in=mixed).update(is_image=False)
@@ -142,7 +151,8 @@ def _studies_of(incoming: Sequence[Incoming]) -> dict[str, Study]:
     }
 
 
-def _row(receipt: Receipt, series: Series, incoming: Incoming, blob: str) -> Instance:
+def _row(series: Series, arrived: Arrived) -> Instance:
+    receipt, incoming, blob = arrived
     header, pixels = incoming.header, incoming.pixels
     return Instance(
         series=series,

@@ -160,7 +160,7 @@ def allow_frames(request: HttpRequest, instance: Instance, *, root: str, user: U
     series = Series.objects.only("pk", "received_at").get(pk=instance.series_id)
     allow(request, prefix, _table_of(series))
     if user is not None:
-        _note_view(series, root, user)
+        note_view(series, root, user)
 
 
 def _table_of(series: Series) -> Table:
@@ -184,7 +184,7 @@ def _table_of(series: Series) -> Table:
     return table
 
 
-def _note_view(series: Series, root: str, user: User) -> None:
+def note_view(series: Series, root: str, user: User) -> None:
     """One event for the first time that someone looks at a series' images under an address."""
     key = (user.pk, root, series.pk)
     if key in _viewed:

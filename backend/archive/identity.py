@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.valuerep import VR
 
 from backend.archive.deidentify.profile import Action, action_of, table
 from backend.archive.metadata import Metadata
@@ -21,6 +23,8 @@ _LOST = frozenset({Action.DROP, Action.EMPTY, Action.DUMMY, Action.PSEUDONYM})
 _CONTENT_SEQUENCE = 0x0040A730
 # What stays of a file's header; who made it, who sent it to whom, and private information goes.
 _OF_A_FILE = frozenset({0x00020001, 0x00020002, 0x00020003, 0x00020010})
+# As a file writes it; None where the dictionary has to be asked.
+_MAY_HOLD_ITEMS = (None, "SQ", "UN")
 
 
 @lru_cache(maxsize=8192)
@@ -55,19 +59,30 @@ def unnamed(metadata: Metadata) -> Metadata:
 
 def blank(dataset: Dataset) -> None:
     """The same on a data set, in place, with the preamble and header of its file."""
-
-    def empty(holder: Dataset, element: Any) -> None:
-        if not is_hidden(f"{int(element.tag):08X}"):
-            return
-        if _is_dropped(int(element.tag)):
-            del holder[element.tag]
-        else:
-            element.value = None if element.VR != "SQ" else []
-
-    dataset.walk(empty)
+    _blank_level(dataset)
     if isinstance(dataset, FileDataset):
         dataset.preamble = bytes(128)
         # By its tag: an element whose value representation is damaged cannot even be looked at.
         for tag in list(dataset.file_meta.keys()):
             if int(tag) not in _OF_A_FILE:
                 del dataset.file_meta[tag]
+
+
+def _blank_level(dataset: Dataset) -> None:
+    """Not by `Dataset.walk`: there an error far inside doubles its words with every level up."""
+    for tag in list(dataset.keys()):
+        stored = dataset.get_item(tag)
+        if not is_hidden(f"{int(tag):08X}"):
+            if stored.VR in _MAY_HOLD_ITEMS and (element := dataset[tag]).VR == "SQ":
+                for item in element.value:
+                    _blank_level(item)
+        elif _is_dropped(int(tag)):
+            del dataset[tag]
+        else:
+            vr = _value_representation(int(tag), stored.VR)
+            dataset[tag] = DataElement(tag, vr, [] if vr == "SQ" else None)
+
+
+def _value_representation(tag: int, stored: str | None) -> str:
+    """What the file says, where that is one; else what the dictionary says."""
+    return stored if stored and stored in VR.__members__ and stored != "UN" else dictionary_VR(tag)

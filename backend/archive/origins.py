@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
@@ -122,22 +122,7 @@ def set_issuer(*, source: Source, issuer: str, actor: User | None, reason: str) 
             "Enter it, or nothing for none.",
         )
     reason = reason_of(reason, "Who a Patient ID stands for is not changed without a reason.")
-    source = Source.objects.select_for_update().get(pk=source.pk)
-    if source.issuer == issuer:
-        return source
-    source.issuer = issuer
-    source.save(update_fields=["issuer"])
-    record(
-        "source.changed",
-        source,
-        actor=actor,
-        reason=reason,
-        door=source.door,
-        name=source.name,
-        issuer=issuer,
-        news=[News("coordinators", "archive.changed", {})],
-    )
-    return source
+    return _changed(source, "issuer", issuer, actor, reason)
 
 
 @transaction.atomic
@@ -156,11 +141,19 @@ def set_deidentify(*, source: Source, on: bool, actor: User | None, reason: str)
     """
     _require_admin(actor, "says whether a source is de-identified")
     reason = reason_of(reason, "Whether a source is de-identified is not changed without a reason.")
+    return _changed(source, "deidentify", on, actor, reason)
+
+
+def _changed(
+    source: Source, field: str, value: str | bool, actor: User | None, reason: str
+) -> Source:
+    """The source with that value, on record; nothing happens where it has it already."""
     source = Source.objects.select_for_update().get(pk=source.pk)
-    if source.deidentify == on:
+    if getattr(source, field) == value:
         return source
-    source.deidentify = on
-    source.save(update_fields=["deidentify"])
+    setattr(source, field, value)
+    source.save(update_fields=[field])
+    changed: dict[str, Any] = {field: value}
     record(
         "source.changed",
         source,
@@ -168,8 +161,8 @@ def set_deidentify(*, source: Source, on: bool, actor: User | None, reason: str)
         reason=reason,
         door=source.door,
         name=source.name,
-        deidentify=on,
         news=[News("coordinators", "archive.changed", {})],
+        **changed,
     )
     return source
 

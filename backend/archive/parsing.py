@@ -7,8 +7,8 @@ import io
 import logging
 import re
 import warnings
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,10 +19,17 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 
 from backend.archive.findings import ASK_SENDER, Ignored, NotTaken
+from backend.archive.inflating import inflatable
 from backend.archive.metadata import Metadata, TooDeep, clean_text, metadata_of
-from backend.archive.pixels import NATIVE_LITTLE_ENDIAN, PixelFacts, inspect, plain_pixels
+from backend.archive.pixels import (
+    NATIVE_LITTLE_ENDIAN,
+    PixelFacts,
+    inspect,
+    plain_pixels,
+    require_whole,
+)
 from backend.archive.plain_header import Header, read_header
-from backend.archive.sources import MAX_FILE_BYTES, may_be_dicom, not_dicom
+from backend.archive.sources import may_be_dicom, not_dicom
 from backend.imaging.codecs import PROGRESSIVE_JPEG
 
 # What pydicom would log of a broken file is a sentence of ours.
@@ -42,9 +49,6 @@ READ_CLASSES = frozenset(
     }
 )
 _SYNTAXES = frozenset({*uid.AllTransferSyntaxes, PROGRESSIVE_JPEG})
-DEFLATED = str(uid.DeflatedExplicitVRLittleEndian)
-_META_BYTES = 4096  # File meta information is far shorter.
-_INFLATED_AT_ONCE = 16 << 20
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _NEEDED = (
@@ -136,12 +140,16 @@ def parse(name: str, data: bytes, change: Callable[[Dataset], bytes] | None = No
 
 def _parse(name: str, data: bytes, change: Callable[[Dataset], bytes] | None) -> Incoming:
     if change is not None:
-        data = change(_opened(name, data)[0])
+        original = _opened(name, data)[0]
+        with _told_of(original):
+            require_whole(original)
+        data = change(original)
     if plain := _plain(name, data):
         return plain
     dataset, data = _opened(name, data)
-    uids = _uids(dataset)
-    try:
+    with _told_of(dataset):
+        require_whole(dataset)
+        uids = _uids(dataset)
         pixels = inspect(dataset)
         if pixels is None and (uids["SOPClassUID"] in READ_CLASSES or "Rows" in dataset):
             raise NotTaken(
@@ -149,10 +157,6 @@ def _parse(name: str, data: bytes, change: Callable[[Dataset], bytes] | None) ->
                 "{name} is an image without pixels: only a header, or cut off before the pixels.",
                 ASK_SENDER,
             )
-    except NotTaken as problem:
-        problem.sop_uid = uids["SOPInstanceUID"]
-        problem.series_uid = uids["SeriesInstanceUID"]
-        raise
     return Incoming(
         name=name,
         data=data,
@@ -165,6 +169,17 @@ def _parse(name: str, data: bytes, change: Callable[[Dataset], bytes] | None) ->
         pixels=pixels,
         metadata=_served_metadata(dataset),
     )
+
+
+@contextmanager
+def _told_of(dataset: Dataset) -> Iterator[None]:
+    """What is found wrong is told with the object's UIDs."""
+    try:
+        yield
+    except NotTaken as problem:
+        problem.sop_uid = text(dataset, "SOPInstanceUID")[:64]
+        problem.series_uid = text(dataset, "SeriesInstanceUID")[:64]
+        raise
 
 
 def _opened(name: str, data: bytes) -> tuple[Dataset, bytes]:
@@ -199,9 +214,8 @@ def _plain(name: str, data: bytes) -> Incoming | None:
 
 
 def _read(data: bytes) -> tuple[Dataset, bytes]:
-    _refuse_bomb(data)
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data), force=False)
+        dataset = pydicom.dcmread(inflatable(data), force=False)
     except InvalidDicomError:
         return _without_preamble(data)
     meta = getattr(dataset, "file_meta", None)
@@ -217,35 +231,15 @@ def _read(data: bytes) -> tuple[Dataset, bytes]:
     return dataset, data
 
 
-def _refuse_bomb(data: bytes) -> None:
-    """A deflated object that would inflate past the limit is refused before pydicom inflates it."""
-    head = data[:_META_BYTES]
-    if head[128:132] != b"DICM" or DEFLATED.encode() not in head:
-        return
-    start = 144 + int.from_bytes(head[140:144], "little")
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    left, rest = MAX_FILE_BYTES, data[start:]
-    while rest:  # Counted a little at a time, and not kept.
-        try:
-            left -= len(inflater.decompress(rest, _INFLATED_AT_ONCE))
-        except zlib.error:
-            return  # Damaged: pydicom says so.
-        rest = inflater.unconsumed_tail
-        if left < 0:
-            raise NotTaken(
-                "TOO_LARGE",
-                f"{{name}} would inflate to more than the {MAX_FILE_BYTES >> 20} MiB allowed.",
-                "Export it as Explicit VR Little Endian, or in parts.",
-            )
-
-
 def _without_preamble(data: bytes) -> tuple[Dataset, bytes]:
     refused = not_dicom()
     if not may_be_dicom(data):
         raise refused
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        dataset = pydicom.dcmread(inflatable(data), force=True)
         known = any(text(dataset, key) for key in ("SOPClassUID", "SOPInstanceUID", "Modality"))
+    except NotTaken:
+        raise
     except Exception:  # noqa: BLE001  bytes that only look like a data set
         raise refused from None
     if not known:
@@ -256,6 +250,8 @@ def _without_preamble(data: bytes) -> tuple[Dataset, bytes]:
 def _rewritten(dataset: Dataset) -> tuple[Dataset, bytes]:
     """The object as a proper file, read back: with preamble and file meta information."""
     _uids(dataset)
+    with _told_of(dataset):
+        require_whole(dataset)
     implicit, little = dataset.original_encoding
     syntax = uid.ExplicitVRBigEndian
     if little is not False:

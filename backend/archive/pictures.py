@@ -114,7 +114,8 @@ def _shown(
     dataset: Dataset, array: NDArray[Any], index: int, window: Window | None
 ) -> NDArray[np.uint8]:
     """Grey (rows, columns) or colour (rows, columns, 3), 0 to 255."""
-    if value_of(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
+    palette = value_of(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
+    if palette and "RedPaletteColorLookupTableDescriptor" in dataset:
         array = apply_color_lut(array, dataset)
         return _eight_bits(array)
     if array.ndim == 3:

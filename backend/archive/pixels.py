@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.pixels import pixel_array
+from pydicom.pixels import iter_pixels, pixel_array
 from pydicom.pixels.utils import get_expected_length, get_nr_frames
 
 from backend.archive.findings import ASK_SENDER, NotTaken
@@ -66,8 +68,6 @@ def inspect(dataset: Dataset) -> PixelFacts | None:
     syntax = dataset.file_meta.TransferSyntaxUID
     if isinstance(raw, RawDataElement) and raw.value is not None:
         present = len(raw.value)
-        if raw.length not in (0xFFFFFFFF, present):
-            raise _truncated(raw.length, present)
     else:
         present = len(dataset[keyword].value or b"")
     try:
@@ -94,6 +94,20 @@ def inspect(dataset: Dataset) -> PixelFacts | None:
         return _native(facts, raw, syntax, expected)
     _decode_all(dataset, facts, frames=facts.frames)
     return facts
+
+
+def require_whole(dataset: Dataset) -> None:
+    """Raise `NotTaken` TRUNCATED where the file ends before an element that it declares.
+
+    Before anything is written anew: what is written is padded to even lengths, and would hide that
+    a byte is missing.
+    """
+    for raw in dataset.values():  # As they were read: nothing that is odd is looked at.
+        if isinstance(raw, RawDataElement) and raw.value is not None:
+            present = len(raw.value)
+            if raw.length not in (0xFFFFFFFF, present):
+                of_pixels = raw.tag == PIXEL_DATA or raw.tag in _OTHER_PIXELS
+                raise _truncated(raw.length, present, "pixels" if of_pixels else "last element")
 
 
 def plain_pixels(header: Header) -> PixelFacts | None:
@@ -148,7 +162,7 @@ def _whole(header: Header, keyword: str, absent: int | None = None) -> int | Non
 
 def _number(header: Header, keyword: str, absent: int) -> float | None:
     value = header.get(keyword, absent)
-    return value if isinstance(value, (int, float)) else None
+    return value if isinstance(value, (int, float)) and np.isfinite(value) else None
 
 
 def _is_usual(dataset: Dataset, facts: PixelFacts) -> bool:
@@ -157,16 +171,16 @@ def _is_usual(dataset: Dataset, facts: PixelFacts) -> bool:
         str(dataset.get("PhotometricInterpretation", "")) in ("MONOCHROME1", "MONOCHROME2")
         and facts.samples == 1
         and facts.bits_allocated in (8, 16, 32)
-        and "BitsStored" in dataset
+        and dataset.get("BitsStored") == facts.bits_stored
         and 1 <= facts.bits_stored <= facts.bits_allocated
         and dataset.get("PixelRepresentation") in (0, 1)
     )
 
 
-def _truncated(expected: int, present: int) -> NotTaken:
+def _truncated(expected: int, present: int, what: str = "pixels") -> NotTaken:
     return NotTaken(
         "TRUNCATED",
-        f"{{name}} is cut off: {present} of {expected} bytes of its pixels are there.",
+        f"{{name}} is cut off: {present} of {expected} bytes of its {what} are there.",
         "The copy or transfer broke off; send the file again.",
     )
 
@@ -211,17 +225,30 @@ def _native(facts: PixelFacts, raw: Any, syntax: str, expected: int) -> PixelFac
 
 def _decode_all(dataset: Dataset, facts: PixelFacts, *, frames: int) -> None:
     """Decode the first frames once, so that nothing is stored that cannot be served."""
-    for index in range(frames):
-        try:
-            decode(dataset, index)
-        except Exception as error:  # noqa: BLE001  decoders raise many kinds on broken streams
-            syntax = dataset.file_meta.TransferSyntaxUID
-            raise NotTaken(
-                "PIXELS_UNREADABLE",
-                f"The pixels of {{name}} ({syntax.name}, frame {index + 1} of {facts.frames}) "
-                f"cannot be decoded: {_last_line(error)}.",
-                "Send the file uncompressed, or send it again if it is damaged.",
-            ) from None
+    done = 0
+    try:
+        for _ in _first_frames(dataset, frames):
+            done += 1
+        if done < frames:
+            raise ValueError("it is not there")
+    except Exception as error:  # noqa: BLE001  decoders raise many kinds on broken streams
+        syntax = dataset.file_meta.TransferSyntaxUID
+        raise NotTaken(
+            "PIXELS_UNREADABLE",
+            f"The pixels of {{name}} ({syntax.name}, frame {done + 1} of {facts.frames}) "
+            f"cannot be decoded: {_last_line(error)}.",
+            "Send the file uncompressed, or send it again if it is damaged.",
+        ) from None
+
+
+def _first_frames(dataset: Dataset, frames: int) -> Iterator[NDArray[Any]]:
+    """One after the other: a file that tells no offsets is walked once, not once for each."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if frames == 1 or syntax == codecs.PROGRESSIVE_JPEG:
+        yield from (decode(dataset, index) for index in range(frames))
+        return
+    plugin = codecs.LABEL if codecs.is_available(syntax) else ""
+    yield from islice(iter_pixels(dataset, decoding_plugin=plugin), frames)
 
 
 def _last_line(error: Exception) -> str:
@@ -235,9 +262,26 @@ def decode(dataset: Dataset, index: int) -> NDArray[Any]:
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax == codecs.PROGRESSIVE_JPEG:
         return codecs.decode_progressive(dataset, index)
+    if syntax in NATIVE_LITTLE_ENDIAN and (dataset.BitsAllocated, dataset.SamplesPerPixel) == (
+        1,
+        1,
+    ):
+        return _one_bit(dataset, index)
     plugin = codecs.LABEL if codecs.is_available(syntax) else ""
     array: NDArray[Any] = pixel_array(dataset, index=index, decoding_plugin=plugin)
     return array
+
+
+def _one_bit(dataset: Dataset, index: int) -> NDArray[np.uint8]:
+    """One frame of single bits; frames follow one another without a gap (PS3.5, 8.1.1).
+
+    Not by pydicom: it takes another frame than the first for shorter where bytes stand behind.
+    """
+    count = int(dataset.Rows) * int(dataset.Columns)
+    start = index * count
+    packed = np.frombuffer(dataset.PixelData, np.uint8)[start // 8 : (start + count + 7) // 8]
+    bits = np.unpackbits(packed, bitorder="little")[start % 8 : start % 8 + count]
+    return bits.reshape(int(dataset.Rows), int(dataset.Columns))
 
 
 def raw_frame(dataset: Dataset, index: int) -> bytes:

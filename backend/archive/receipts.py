@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -147,14 +147,15 @@ def _record_end(receipt: Receipt, actor: User | None) -> None:
 
 
 @contextmanager
-def unless_undone(receipt: Receipt) -> Iterator[None]:
-    """A transaction; where it is undone, the batch in memory is again as it was before it."""
-    was, adding = dict(vars(receipt)), receipt._state.adding
+def unless_undone(receipts: Sequence[Receipt]) -> Iterator[None]:
+    """A transaction; where it is undone, the batches in memory are again as they were before it."""
+    before = [(one, dict(vars(one)), one._state.adding) for one in receipts]
     try:
         with transaction.atomic():
             yield
     except BaseException:
-        vars(receipt).clear()
-        vars(receipt).update(was)
-        receipt._state.adding = adding
+        for receipt, was, adding in before:
+            vars(receipt).clear()
+            vars(receipt).update(was)
+            receipt._state.adding = adding
         raise

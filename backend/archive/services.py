@@ -2,6 +2,7 @@
 
 from backend.archive.deidentify.doors import is_deidentified, names_of, shift_days
 from backend.archive.deriving import ask_again, bind, derive
+from backend.archive.display import display_parts, measure_of
 from backend.archive.judging import judge_again, judge_batch, judge_quiet_series, judge_series
 from backend.archive.origins import set_deidentify
 from backend.archive.receipts import close_receipt, open_receipt
@@ -23,6 +24,7 @@ __all__ = [
     "bind",
     "close_receipt",
     "derive",
+    "display_parts",
     "grid_of",
     "is_deidentified",
     "judge_again",
@@ -30,6 +32,7 @@ __all__ = [
     "judge_quiet_series",
     "judge_series",
     "load_volume",
+    "measure_of",
     "names_of",
     "open_receipt",
     "read_dataset",

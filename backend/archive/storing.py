@@ -6,46 +6,93 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pydicom
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from pydicom.dataset import Dataset
 
-from backend.archive.entering import any_here, enter
-from backend.archive.findings import NotTaken
+from backend.archive.entering import Arrived, any_here, enter
+from backend.archive.findings import ASK_SENDER, NotTaken
 from backend.archive.metadata import Metadata
 from backend.archive.models import Instance, Receipt
 from backend.archive.parsing import Incoming
 from backend.archive.pixels import decode
 from backend.archive.receipts import unless_undone
 from backend.store import BlobMissing, store
+from backend.together import Together
 
 logger = logging.getLogger(__name__)
+
+# Brings one batch to the disk while the rows of the one before go in.
+_WRITING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writing")
 
 Stored: TypeAlias = "tuple[Instance, bool] | NotTaken"
 
 
+def write_ahead(incoming: Sequence[Incoming]) -> Future[list[str]] | None:
+    """Begin to bring the bytes of objects to the disk; None where they may not all be new."""
+    return _WRITING.submit(_put, incoming) if _all_new(incoming) else None
+
+
 def store_new(
-    receipt: Receipt, incoming: Sequence[Incoming], settle: Callable[[int], None]
+    receipt: Receipt,
+    incoming: Sequence[Incoming],
+    settle: Callable[[int], None],
+    written: Future[list[str]] | None = None,
 ) -> list[Instance] | None:
     """Store objects that are all new and may all come in: as almost every batch.
 
     Their rows and what `settle(number of them)` writes go in together, in one transaction. None
     where any of them is not so: then nothing was written, and `store_all` judges one by one.
+
+    What several senders have ready at the same time goes in with one transaction: whoever commits
+    holds the series, the end of the log and the news, so that the others would only wait.
+    `written` is what `write_ahead` of the same objects gave.
     """
-    uids = {one.sop_uid for one in incoming}
-    if len(uids) < len(incoming) or any_here(uids):
+    if written is not None:
+        blobs = written.result()
+    elif _all_new(incoming):
+        blobs = _put(incoming)
+    else:
         return None
-    blobs = _put(incoming)
+    arrived = [Arrived(receipt, one, blob) for one, blob in zip(incoming, blobs, strict=True)]
+    batch = _Batch(receipt, arrived, settle)
     try:
-        with unless_undone(receipt):
-            rows = enter(receipt, list(zip(incoming, blobs, strict=True)))
-            settle(len(rows))
-            return rows
-    except (IntegrityError, NotTaken):
+        if connection.in_atomic_block:  # Whose turn it is might wait for what is locked here.
+            return _enter_all([batch])[0]
+        return _TURNS.do(batch)
+    except (DataError, IntegrityError, NotTaken):
         return None
+
+
+class _Batch(NamedTuple):
+    """New objects of one batch of files, and what is written with them."""
+
+    receipt: Receipt
+    arrived: Sequence[Arrived]
+    settle: Callable[[int], None]
+
+
+def _enter_all(batches: Sequence[_Batch]) -> list[list[Instance]]:
+    """The rows of some batches, in one transaction; raises for the first fault in any of them."""
+    with unless_undone([batch.receipt for batch in batches]):
+        rows = iter(enter([one for batch in batches for one in batch.arrived]))
+        entered = [list(islice(rows, len(batch.arrived))) for batch in batches]
+        for batch, its_own in zip(batches, entered, strict=True):
+            batch.settle(len(its_own))
+    return entered
+
+
+_TURNS = Together(_enter_all, at_most=8)
+
+
+def _all_new(incoming: Sequence[Incoming]) -> bool:
+    uids = {one.sop_uid for one in incoming}
+    return len(uids) == len(incoming) and not any_here(uids)
 
 
 def _put(incoming: Sequence[Incoming]) -> list[str]:
@@ -111,17 +158,27 @@ def _store_series(receipt: Receipt, batch: Sequence[tuple[Incoming, str]]) -> li
     """The objects of one series, in one transaction where nothing else interferes."""
     try:
         with transaction.atomic():
-            return [(instance, True) for instance in enter(receipt, batch)]
-    except (IntegrityError, NotTaken):
+            rows = enter([Arrived(receipt, one, blob) for one, blob in batch])
+            return [(instance, True) for instance in rows]
+    except (DataError, IntegrityError, NotTaken):
         return [_store_one(receipt, one, blob) for one, blob in batch]
 
 
 def _store_one(receipt: Receipt, incoming: Incoming, blob: str) -> Stored:
     try:
         with transaction.atomic():
-            return enter(receipt, [(incoming, blob)])[0], True
+            return enter([Arrived(receipt, incoming, blob)])[0], True
     except NotTaken as problem:
         return problem
+    except DataError:  # Not the error's own words: they quote the row, with the patient's name.
+        logger.exception("An object cannot stand in the database: %s", incoming.sop_uid)
+        return NotTaken(
+            "UNREADABLE",
+            "{name} holds a value that cannot be kept.",
+            ASK_SENDER,
+            incoming.sop_uid,
+            incoming.series_uid,
+        )
     except IntegrityError:
         here = _already_here([incoming])
         if not here:

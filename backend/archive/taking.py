@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -19,7 +20,7 @@ from backend.archive.models import Instance, KeptAside, Receipt, Review
 from backend.archive.parsing import Incoming, is_uid, parse
 from backend.archive.receipts import begin, count
 from backend.archive.sources import Offer
-from backend.archive.storing import Stored, store_all, store_new
+from backend.archive.storing import Stored, store_all, store_new, write_ahead
 from backend.errors import BadInput
 from backend.store import store
 
@@ -66,6 +67,7 @@ class _Batch:
         self._files: list[Read | Future[Read]] = []
         self._size = 0
         self.ahead = False
+        self.written: Future[list[str]] | None = None
 
     def add(self, receipt: Receipt, offer: Offer) -> None:
         """Read one more file; in another thread where it may be read ahead."""
@@ -87,6 +89,11 @@ class _Batch:
         """All of them, waited for."""
         return [one.result() if isinstance(one, Future) else one for one in self._files]
 
+    def write_ahead(self) -> None:
+        """Have the bytes of those that can be stored brought to the disk meanwhile."""
+        incoming = [one for one in self.files() if isinstance(one, Incoming)]
+        self.written = write_ahead(incoming) if incoming else None
+
 
 def take(*, receipt: Receipt, offers: Iterable[Offer], ends: bool = False) -> Iterator[Taken]:
     """Offered files: read, parsed and stored, or kept aside, in their order. Never raises for one.
@@ -94,23 +101,30 @@ def take(*, receipt: Receipt, offers: Iterable[Offer], ends: bool = False) -> It
     They are stored some at a time, so that rows and flushes to the disk are shared. With `ends`
     the receipt is closed with the last of them.
     """
-    waiting: list[_Batch] = []
+    waiting: deque[_Batch] = deque()
     batch = _Batch()
     try:
         for offer in offers:
             batch.add(receipt, offer)
-            if batch.full:
-                waiting.append(batch)
-                while len(waiting) > batch.ahead:
-                    yield from _store(receipt, waiting.pop(0).files())
-                batch = _Batch()
+            if not batch.full:
+                continue
+            # Where it is read ahead: one batch is read, one written, of one the rows go in.
+            if batch.ahead and waiting:
+                waiting[-1].write_ahead()
+            waiting.append(batch)
+            while len(waiting) > 2 * batch.ahead:
+                yield from _store(receipt, waiting.popleft())
+            batch = _Batch()
     except BadInput:  # The source broke off: what came before stays.
         for one in [*waiting, batch]:
-            _store(receipt, one.files())
+            _store(receipt, one)
         raise
-    for one in waiting:
-        yield from _store(receipt, one.files())
-    yield from _store(receipt, batch.files(), ends=ends)
+    waiting.append(batch)
+    while waiting:
+        one = waiting.popleft()
+        if waiting and waiting[0].ahead and waiting[0].written is None:
+            waiting[0].write_ahead()
+        yield from _store(receipt, one, ends=ends and not waiting)
 
 
 def _read(offer: Offer, change: Change | None) -> Read:
@@ -134,8 +148,9 @@ def _hashed(offer: Offer) -> Read:
     return read
 
 
-def _store(receipt: Receipt, files: Sequence[Read], *, ends: bool = False) -> list[Taken]:
+def _store(receipt: Receipt, batch: _Batch, *, ends: bool = False) -> list[Taken]:
     """Files in the content store, then all rows: of almost every batch in one transaction."""
+    files = batch.files()
     if not files and not ends:
         return []
     incoming = [one for one in files if isinstance(one, Incoming)]
@@ -148,7 +163,8 @@ def _store(receipt: Receipt, files: Sequence[Read], *, ends: bool = False) -> li
     try:
         if receipt.deidentified and incoming:
             links().flush()  # Who is behind an object is known before the object is here.
-        if incoming and (rows := store_new(receipt, incoming, settle)) is not None:
+        rows = store_new(receipt, incoming, settle, batch.written) if incoming else None
+        if rows is not None:
             entered: Iterator[Stored] = iter([(row, True) for row in rows])
             return [_taken(receipt, one, entered, aside) for one in files]
         begin(receipt)

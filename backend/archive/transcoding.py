@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from backend.archive import identity
@@ -118,7 +120,7 @@ def part10(instance: Instance, *, syntax: str, named: bool) -> bytes:
             _blank(dataset)
         if not as_stored:
             _recode(dataset, instance, syntax)
-        return _written(dataset)
+        return _written(dataset, instance)
 
 
 def _blank(dataset: Dataset) -> None:
@@ -129,8 +131,11 @@ def _blank(dataset: Dataset) -> None:
         identity.blank(dataset)
 
 
-def _written(dataset: Dataset) -> bytes:
-    """The data set as a file; elements whose value contradicts their VR go out empty."""
+def _written(dataset: Dataset, instance: Instance) -> bytes:
+    """The data set as a file; elements whose value contradicts their VR go out empty.
+
+    But for what names it and how its pixels lie: that goes out as the archive knows it.
+    """
     try:
         buffer = io.BytesIO()
         pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
@@ -139,15 +144,40 @@ def _written(dataset: Dataset) -> bytes:
         _empty_unwritable(dataset, syntax)
         dataset.file_meta = FileMetaDataset()  # pydicom fills in the rest.
         dataset.file_meta.TransferSyntaxUID = syntax
+        for keyword, value in _known(instance).items():
+            tag = Tag(keyword)
+            dataset[tag] = DataElement(tag, dictionary_VR(tag), value)
         buffer = io.BytesIO()
         pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
 
 
+def _known(instance: Instance) -> dict[str, Any]:
+    """What the archive's rows tell of an instance, by keyword."""
+    named = {
+        "SOPClassUID": instance.sop_class_uid,
+        "SOPInstanceUID": instance.sop_uid,
+        "SeriesInstanceUID": instance.series.uid,
+        "StudyInstanceUID": instance.series.study.uid,
+    }
+    facts = instance.pixels
+    if not facts:
+        return named
+    return named | {
+        "Rows": facts["rows"],
+        "Columns": facts["columns"],
+        "SamplesPerPixel": facts["samples"],
+        "BitsAllocated": facts["bits_allocated"],
+        "BitsStored": facts["bits_stored"],
+        "PixelRepresentation": int(facts["signed"]),
+    }
+
+
 def _empty_unwritable(dataset: Dataset, syntax: UID) -> None:
     """Empty, at every level, what cannot be written; drop what may not be in a file."""
     for tag in list(dataset.keys()):
-        if tag.group < 8 and tag.group % 2 == 0:
+        # Of a file's header or of commands; or what delimits items, left by a damaged length.
+        if (tag.group < 8 and tag.group % 2 == 0) or tag.group == 0xFFFE:
             del dataset[tag]
             continue
         try:

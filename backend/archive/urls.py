@@ -44,6 +44,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("archive/", pages.archive, name="archive"),
     path("archive/upload", uploads.upload, name="archive-upload"),
     path("archive/upload/batches", uploads.batches, name="archive-upload-batches"),
+    path("archive/upload/several", uploads.several, name="archive-upload-several"),
     path("archive/upload/begin", uploads.begin, name="archive-upload-begin"),
     path(_FILE, uploads.piece, name="archive-upload-piece"),
     path(f"{_FILE}/take", uploads.take, name="archive-upload-take"),

@@ -18,6 +18,8 @@ from backend.imaging.grid import Grid
 from backend.jobs.protocol import volume_header
 from backend.store import store
 
+_OF_PIXELS = ("series", "sop_uid", "blob", "pixels", "pixel_offset", "frame_bytes")
+
 
 def grid_of(series: Series) -> Grid:
     """The grid of a volume; raises `WrongState` for a series that is none."""
@@ -34,7 +36,7 @@ def load_volume(series: Series) -> tuple[Grid, NDArray[np.int16]]:
     """Grid and HU (slices, rows, columns) of a volume; raises `WrongState` for another series."""
     grid = grid_of(series)
     volume = np.empty(grid.shape, np.int16)
-    for index, instance in enumerate(_in_order(series, grid)):
+    for index, instance in enumerate(images_in_order(series, grid)):
         volume[index] = hounsfield(instance)
     return grid, volume
 
@@ -55,7 +57,7 @@ def sampled_slices(
 def source_datasets(series: Series) -> list[Dataset]:
     """The images of a volume as pydicom data sets, in grid order."""
     grid = grid_of(series)
-    return [read_dataset(instance) for instance in _in_order(series, grid)]
+    return [read_dataset(instance) for instance in images_in_order(series, grid)]
 
 
 def source_headers(series: Series) -> list[Dataset]:
@@ -63,32 +65,52 @@ def source_headers(series: Series) -> list[Dataset]:
     grid = grid_of(series)
     return [
         Dataset.from_json(instance.metadata, lambda tag, vr, uri: None)
-        for instance in _in_order(series, grid)
+        for instance in images_in_order(series, grid, "metadata")
     ]
 
 
-def volume_parts(series: Series) -> tuple[int, Iterator[bytes]]:
+def volume_parts(
+    series: Series, *, facts: dict[str, Any], outwards: bool = False, after: int = 0
+) -> tuple[int, Iterator[bytes]]:
     """Length and parts of an `application/x-concord-volume` answer: header, then one slice each.
 
     Slices whose rescale is whole and whose stored values fit int16 go out as they lie on the
     disk; others are rescaled here and say (1, 0).
+
+    Args:
+        series: a volume; raises `WrongState` for another series.
+        facts: what the header tells beside the grid.
+        outwards: the middle slice first, then its neighbours, as a reader looks; else in grid
+            order. The header's `order` names all slices as they come, and its `stored` whether
+            all are stored values.
+        after: how many of them are there already and are left out.
     """
     grid = grid_of(series)
-    instances = _in_order(series, grid)
+    instances = images_in_order(series, grid)
     rescales = [
         (1.0, float(i.pixels["intercept"])) if _goes_as_stored(i) else (1.0, 0.0) for i in instances
     ]
-    header = volume_header(grid.to_json(), rescales, facts_for_model(series))
-    length = len(header) + 2 * int(np.prod(grid.shape))
+    order = from_the_middle(len(instances)) if outwards else list(range(len(instances)))
+    if outwards:
+        facts = {**facts, "order": order, "stored": all(map(_goes_as_stored, instances))}
+    header = volume_header(grid.to_json(), rescales, facts)
+    order = order[after:]
+    length = len(header) + 2 * len(order) * int(np.prod(grid.shape[1:]))
 
     def parts() -> Iterator[bytes]:
         yield header
-        for instance in instances:
+        for instance in (instances[index] for index in order):
             values = native_values(instance) if _goes_as_stored(instance) else None
             slice_values = hounsfield(instance) if values is None else values
             yield np.ascontiguousarray(slice_values, "<i2").tobytes()
 
     return length, parts()
+
+
+def from_the_middle(count: int) -> list[int]:
+    """All slices of a volume, the one the viewer shows first at the beginning, then outwards."""
+    middle = count // 2
+    return sorted(range(count), key=lambda index: (abs(index - middle), -index))
 
 
 def facts_for_model(series: Series) -> dict[str, Any]:
@@ -137,11 +159,7 @@ def _goes_as_stored(instance: Instance) -> bool:
     )
 
 
-def _in_order(series: Series, grid: Grid) -> list[Instance]:
-    found = {
-        i.sop_uid: i
-        for i in series.instances.only(
-            "series", "sop_uid", "blob", "pixels", "pixel_offset", "frame_bytes", "metadata"
-        )
-    }
+def images_in_order(series: Series, grid: Grid, *more: str) -> list[Instance]:
+    """The images of a volume, one a slice, with what is needed to read their pixels (and more)."""
+    found = {i.sop_uid: i for i in series.instances.only(*_OF_PIXELS, *more)}
     return [found[uid] for uid in grid.sop_uids]

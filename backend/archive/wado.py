@@ -47,7 +47,7 @@ from backend.archive.transcoding import (
     part10,
     plain_pixels,
 )
-from backend.archive.volume import volume_parts
+from backend.archive.volume import facts_for_model, volume_parts
 from backend.errors import BadInput, Missing
 from backend.jobs.protocol import VOLUME_MEDIA_TYPE
 from backend.store import store
@@ -71,7 +71,7 @@ def series(request: HttpRequest, access: Access, study: str, series: str) -> Htt
     """`GET …/series/{series}`: all its instances, or the volume in one piece."""
     found = access.one_series(study, series)
     if any(media.kind == VOLUME_MEDIA_TYPE for media in accepted(request)):
-        return _volume(request, found)
+        return _volume(request, access, found)
     return _instances(request, access, _ordered(found.instances.all()))
 
 
@@ -230,8 +230,16 @@ def frame_numbers(text: str) -> list[int]:
     return numbers
 
 
-def _volume(request: HttpRequest, series: Series) -> HttpResponseBase:
-    length, parts = volume_parts(series)
+def _volume(request: HttpRequest, access: Access, series: Series) -> HttpResponseBase:
+    """The series as one answer; what a model may know beside the images is not for readers."""
+    outwards = request.GET.get("order") == "outwards"
+    after = request.GET.get("after", "0")
+    if not after.isdecimal() or len(after) > 6:
+        raise BadInput("BAD_AFTER", f"{after[:40]} is no number of slices.", "Send 0, or 12.")
+    facts = facts_for_model(series) if access.root == "/dicom-web" else {}
+    length, parts = volume_parts(series, facts=facts, outwards=outwards, after=int(after))
+    if access.user is not None:
+        grants.note_view(series, access.root, access.user)
     response = streamed(request, parts, VOLUME_MEDIA_TYPE, length)
     response["ETag"] = f'"{series.geometry_hash}"'
     response["Cache-Control"] = REVALIDATE

@@ -7,6 +7,7 @@ import contextlib
 import json
 from importlib import import_module
 from typing import Any
+from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
@@ -31,8 +32,10 @@ def user_of_session(key: str | None) -> Any:
 class NewsConsumer(AsyncJsonWebsocketConsumer):
     """Sends the news of its audiences, each once and in order.
 
-    The client may send `{"since": {audience: seq}}` after a reconnect and is told what it missed;
-    audiences that are not its own are ignored. Before anything is told, it is asked anew whether
+    Who comes back says where they stood in the address, `?since={audience: seq}` as JSON, and is
+    told from there on: what was missed and what is new, in one order, each once. An open line may
+    also be asked for older news by `{"since": {audience: seq}}`. Audiences that are not the
+    client's own are ignored. Before anything is told, it is asked anew whether
     the session still stands and which audiences are still its own.
     """
 
@@ -52,7 +55,7 @@ class NewsConsumer(AsyncJsonWebsocketConsumer):
         if not audiences:
             await self.close(NOT_FOUND)
             return
-        self._seen = await news.heads(audiences)
+        self._seen = _standing(await news.heads(audiences), self.scope["query_string"])
         self._pump = asyncio.create_task(self._tell())
         await self.send_json({"type": "hello", "seen": self._seen})
 
@@ -100,7 +103,11 @@ class NewsConsumer(AsyncJsonWebsocketConsumer):
                     if message["audience"] in self._seen:
                         self._seen[message["audience"]] = message["seq"]
                         await self.send_json(message)
+                await self.tell_beside()
                 await waker.wait()
+
+    async def tell_beside(self) -> None:
+        """Tell what is no news: looked at whenever there may be some. To be overridden."""
 
     async def _may_hear(self) -> bool:
         """Forget the audiences that are no longer its own; without any left, the line ends."""
@@ -114,6 +121,19 @@ class NewsConsumer(AsyncJsonWebsocketConsumer):
         if not self._seen:
             await self.close(NOT_FOUND)
         return bool(self._seen)
+
+
+def _standing(heads: dict[str, int], query: bytes) -> dict[str, int]:
+    """Where each audience's news begin: at its head, or before it where the address says so."""
+    asked = parse_qs(query.decode("ascii", "replace")).get("since", ["{}"])[-1]
+    try:
+        said = json.loads(asked)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return heads
+    known = {name: seq for name, seq in said.items() if type(seq) is int and seq >= 0}
+    return {name: min(head, known.get(name, head)) for name, head in heads.items()}
 
 
 class NoSuchSocket(NewsConsumer):

@@ -64,7 +64,8 @@ def record(
         software=VERSION,
     )
     rows.insert(event)
-    for item in news:
+    # Each audience's head is held until commit: taken in one order, two events cannot deadlock.
+    for item in sorted(news, key=lambda item: item.audience):
         announce(item.audience, item.type, item.payload)
     return event
 

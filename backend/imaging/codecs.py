@@ -6,6 +6,7 @@ from here. Importing `backend.imaging.dicom` registers the plugin.
 
 from __future__ import annotations
 
+import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -89,6 +90,46 @@ PROGRESSIVE_JPEG = "1.2.840.10008.1.2.4.55"
 DECODER_DEPENDENCIES = dict.fromkeys(_CODECS, ("imagecodecs",))
 
 
+_JPEG2000 = frozenset(
+    {
+        uid.JPEG2000Lossless,
+        uid.JPEG2000,
+        uid.HTJ2KLossless,
+        uid.HTJ2KLosslessRPCL,
+        uid.HTJ2K,
+    }
+)
+# ISO/IEC 15444-1 A.5.1: start of codestream and of the size marker, then length, capabilities,
+# and Xsiz, Ysiz, XOsiz, YOsiz, XTsiz, YTsiz, XTOsiz, YTOsiz.
+_SIZE = struct.Struct(">4sHH8I")
+_STARTS = b"\xff\x4f\xff\x51"
+_MOST_TILES = 65535
+
+
+def require_extent(encoded: bytes, rows: int, columns: int) -> None:
+    """Let pass only a JPEG 2000 codestream as large as its image says.
+
+    A decoder believes the codestream: one whose size was damaged keeps it busy for minutes.
+
+    Raises:
+        ValueError: the codestream says another size, or tiles that cannot be.
+    """
+    at = encoded.find(_STARTS, 0, 4096)  # Some writers put a JP2 header before it.
+    if at < 0 or len(encoded) < at + _SIZE.size:
+        raise ValueError("the JPEG 2000 codestream has no size")
+    _, _, _, x, y, x0, y0, tile_x, tile_y, tile_x0, tile_y0 = _SIZE.unpack_from(encoded, at)
+    if (y - y0, x - x0) != (rows, columns):
+        raise ValueError(
+            f"the JPEG 2000 codestream is of {y - y0} rows and {x - x0} columns, "
+            f"its image of {rows} and {columns}"
+        )
+    if not (tile_x and tile_y and tile_x0 <= x0 and tile_y0 <= y0):
+        raise ValueError("the JPEG 2000 codestream has tiles that cannot be")
+    across, down = -(-(x - tile_x0) // tile_x), -(-(y - tile_y0) // tile_y)
+    if across * down > _MOST_TILES:
+        raise ValueError(f"the JPEG 2000 codestream has {across * down} tiles")
+
+
 def is_available(syntax: str) -> bool:
     """Whether this plugin decodes the transfer syntax (asked by pydicom)."""
     return syntax in _CODECS
@@ -96,6 +137,8 @@ def is_available(syntax: str) -> bool:
 
 def decode_frame(encoded: bytes, runner: base.DecodeRunner) -> bytes:
     """Decode one frame to little-endian bytes of the pixel type (called by pydicom)."""
+    if runner.transfer_syntax in _JPEG2000:
+        require_extent(encoded, runner.rows, runner.columns)
     decoded = np.asarray(_CODECS[runner.transfer_syntax](encoded))
     bits = 8 if decoded.dtype.itemsize == 1 else 16
     runner.set_option("bits_allocated", bits)

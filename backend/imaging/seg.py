@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import io
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -56,6 +57,13 @@ LEVEL_SITES: dict[str, Code] = {
 """Nearest CID 7600 site of a neck level (sub-levels A and B of II and V share their level's)."""
 
 SEG_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+# What images that were de-identified say of it, what is made of them says too (PS3.15 E.1).
+_OF_DEIDENTIFICATION = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
 MANUFACTURER = "Concord"
 RESEARCH_USE = "Concord, research use only"
 
@@ -155,26 +163,32 @@ def write_seg(
     pixels = numbers[labels[occupied]]
     if len(segments) <= np.iinfo(np.uint8).max:
         pixels = pixels.astype(np.uint8)
-    segmentation = Segmentation(
-        source_images=[images[index] for index in occupied],
-        pixel_array=pixels,
-        segmentation_type=kind,
-        segment_descriptions=[
-            _description(number, segment) for number, segment in enumerate(segments, start=1)
-        ],
-        series_instance_uid=series_uid or highdicom.UID(),
-        series_number=series_number,
-        sop_instance_uid=sop_uid or highdicom.UID(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MANUFACTURER,
-        software_versions=software_version,
-        device_serial_number=software_version,
-        content_description=RESEARCH_USE,
-        content_creator_name=creator,
-        series_description=RESEARCH_USE,
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-    )
+    with warnings.catch_warnings():
+        # A pseudonym is a name of one part, and is to stay as the images have it.
+        warnings.filterwarnings("ignore", message=".*contains only a single component")
+        segmentation = Segmentation(
+            source_images=[images[index] for index in occupied],
+            pixel_array=pixels,
+            segmentation_type=kind,
+            segment_descriptions=[
+                _description(number, segment) for number, segment in enumerate(segments, start=1)
+            ],
+            series_instance_uid=series_uid or highdicom.UID(),
+            series_number=series_number,
+            sop_instance_uid=sop_uid or highdicom.UID(),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=MANUFACTURER,
+            software_versions=software_version,
+            device_serial_number=software_version,
+            content_description=RESEARCH_USE,
+            content_creator_name=creator,
+            series_description=RESEARCH_USE,
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+        )
+    for keyword in _OF_DEIDENTIFICATION:
+        if keyword in images[0]:
+            segmentation[keyword] = copy.deepcopy(images[0][keyword])
     stream = io.BytesIO()
     segmentation.save_as(stream, enforce_file_format=True)
     return stream.getvalue()

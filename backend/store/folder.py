@@ -1,4 +1,9 @@
-"""The content store in a folder: `ab/cd/abcd…` or `ab/cd/abcd….zst`, flushed to the disk."""
+"""The content store in a folder: `ab/abcd…` or `ab/abcd….zst`, flushed to the disk.
+
+One level of folders: of two, most new blobs began a folder of their own, and a folder and the entry
+of a folder had to be flushed for each. Blobs that lie two folders deep (`ab/cd/abcd…`), where they
+were kept before, are found there and stay.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -71,49 +77,40 @@ class FolderStore(ContentStore):
 
     def exists(self, name: str) -> bool:
         """Whether either form is a file."""
-        return self._plain(name).is_file() or self._packed(name).is_file()
+        return any(os.path.isfile(path) for path in (*self._plain(name), *self._packed(name)))
 
     def read(self, name: str) -> bytes:
         """The plain file, else the packed one."""
-        try:
-            return self._plain(name).read_bytes()
-        except FileNotFoundError:
-            return unpack(self._packed_bytes(name))
+        data = _bytes_of(self._plain(name))
+        return unpack(self._packed_bytes(name)) if data is None else data
 
     def read_zstd(self, name: str) -> bytes:
         """The packed file, else the plain one packed now."""
-        try:
-            return self._packed(name).read_bytes()
-        except FileNotFoundError:
-            return pack(self.read(name))
+        data = _bytes_of(self._packed(name))
+        return pack(self.read(name)) if data is None else data
 
     def read_range(self, name: str, offset: int, length: int) -> bytes:
         """Cut out of the plain file."""
-        try:
-            descriptor = os.open(self._plain(name), os.O_RDONLY)
-        except FileNotFoundError:
+        file = _opened(self._plain(name))
+        if file is None:
             return part_of(unpack(self._packed_bytes(name)), name, offset, length)
-        try:
-            return enough(os.pread(descriptor, length, offset), name, length)
-        finally:
-            os.close(descriptor)
+        with file:
+            return enough(os.pread(file.fileno(), length, offset), name, length)
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """One open file, read to its end."""
-        for place, packed in ((self._plain(name), False), (self._packed(name), True)):
-            try:
-                file = place.open("rb")
-            except FileNotFoundError:
-                continue
-            return _read_out(file, packed=packed)
+        for places, packed in ((self._plain(name), False), (self._packed(name), True)):
+            file = _opened(places)
+            if file is not None:
+                return _read_out(file, packed=packed)
         raise BlobMissing(name)
 
     def path(self, name: str) -> Path:
         """The plain file."""
-        plain = self._plain(name)
-        if not plain.is_file():
-            raise BlobMissing(name)
-        return plain
+        for plain in self._plain(name):
+            if os.path.isfile(plain):
+                return Path(plain)
+        raise BlobMissing(name)
 
     def writable(self) -> bool:
         """Makes a file and removes it."""
@@ -125,7 +122,7 @@ class FolderStore(ContentStore):
             return False
 
     def entries(self) -> Iterator[Entry]:
-        """In the order of their names."""
+        """Folder by folder."""
         yield from self._listed(self.root, 0)
 
     def _listed(self, folder: Path, depth: int) -> Iterator[Entry]:
@@ -140,7 +137,7 @@ class FolderStore(ContentStore):
                 continue
             stem = one.name.removesuffix(PACKED)
             leftover = one.name.startswith(INCOMING)
-            if not leftover and (depth < 2 or not is_name(stem)):
+            if not leftover and (depth < 1 or not is_name(stem)):
                 continue  # Nothing of ours.
             try:
                 told = one.stat(follow_symlinks=False)
@@ -180,59 +177,81 @@ class FolderStore(ContentStore):
         """Removed; it is no matter if it is gone."""
         Path(entry.place).unlink(missing_ok=True)
 
-    def _plain(self, name: str) -> Path:
-        return self.root / named(name)[:2] / name[2:4] / name
+    def _plain(self, name: str) -> tuple[str, str]:
+        """Where a plain blob lies, and where it may lie of before."""
+        above = f"{self._top}/{named(name)[:2]}"
+        return f"{above}/{name}", f"{above}/{name[2:4]}/{name}"
 
-    def _packed(self, name: str) -> Path:
-        plain = self._plain(name)
-        return plain.with_name(plain.name + PACKED)
+    def _packed(self, name: str) -> tuple[str, str]:
+        here, before = self._plain(name)
+        return here + PACKED, before + PACKED
 
     def _packed_bytes(self, name: str) -> bytes:
-        try:
-            return self._packed(name).read_bytes()
-        except FileNotFoundError:
-            raise BlobMissing(name) from None
+        data = _bytes_of(self._packed(name))
+        if data is None:
+            raise BlobMissing(name)
+        return data
 
     def _place(self, name: str, data: Bytes, *, compress: bool) -> set[str]:
         """Write the blob unless it is here; return the folders that must be flushed for it.
 
-        Also for one that is here: another process may have renamed it a moment ago.
+        Also for one that is here: another process may have renamed it a moment ago. One of another
+        length lost some of its bytes, and is written anew where it lies.
         """
-        folder = f"{self._top}/{name[:2]}/{name[2:4]}"
-        plain = f"{folder}/{name}"
-        size = _size(plain)
-        if size == memoryview(data).nbytes:
-            return self._touched(plain, folder)
-        if size is not None or not compress:
-            return self._write(plain, data, folder)
-        packed = plain + PACKED
-        if _size(packed) is not None:
-            return self._touched(packed, folder)
-        return self._write(packed, pack(data), folder)
+        plain = self._plain(name)
+        for path in plain:
+            size = _size(path)
+            if size is not None:
+                whole = size == memoryview(data).nbytes
+                return self._touched(path) if whole else self._write(path, data)
+        if not compress:
+            return self._write(plain[0], data)
+        packed = self._packed(name)
+        for path in packed:
+            if _size(path) is not None:
+                return self._touched(path)
+        return self._write(packed[0], pack(data))
 
-    def _touched(self, path: str, folder: str) -> set[str]:
+    def _touched(self, path: str) -> set[str]:
         if time.time() - os.stat(path).st_mtime > _TOUCH_SECONDS:
             os.utime(path)
-        return self._unsure(folder)
+        return self._unsure(os.path.dirname(path))
 
-    def _write(self, path: str, data: Bytes, folder: str) -> set[str]:
+    def _write(self, path: str, data: Bytes) -> set[str]:
         """Write it whole; return the folders whose entries may not be on the disk."""
+        folder = os.path.dirname(path)
         try:
             write_whole(path, data)
         except FileNotFoundError:  # As for every first blob of a folder.
-            self._lasting -= {folder, os.path.dirname(folder)}
+            self._lasting.discard(folder)
             os.makedirs(folder, exist_ok=True)
             write_whole(path, data)
         return self._unsure(folder)
 
     def _unsure(self, folder: str) -> set[str]:
-        above = os.path.dirname(folder)
+        """The folder, and those above it up to the first whose own entry is on the disk."""
         found = {folder}
-        if folder not in self._lasting:
-            found.add(above)
-            if above not in self._lasting:
-                found.add(self._top)
+        while folder != self._top and folder not in self._lasting:
+            folder = os.path.dirname(folder)
+            found.add(folder)
         return found
+
+
+def _opened(places: Sequence[str]) -> IO[bytes] | None:
+    """The first of these files that is here, unbuffered; None where none is."""
+    for path in places:
+        with suppress(FileNotFoundError):
+            return open(path, "rb", buffering=0)
+    return None
+
+
+def _bytes_of(places: Sequence[str]) -> bytes | None:
+    """All bytes of the first of these files that is here; None where none is."""
+    file = _opened(places)
+    if file is None:
+        return None
+    with file:
+        return file.read()
 
 
 def _size(path: str) -> int | None:

@@ -169,10 +169,21 @@ def test_a_persons_keys_are_kept_for_them_alone(rita: User) -> None:
     assert client.get("/api/me/keys").json() == {"keys": {}}
 
 
+def test_one_key_may_start_something_else_on_every_screen(rita: User) -> None:
+    client = Client()
+    client.force_login(rita)
+    keys = {"accept": ["1"], "settle.takeX": ["1"], "redraw.fromX": ["1"]}
+    answer = client.put("/api/me/keys", {"keys": keys}, content_type="application/json")
+    assert answer.json() == {"keys": keys}
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
         ({"accept": ["a"], "reject": ["a"]}, "both accept and reject"),
+        ({"settle.takeX": ["k"], "settle.union": ["k"]}, "both settle.takeX and settle.union"),
+        ({"settle.": ["a"]}, "no name of an action"),
+        ({"a.b.c": ["a"]}, "no name of an action"),
         ({"accept": ["a b"]}, "no key"),
         ({"<script>": ["a"]}, "no name of an action"),
         ({"accept": list("abcdefg")}, "more than 6"),

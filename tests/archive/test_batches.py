@@ -12,7 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from pydicom.dataset import Dataset
 
 from backend.archive import services, storing
-from backend.archive.models import Instance, KeptAside, Receipt, Series
+from backend.archive.models import Door, Instance, KeptAside, Receipt, Series
+from backend.archive.parsing import parse
+from backend.archive.receipts import count, new_receipt
 from backend.archive.receiving import Stopped, store_instances
 from backend.archive.taking import BATCH_FILES, Taken
 from backend.audit.models import Event, NewsItem
@@ -125,6 +127,46 @@ def test_a_batch_of_no_row_leaves_none_behind_when_it_is_undone(
         sent(*slices)
     assert not Instance.objects.exists()
     assert not Receipt.objects.filter(stored__gt=0).exists()
+
+
+def batch_of(*slices: Dataset) -> storing._Batch:
+    """One sender's objects as they wait for their turn, their bytes on the disk."""
+    receipt = new_receipt(source="DICOMweb", door=Door.STOW, actor=None)
+    incoming = [parse("part", encoded(one)) for one in slices]
+    blobs = store().put_many([one.data for one in incoming])
+    arrived = [storing.Arrived(receipt, *pair) for pair in zip(incoming, blobs, strict=True)]
+    outcomes = ["stored"] * len(slices)
+    return storing._Batch(receipt, arrived, lambda _: count(receipt, outcomes, ended=True))
+
+
+def test_what_two_senders_have_ready_goes_in_at_one_go_each_under_its_own_receipt() -> None:
+    first, second = ct_series(4), ct_series(5)
+    mine, theirs = batch_of(*first[:3]), batch_of(*second, first[3])
+    entered = storing._enter_all([mine, theirs])
+    assert [len(rows) for rows in entered] == [3, 6]
+    for batch, rows in zip((mine, theirs), entered, strict=True):
+        assert counts(Receipt.objects.get(pk=batch.receipt.pk)) == (len(rows), 0, 0, 0)
+        uids = {one.incoming.sop_uid for one in batch.arrived}
+        assert set(batch.receipt.instances.values_list("sop_uid", flat=True)) == uids
+    assert [f["stored"] for f in closed()] == [3, 6]
+
+
+def test_a_sender_at_fault_undoes_the_turn_and_takes_nobody_else_with_it() -> None:
+    slices, others = ct_series(3), ct_series(2)
+    sent(slices[0])
+    stranger = slices[1]
+    stranger.PatientID = "Somebody else"
+    good, bad = batch_of(*others), batch_of(stranger)
+    with pytest.raises(storing.NotTaken):
+        storing._enter_all([good, bad])
+    assert Receipt.objects.count() == 1
+    assert good.receipt._state.adding
+    assert good.receipt.stored == 0
+    turns = storing.Together(storing._enter_all, at_most=8)
+    assert len(turns.do(good)) == 2
+    with pytest.raises(storing.NotTaken):
+        turns.do(bad)
+    assert sorted(f["stored"] for f in closed()) == [1, 2]
 
 
 def test_what_is_longer_than_a_batch_is_one_receipt_closed_once() -> None:

@@ -100,6 +100,10 @@ def test_every_path_is_measured_beside_orthanc_and_its_limit_is_told() -> None:
     assert len(names) == len(set(names)) == 9
     assert all(row["ours"] > 0 for row in found["rows"])
     assert found["peer_config"]["StorageCompression"] is False
+    assert found["peer_config"]["SyncStorageArea"] is True
     assert len(found["limits"]) == 9
+    least = found["limits"][0]
+    assert 0 < least["both_at_most_per_s"] <= least["hashed_written_flushed_per_s"]
+    assert "with nothing else" in least["says"]
     assert all(one["says"] for one in found["limits"])
     assert len(found["table"]) == 10

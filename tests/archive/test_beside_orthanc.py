@@ -28,6 +28,7 @@ from tests.archive.made import ct_series, encoded
 from tests.archive.orthanc import Orthanc
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.django_db,
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]

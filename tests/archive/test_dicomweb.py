@@ -13,8 +13,10 @@ import numpy as np
 import pydicom
 import pytest
 from dicomweb_client.web import DICOMwebClient
+from django.db import connection
 from django.db.models import Q
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from PIL import Image
 from pydicom.dataset import Dataset
 from requests import HTTPError
@@ -26,6 +28,7 @@ from backend.archive.models import Instance, Receipt, Series
 from backend.archive.streaming import parts_of
 from backend.errors import Missing
 from backend.jobs import protocol
+from backend.jobs.models import Run
 from tests.archive.client import dicomweb
 from tests.archive.made import address, ct_series, ct_slice, encoded, values, written
 
@@ -382,6 +385,21 @@ def test_with_nothing_registered_nothing_is_visible(
         assert set(one.json()) == {"error", "message", "cure", "possible"}
 
 
+def test_asking_for_what_is_hidden_asks_the_database_no_more_than_for_what_is_not_there(
+    slices: list[Dataset], browser: Client
+) -> None:
+    """What would take longer would tell that it is there."""
+    visibility.register(lambda user: Q(uid="1.2.3.4"))
+    absent = ct_series(1)[0]
+    for hidden, missing in zip(every_address(slices[0]), every_address(absent), strict=True):
+        asked = []
+        for path in (hidden, missing):
+            with CaptureQueriesContext(connection) as queries:
+                assert browser.get(path).status_code == 404
+            asked.append(len(queries))
+        assert asked[0] == asked[1], hidden
+
+
 def test_a_stranger_is_told_to_sign_in(slices: list[Dataset], sees_all: None) -> None:
     for path in [*every_address(slices[0]), "/dicom-web/studies"]:
         answer = Client().get(path)
@@ -516,18 +534,33 @@ def test_the_volume_answer_is_right_for_every_rescale(
     assert np.array_equal(loaded[1], np.clip(expected, -32768, 32767))
 
 
+def test_the_volume_answer_begins_in_the_middle_where_a_reader_looks(
+    slices: list[Dataset], person: User, sees_all: None, browser: Client
+) -> None:
+    path, accept = address(slices[0], deep=False), {"Accept": protocol.VOLUME_MEDIA_TYPE}
+    whole = b"".join(browser.get(f"{path}?order=outwards", headers=accept).streaming_content)
+    header, volume = protocol.parse_volume(whole)
+    assert header["facts"]["order"] == [2, 3, 1, 0]
+    assert header["facts"]["stored"] is True
+    loaded = services.load_volume(Series.objects.get())[1]
+    assert np.array_equal(volume, loaded[header["facts"]["order"]])
+    rest = browser.get(f"{path}?order=outwards&after=3", headers=accept)
+    body = b"".join(rest.streaming_content)
+    assert int(rest["Content-Length"]) == len(body)
+    assert body[-2 * volume[0].size :] == whole[-2 * volume[0].size :]
+    assert len(whole) - len(body) == 3 * 2 * volume[0].size
+    assert browser.get(f"{path}?order=outwards&after=-1", headers=accept).status_code == 400
+
+
 def test_a_lease_opens_its_series_and_no_other(
     tmp_path: Path, receive: Receive, slices: list[Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = ct_series(3)
     receive(written(tmp_path / "other", other))
     leased = Series.objects.get(uid=slices[0].SeriesInstanceUID)
-
-    class Run:
-        series_id = leased.pk
-
+    run = Run(kind=protocol.RunKind.PRESEGMENT, series_id=leased.pk)
     monkeypatch.setattr(
-        "backend.archive.access.lease_of", lambda token: Run if token == "cl_live" else None
+        "backend.archive.access.lease_of", lambda token: run if token == "cl_live" else None
     )
     accept = {"Accept": protocol.VOLUME_MEDIA_TYPE}
     live = {**accept, "Authorization": "Bearer cl_live"}

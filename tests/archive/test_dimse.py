@@ -13,11 +13,13 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate
+from pynetdicom.dsutils import encode
 
 from backend.archive.dimse import BadSenders, Sender, senders_of
 from backend.database import free_port
 from tests.archive.made import ct_series, values, written
 from tests.archive.remotes.pacs import orthanc
+from tests.archive.rough_sender import RoughSender
 from tests.archive.test_live import web_of
 from tests.stack import Stack, until
 
@@ -249,6 +251,69 @@ def test_orthanc_sends_a_study_by_c_store(
         sent_one = pydicom.dcmread(io.BytesIO(kept[ds.SOPInstanceUID]))
         del ds.file_meta, sent_one.file_meta
         assert ds == sent_one
+
+
+def test_bytes_that_are_no_dicom_are_refused_each_and_harm_no_other(
+    listening: tuple[Stack, int],
+) -> None:
+    stack, port = listening
+    (good,) = ct_series(1)
+    whole = bytes_of(good)
+    rubbish = [b"Dear colleague,\n" * 50, bytes(5000), bytes(range(256)) * 40, whole[:-100], None]
+    with RoughSender(port) as sender:
+        for number, data in enumerate(rubbish):
+            assert sender.store(data, f"{good.SeriesInstanceUID}.9{number}") in REFUSALS, data
+        assert sender.store(whole, good.SOPInstanceUID) == 0x0000
+    assert last_receipt(stack) == ("SCANNER at 127.0.0.1", "dimse", 1, 0, len(rubbish), True)
+    assert kept_of(stack, good.SeriesInstanceUID) == [good.SOPInstanceUID]
+
+
+@pytest.mark.parametrize("end", ["abort", "cut"])
+def test_an_association_that_ends_in_mid_transfer_leaves_no_half_instance(
+    listening: tuple[Stack, int], end: str
+) -> None:
+    stack, port = listening
+    slices = ct_series(3)
+    sender = RoughSender(port)
+    assert sender.store(bytes_of(slices[0]), slices[0].SOPInstanceUID) == 0x0000
+    sender.begin(bytes_of(slices[1]), slices[1].SOPInstanceUID)
+    getattr(sender, end)()
+    assert last_receipt(stack) == ("SCANNER at 127.0.0.1", "dimse", 1, 0, 0, True)
+    assert kept_of(stack, slices[0].SeriesInstanceUID) == [slices[0].SOPInstanceUID]
+    assert list((stack.state / "content").rglob(".incoming-*")) == []
+    with RoughSender(port) as again:
+        assert again.echo() == 0x0000
+        for one in slices:
+            assert again.store(bytes_of(one), one.SOPInstanceUID) == 0x0000
+    assert last_receipt(stack)[2:5] == (2, 1, 0)
+
+
+def test_who_calls_for_another_title_is_turned_away(listening: tuple[Stack, int]) -> None:
+    _, port = listening
+    assert not RoughSender(port, called="WRONG").accepted
+    with RoughSender(port) as sender:
+        assert sender.echo() == 0x0000
+
+
+# Out of resources, data set does not match, cannot understand, processing failure.
+REFUSALS = (0xA700, 0xA900, 0xC000, 0x0110)
+
+
+def bytes_of(slice_: pydicom.Dataset) -> bytes:
+    """A data set as it is sent: without preamble and file meta information."""
+    sent = encode(slice_, False, True)
+    assert sent is not None
+    return sent
+
+
+def kept_of(stack: Stack, series: str) -> list[object]:
+    """The SOP Instance UIDs that the archive has of a series."""
+    rows = stack.query(
+        "select i.sop_uid from archive_instance i join archive_series s on s.id = i.series_id "
+        "where s.uid = %s order by 1",
+        series,
+    )
+    return [row[0] for row in rows]
 
 
 def test_senders_are_titles_with_or_without_an_address() -> None:

@@ -21,6 +21,8 @@ from tests.archive.made import ct_series, ct_slice, encoded, values, written
 from tests.archive.test_live import web_of
 from tests.stack import Stack, until
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture
 def doors() -> Iterator[tuple[Stack, int]]:

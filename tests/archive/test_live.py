@@ -16,6 +16,8 @@ from tests.archive.made import ct_series, encoded, values, written
 from tests.archive.made_frames import enhanced
 from tests.stack import Stack, until
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture(scope="module")
 def alone() -> Iterator[Stack]:

@@ -56,6 +56,24 @@ def test_five_hundred_mutants_are_stored_or_kept_aside_and_served(tmp_path: Path
     assert sum(ends.values()) - ends["stored"] >= 50
 
 
+@pytest.mark.parametrize(
+    ("seed", "number", "end"),
+    [
+        pytest.param(790530796, 4651, "stored", id="an error far inside, told anew at every level"),
+        pytest.param(1062738141, 3325, "stored", id="a palette that is not there"),
+        pytest.param(
+            1062738141, 3401, "stored", id="the delimiter of an item where an element should be"
+        ),
+        pytest.param(1012949638, 7948, "PIXELS_UNREADABLE", id="no bit is stored of sixteen"),
+        pytest.param(515352399, 7276, "PIXELS_UNREADABLE", id="a codestream of negative width"),
+        pytest.param(1925522652, 2818, "stored", id="a name of its own that cannot be written"),
+        pytest.param(474776444, 950, "stored", id="frames of single bits, and bytes behind them"),
+    ],
+)
+def test_what_once_ended_wrong_ends_well(tmp_path: Path, seed: int, number: int, end: str) -> None:
+    assert received(seed, number, 1, tmp_path) == {end: 1}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("thousand", range(10))
 def test_ten_thousand_mutants_of_a_seed_of_the_day(tmp_path: Path, thousand: int) -> None:

@@ -79,3 +79,34 @@ def test_any_retrieval_is_answered(
     for name in ("Accept", "Range", "If-Range", "If-None-Match", "Accept-Encoding"):
         for path in (one, f"{one}/frames/1", f"{one}/metadata", f"{one}/rendered"):
             answered(browser, path, **{name: header})
+
+
+def test_more_parameters_than_any_search_has_are_told_as_such(
+    coordinator: User, browser: Client
+) -> None:
+    many = "&".join(f"StudyDate={20200101 + n}" for n in range(1500))
+    answer = answered(browser, f"/dicom-web/studies?{many}")
+    assert (answer.status_code, answer.json()["error"]) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=\xe9"])
+def test_a_form_that_cannot_be_read_is_told_as_such(
+    coordinator: User, browser: Client, kind: str
+) -> None:
+    for path in ("/archive/upload", "/archive/upload/several", "/archive/upload/close"):
+        accept = {"Accept": "application/json"}
+        answer = browser.post(path, b"x", content_type=kind, headers=accept)
+        told = answer.json()
+        assert (answer.status_code, told["error"]) == (400, "BAD_REQUEST")
+        assert told["cure"]
+
+
+def test_the_head_of_an_answer_tells_no_other_length_than_its_body_has(
+    slices: list[Dataset], coordinator: User, browser: Client
+) -> None:
+    one, series = address(slices[0]), address(slices[0], deep=False)
+    for path in (one, series, f"{one}/metadata", f"{one}/frames/1", f"{one}/bulkdata/7FE00010"):
+        whole, head = browser.get(path), browser.head(path)
+        assert head.status_code == 200
+        assert head.headers.get("Content-Length") == whole.headers.get("Content-Length"), path
+        assert b"".join(head) == b""

@@ -22,7 +22,7 @@ Receive = Callable[..., Receipt]
 
 def lose(content: Path, blob: str) -> Path:
     """Take a blob's file away, as a failing disk would; where it was."""
-    path = content / blob[:2] / blob[2:4] / blob
+    path = content / blob[:2] / blob
     path.unlink()
     return path
 

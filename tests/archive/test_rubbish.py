@@ -13,13 +13,11 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from backend.accounts.models import User
-from backend.archive import parsing, sources
+from backend.archive import sources
 from backend.archive.findings import NotTaken
 from backend.archive.models import Instance, KeptAside, Receipt
-from backend.archive.parsing import parse
 from backend.archive.sources import offers_of, offers_of_upload
 from tests.archive.client import dicomweb
 from tests.archive.made import ct_series, encoded, written
@@ -153,19 +151,6 @@ def test_a_bomb_in_a_zip_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(NotTaken):
             offer.read()
     assert unpacked < 1 << 20
-
-
-def test_a_deflated_bomb_is_counted_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "MAX_FILE_BYTES", 1 << 20)
-    (ds,) = ct_series(1, Rows=2048, Columns=2048, PixelData=bytes(2048 * 2048 * 2))
-    ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    data = encoded(ds)
-    assert len(data) < 100_000
-    with pytest.raises(NotTaken) as caught:
-        parse("x", data)
-    assert caught.value.code == "TOO_LARGE"
-    monkeypatch.setattr(parsing, "MAX_FILE_BYTES", 64 << 20)
-    assert parse("x", data).sop_uid == ds.SOPInstanceUID
 
 
 def test_a_sparse_file_is_not_read(tmp_path: Path, receive: Receive) -> None:

@@ -15,6 +15,8 @@ import pytest
 from tests.archive.made import ct_series, encoded
 from tests.stack import Stack
 
+pytestmark = pytest.mark.deep
+
 SIDE = 2048  # 8 MiB an image.
 PIECE = 4 << 20
 # One batch of 64 MiB of images (receiving.BATCH_BYTES), each there as bytes and as a data set

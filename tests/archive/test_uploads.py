@@ -24,8 +24,9 @@ from backend.archive import registry, visibility
 from backend.archive.judging import judge_quiet_series
 from backend.archive.models import Instance, KeptAside, Receipt, Series
 from backend.archive.uploads import services, spool
+from backend.archive.uploads.files import Said
 from backend.archive.uploads.models import Upload, UploadedFile
-from backend.archive.uploads.services import Said
+from backend.archive.uploads.services import MAX_SEVERAL
 from tests.archive.made import ct_series, encoded
 from tests.stack import Stack, until
 
@@ -78,6 +79,18 @@ def take(client: Client, file: str, name: str = "study.zip") -> Any:
 def whole(client: Client, receipt: str, name: str, data: bytes, **more: Any) -> Any:
     fields = {"receipt": receipt, "name": name, "file": SimpleUploadedFile("file", data), **more}
     return client.post("/archive/upload", fields, headers=JSON)
+
+
+def several(client: Client, receipt: str, files: dict[str, bytes], **more: Any) -> Any:
+    """Small files in one request."""
+    fields = {
+        "receipt": receipt,
+        "name": list(files),
+        "modified": ["17"] * len(files),
+        "copy": ["0"] * len(files),
+        "file": [SimpleUploadedFile("file", data) for data in files.values()],
+    }
+    return client.post("/archive/upload/several", {**fields, **more}, headers=JSON)
 
 
 def batches(client: Client) -> list[dict[str, Any]]:
@@ -185,6 +198,45 @@ def test_a_small_file_sent_twice_is_taken_once(uploader: Client) -> None:
     }
 
 
+def test_small_files_in_one_request_end_each_on_its_own_and_once(uploader: Client) -> None:
+    slices = ct_series(3)
+    files = {f"{n}.dcm": encoded(one) for n, one in enumerate(slices)}
+    files |= {"notes.txt": b"hello", "inside.zip": packed(2)}
+    receipt = str(uuid.uuid4())
+    whole(uploader, receipt, "1.dcm", files["1.dcm"], modified=17)
+    for _ in range(2):
+        answer = several(uploader, receipt, files)
+        assert answer.status_code == 200, answer.content
+        told = answer.json()["files"]
+        assert [one["counts"] for one in told] == [
+            *([{"stored": 1}] * 3),
+            {"kept_aside": 1},
+            {"stored": 2},
+        ]
+        assert [len(one["kept"]) for one in told] == [0, 0, 0, 1, 0]
+        assert told[3]["kept"][0]["name"] == "notes.txt"
+    row = Receipt.objects.get()
+    assert (row.stored, row.already_here, row.kept_aside) == (5, 0, 1)
+    assert len(batches(uploader)[0]["here"]) == 5
+
+
+def test_small_files_that_do_not_say_what_they_are_are_refused_whole(uploader: Client) -> None:
+    receipt = str(uuid.uuid4())
+    two = {"a": b"x", "b": b"y"}
+    many = {f"{n}": b"x" for n in range(MAX_SEVERAL + 1)}
+    for answer in (
+        several(uploader, receipt, {}),
+        several(uploader, receipt, two, name=["a"]),
+        several(uploader, receipt, two, copy=["0", "0", "0"]),
+        several(uploader, receipt, {"a": b"x", "b": b"x"}, name=["a", "a"]),
+        several(uploader, receipt, two, name=["a", ""]),
+        several(uploader, receipt, many),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["cure"]
+    assert not UploadedFile.objects.exists()
+
+
 def test_a_reload_is_told_what_is_here_and_what_is_not(uploader: Client, person: User) -> None:
     receipt = str(uuid.uuid4())
     opened = uploader.post(
@@ -229,6 +281,7 @@ def test_nobody_else_may_write_to_a_batch_or_see_it(uploader: Client, other: Use
     for refused in (
         begin(stranger, receipt, "study.zip", len(data)),
         whole(stranger, receipt, "a.dcm", b"x"),
+        several(stranger, receipt, {"a.dcm": b"x", "b.dcm": b"y"}),
         stranger.post("/archive/upload/batches", {"receipt": receipt}, headers=JSON),
     ):
         assert (refused.status_code, refused.json()["error"]) == (409, "BATCH_CLOSED")
@@ -246,6 +299,7 @@ def test_who_may_not_upload_is_refused_at_every_door(client: Client, person: Use
             piece(client, file, 0, b"x"),
             take(client, file),
             whole(client, str(uuid.uuid4()), "a", b"x"),
+            several(client, str(uuid.uuid4()), {"a": b"x"}),
             client.get("/archive/upload/batches", headers=JSON),
             client.post("/archive/upload/batches", headers=JSON),
             client.post("/archive/upload/close", headers=JSON),

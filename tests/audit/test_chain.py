@@ -246,12 +246,12 @@ def test_the_model_refuses_every_way_of_changing_an_event() -> None:
 
 
 @pytest.mark.django_db
-def test_news_are_numbered_densely_per_audience() -> None:
+def test_news_are_numbered_densely_per_audience_and_told_in_the_audiences_order() -> None:
     user = User.objects.create(username="rita")
-    news = [News("reading:1", "a"), News("user:1", "b"), News("reading:1", "c")]
+    news = [News("user:1", "b"), News("reading:1", "a"), News("reading:1", "c")]
     record("thing.happened", user, actor=user, news=news)
     told = NewsItem.objects.order_by("id").values_list("audience", "seq", "type")
-    assert list(told) == [("reading:1", 1, "a"), ("user:1", 1, "b"), ("reading:1", 2, "c")]
+    assert list(told) == [("reading:1", 1, "a"), ("reading:1", 2, "c"), ("user:1", 1, "b")]
 
 
 def test_events_recorded_at_once_stand_in_the_order_of_their_numbers(log: Log) -> None:

@@ -36,8 +36,10 @@ NO_BLOBS = {
         archive.Series.grid archive.Series.image_type archive.Transfer.refusals
         archive.UploadedFile.counts archive.UploadedFile.kept
         audit.NewsItem.payload
-        jobs.ModelVersion.manifest jobs.Run.metrics jobs.Run.parameters jobs.Run.result
+        jobs.ModelVersion.checked jobs.ModelVersion.manifest
+        jobs.Run.metrics jobs.Run.parameters jobs.Run.result
         jobs.Run.timings jobs.RunAttempt.result jobs.WorkerSession.facts
+        jobs.WorkerSession.gauge
         reading.Case.exclusions reading.Case.facts reading.Case.grid_json
         reading.Case.midline
         reading.Change.answer reading.Change.body reading.Change.facts reading.Change.states
@@ -51,7 +53,9 @@ NO_BLOBS = {
         reading.Project.auto_assign
         reading.Protocol.definition reading.Reading.resume reading.Reading.seen
         reading.ReferenceLabel.evidence reading.Signature.record reading.Step.answer
-        reports.Export.verification reports.Report.manifest
+        reports.Export.verification reports.ModelComparison.cases
+        reports.ModelComparison.result reports.Release.manifest reports.Report.manifest
+        reports.Training.plan reports.TrainingPoint.figures
     """,
 }
 SAID = {name for names in NO_BLOBS.values() for name in names.split()}

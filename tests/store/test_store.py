@@ -199,9 +199,36 @@ def test_folders_are_flushed_once_for_a_batch_and_the_root_when_it_gained_one(
     names = store.put_many([bytes([n]) * 10 for n in range(8)])
     folders = [path for path in flushed if Path(path).is_dir()]
     assert len(folders) == len(set(folders))
-    expected = {tmp_path / n[:2] for n in names} | {tmp_path / n[:2] / n[2:4] for n in names}
-    assert set(map(Path, folders)) == expected | {tmp_path}
+    assert set(map(Path, folders)) == {tmp_path / n[:2] for n in names} | {tmp_path}
     assert sum(".incoming-" in path for path in flushed) == 8
+
+
+def test_blobs_that_lie_two_folders_deep_are_found_and_stay(tmp_path: Path) -> None:
+    """As a store of before has them."""
+    store, lain = FolderStore(tmp_path), {}
+    for data, compress in ((b"plain" * 90, False), (b"packed" * 90, True), (b"short" * 90, False)):
+        name = store.put(data, compress=compress)
+        (entry,) = (e for e in store.entries() if e.name == name)
+        before = tmp_path / name[:2] / name[2:4] / Path(entry.place).name
+        before.parent.mkdir()
+        os.rename(entry.place, before)
+        lain[name] = data, compress, before
+    for name, (data, compress, before) in lain.items():
+        assert store.exists(name)
+        assert store.read(name) == data
+        assert b"".join(store.chunks(name)) == data
+        assert store.read_range(name, 3, 7) == data[3:10]
+        if not compress:
+            assert store.path(name) == before
+        assert store.put(data, compress=compress) == name
+    assert {e.name: Path(e.place) for e in store.entries()} == {
+        n: b for n, (_, _, b) in lain.items()
+    }
+    assert all(store.is_whole(entry) for entry in store.entries())
+    name, (data, _, before) = list(lain.items())[-1]
+    os.truncate(before, 3)
+    assert store.put(data) == name
+    assert before.read_bytes() == data
 
 
 def test_a_store_is_a_folder_or_a_bucket_by_setting(tmp_path: Path) -> None:

@@ -20,6 +20,19 @@ from backend.supervisor import Supervisor, process_environment, web_command
 
 ORTHANC_PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
+# What each has on the disk when it acknowledges, for the report.
+FLUSHES = {
+    "Orthanc": (
+        "Each file's data (SyncStorageArea, fdatasync); not the entries of its folders, nor its "
+        "index: SQLite with a write-ahead log and synchronous = NORMAL flushes at checkpoints, so "
+        "that after a power cut the last instances it acknowledged may be unknown to it."
+    ),
+    "Concord": (
+        "Each file and the entries of its folders (fsync), then the rows and the log's event "
+        "(Postgres, synchronous_commit): what was acknowledged is there after a power cut."
+    ),
+}
+
 APPLICATION = "backend.asgi:application"
 SENDER = "coordinator"
 
@@ -142,7 +155,8 @@ def concord(folder: Path) -> Iterator[Concord]:
 def orthanc_configuration(folder: Path, port: int) -> dict[str, Any]:
     """Orthanc at its best: nothing compressed or hashed, whole series and metadata in its cache.
 
-    What it stores it flushes to the disk before it answers (its default), as Concord does.
+    A file's bytes are on the disk before it answers (`SyncStorageArea`, its default); `FLUSHES`
+    says what is not.
     """
     return {
         "Name": "benchmark",
@@ -161,6 +175,7 @@ def orthanc_configuration(folder: Path, port: int) -> dict[str, Any]:
         "HttpThreadsCount": 50,
         "MaximumStorageCacheSize": 1024,
         "StoreMD5ForAttachments": False,
+        "SyncStorageArea": True,
         "OverwriteInstances": False,
         "StorageAccessOnFind": "Never",
         "DicomWeb": {
@@ -202,6 +217,19 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)  # noqa: TID251 - waits for another program
     raise RuntimeError(f"{url} does not answer.")
+
+
+@contextmanager
+def bare(module: str) -> Iterator[Server]:
+    """A program of ours that speaks HTTP and does no work: what is left is the client's cost."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", module, str(port)])
+    try:
+        wait_for_port(port)
+        yield Server(module.rpartition(".")[2], port, "", {}, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def version_of(program: str) -> str:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
-from backend.archive.benchmarks import servers
 from backend.archive.benchmarks.client import (
     DICOM_JSON,
     OCTETS,
@@ -21,15 +17,15 @@ from backend.archive.benchmarks.client import (
     timed,
 )
 from backend.archive.benchmarks.measuring import Row, Spent, compared, costs, resident_mb, spent
-from backend.archive.benchmarks.servers import Concord, Server
+from backend.archive.benchmarks.servers import Concord, Server, bare
 from backend.archive.benchmarks.slices import Files
-from backend.database import free_port
 
 ROUNDS = 5
 LIST_TARGET_MS = 30.0
 MEMORY_TARGET_MB = 400.0
 PULLING = 8
 FRAME_TARGETS = ((1, 2.5), (6, 2.0))
+FROM_MEMORY = "backend.archive.benchmarks.bytes_from_memory"
 STUDY_LIST = "/studies?limit=50&StudyDate=20200101-20301231"
 WHOLE_FILES = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
@@ -73,7 +69,7 @@ def _in_turn(what: str, path: str, ours: Server, peer: Server, target: float) ->
 def _frames(ours: Server, peer: Server, files: Files, connections: int, target: float) -> Row:
     count = len(files.sops)
     found: dict[str, list[Spent]] = {}
-    with _bytes_from_memory() as nothing:
+    with bare(FROM_MEMORY) as nothing:
         for _ in range(ROUNDS):
             for server in (ours, peer, nothing):
                 found.setdefault(server.name, []).append(pull(server, files, connections))
@@ -104,20 +100,6 @@ def pull(server: Server, files: Files, connections: int) -> Spent:
 
 def _frame(path: str, connection: Connection) -> None:
     connection.pull(path, OCTETS)
-
-
-@contextmanager
-def _bytes_from_memory() -> Iterator[Server]:
-    """A server that sends one frame's bytes to whoever asks: what is left is the client's cost."""
-    port = free_port()
-    module = "backend.archive.benchmarks.bytes_from_memory"
-    process = subprocess.Popen([sys.executable, "-m", module, str(port)])
-    try:
-        servers.wait_for_port(port)
-        yield Server("bytes from memory", port, "", {}, process.pid)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def memory(ours: Concord, peer: Server, files: Files) -> Row:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from uuid import UUID
 
 from django.db import connection
@@ -17,13 +17,16 @@ from backend.errors import WrongState
 
 
 @contextmanager
-def taking(batch: UUID, key: str) -> Iterator[None]:
-    """Nobody else takes this file meanwhile (a second try waits), and the batch does not end.
+def taking(batch: UUID, *keys: str) -> Iterator[None]:
+    """Nobody else takes these files meanwhile (a second try waits), and the batch does not end.
 
     Raises:
         WrongState: it has ended.
     """
-    with _held(f"{batch}", shared=True), _held(f"{batch} {key}"):
+    with ExitStack() as held:
+        held.enter_context(_held(f"{batch}", shared=True))
+        for key in sorted(set(keys)):  # In one order: two requests never wait for each other.
+            held.enter_context(_held(f"{batch} {key}"))
         if Receipt.objects.filter(pk=batch, closed_at__isnull=False).exists():
             raise ended()
         yield

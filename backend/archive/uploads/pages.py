@@ -20,8 +20,8 @@ from backend.archive.receipts import close_receipt, open_receipt
 from backend.archive.receiving import take_upload
 from backend.archive.sources import printable
 from backend.archive.uploads import services
+from backend.archive.uploads.files import Said, kept_of
 from backend.archive.uploads.models import Upload, UploadedFile
-from backend.archive.uploads.services import Said
 from backend.archive.visibility import require_upload
 from backend.errors import BadInput, ConcordError
 
@@ -105,6 +105,31 @@ def upload(request: HttpRequest, person: User) -> HttpResponse:
         source=cast(IO[bytes], source.file),
     )
     return JsonResponse(_told(file))
+
+
+@uploading("POST")
+def several(request: HttpRequest, person: User) -> HttpResponse:
+    """`POST /archive/upload/several`: small files, each whole, of the batch `receipt`.
+
+    For the n-th `file` the n-th of `name`, `modified` and `copy` says what it is.
+    """
+    sent = request.FILES.getlist("file")
+    told = [request.POST.getlist(field) for field in ("name", "modified", "copy")]
+    if not sent or any(len(values) != len(sent) for values in told):
+        raise BadInput(
+            "BAD_FILES",
+            "Not every file says what it is.",
+            "Send name, modified and copy with each.",
+        )
+    files = [
+        (
+            Said(name[:4096], source.size or 0, _integer(modified), _natural(copy)),
+            cast(IO[bytes], source.file),
+        )
+        for source, name, modified, copy in zip(sent, *told, strict=True)
+    ]
+    taken = services.take_several(actor=person, receipt_id=_receipt(request), files=files)
+    return JsonResponse({"files": [_told(file) for file in taken]})
 
 
 @uploading("POST")
@@ -193,7 +218,7 @@ def _told(file: UploadedFile) -> dict[str, Any]:
         "counts": file.counts,
         "kept": [
             {"name": kept.name, "code": kept.code, "message": kept.message, "cure": kept.cure}
-            for kept in named(services.kept_of(file))
+            for kept in named(kept_of(file))
         ],
     }
 
@@ -221,18 +246,24 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
 
 
 def _said(request: HttpRequest, name: str, size: int) -> Said:
-    modified = request.POST.get("modified", "0")
     return Said(
         name=name[:4096],
         size=size,
-        modified=int(modified) if modified.lstrip("-").isdecimal() and len(modified) < 16 else 0,
+        modified=_integer(request.POST.get("modified", "0")),
         copy=_number(request, "copy"),
     )
 
 
 def _number(request: HttpRequest, name: str, default: int = 0) -> int:
-    told = request.POST.get(name, "")
+    return _natural(request.POST.get(name, ""), default)
+
+
+def _natural(told: str, default: int = 0) -> int:
     return int(told) if told.isascii() and told.isdecimal() and len(told) < 16 else default
+
+
+def _integer(told: str) -> int:
+    return -_natural(told[1:]) if told.startswith("-") else _natural(told)
 
 
 def _no_file() -> BadInput:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import IO
 from uuid import UUID
@@ -17,7 +14,7 @@ from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.archive.findings import NotTaken
-from backend.archive.models import Door, KeptAside, Receipt, Series
+from backend.archive.models import Door, Receipt, Series
 from backend.archive.origins import chosen_at
 from backend.archive.receipts import close_receipt, open_receipt
 from backend.archive.sources import (
@@ -25,43 +22,23 @@ from backend.archive.sources import (
     Offer,
     is_zip,
     offers_of_upload,
-    printable,
 )
-from backend.archive.taking import take
 from backend.archive.uploads import spool
+from backend.archive.uploads.files import Said, row_of, rows_of, shown, take_all, taken
 from backend.archive.uploads.locks import ended, ending, taking
 from backend.archive.uploads.models import Upload, UploadedFile
 from backend.errors import BadInput, ConcordError, Missing, WrongState
 
 MAX_PIECE_BYTES = 16 << 20
 MAX_FILES = 200_000
+MAX_SEVERAL = 64
 SOURCE = "upload page"
-_KEPT_TOLD = 50
 
 
 class NoRoom(ConcordError):
     """The spool is full: other uploads must end first."""
 
     status = 503
-
-
-@dataclass(frozen=True)
-class Said:
-    """A file as the browser names it: name with its folders, bytes, time of change (ms, 1970).
-
-    `copy` counts files of one batch that are alike in all of this.
-    """
-
-    name: str
-    size: int
-    modified: int = 0
-    copy: int = 0
-
-    @property
-    def key(self) -> str:
-        """What it is known by when it is dropped again."""
-        told = f"{self.name}\0{self.size}\0{self.modified}\0{self.copy}"
-        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def open_upload(
@@ -99,11 +76,11 @@ def begin_file(*, actor: User, receipt_id: UUID, said: Said) -> UploadedFile:
     """
     upload = open_upload(actor=actor, receipt_id=receipt_id)
     with taking(upload.pk, said.key):
-        file = _row(upload, said)
+        file = row_of(upload, said)
         if file.taken_at is not None:
             return file
         if said.size > settings.MAX_UPLOAD_BYTES:
-            return _taken(file, [_refused(said)])
+            return taken(file, [_refused(said)])
         if file.received != spool.size(file.pk):  # The spool is what counts.
             file.received = min(file.received, spool.size(file.pk))
             file.save(update_fields=["received"])
@@ -172,22 +149,44 @@ def take_pieces(*, actor: User, file_id: UUID, name: str) -> UploadedFile:
         if not file.size:
             spool.append(file.pk, 0, ())
         with spool.opened(file.pk) as source:
-            return _taken(file, offers_of_upload(_shown(name), source, file.size))
+            return taken(file, offers_of_upload(shown(name), source, file.size))
 
 
 def take_whole(*, actor: User, receipt_id: UUID, said: Said, source: IO[bytes]) -> UploadedFile:
     """Take a file that came in one request; once, however often it is sent."""
     upload = open_upload(actor=actor, receipt_id=receipt_id)
     with taking(upload.pk, said.key):
-        file = _row(upload, said)
+        file = row_of(upload, said)
         if file.taken_at is not None:
             return file
-        return _taken(file, offers_of_upload(_shown(said.name), source, said.size))
+        return taken(file, offers_of_upload(shown(said.name), source, said.size))
 
 
-def kept_of(file: UploadedFile) -> list[KeptAside]:
-    """What was kept aside of a file (the first of a zip's)."""
-    return list(KeptAside.objects.filter(pk__in=file.kept).order_by("at"))
+def take_several(
+    *, actor: User, receipt_id: UUID, files: Sequence[tuple[Said, IO[bytes]]]
+) -> list[UploadedFile]:
+    """Take small files that came in one request, each once; they are stored together.
+
+    Raises:
+        BadInput: one has no name, two are the same by name and copy, or there are too many.
+    """
+    keys = [said.key for said, _ in files]
+    if len(set(keys)) != len(keys) or not 0 < len(keys) <= MAX_SEVERAL:
+        raise BadInput(
+            "BAD_FILES",
+            f"A request takes 1 to {MAX_SEVERAL} files, each once; this one has {len(keys)}.",
+            "Send them in several requests.",
+        )
+    upload = open_upload(actor=actor, receipt_id=receipt_id)
+    with taking(upload.pk, *keys):
+        rows = rows_of(upload, [said for said, _ in files])
+        fresh = [
+            (rows[said.key], offers_of_upload(shown(said.name), source, said.size))
+            for said, source in files
+            if rows[said.key].taken_at is None
+        ]
+        take_all(upload, fresh)
+        return [rows[key] for key in keys]
 
 
 def end_upload(*, actor: User, receipt_id: UUID) -> tuple[Receipt, list[Series]]:
@@ -224,18 +223,6 @@ def _forget(receipt: Receipt) -> None:
     files.delete()
 
 
-def _row(upload: Upload, said: Said) -> UploadedFile:
-    if said.size < 0 or not said.name:
-        raise BadInput("BAD_FILE", "The file has no name, or no size.", "Choose it again.")
-    file, _ = UploadedFile.objects.get_or_create(
-        upload=upload,
-        key=said.key,
-        defaults={"size": said.size},
-    )
-    Upload.objects.filter(pk=upload.pk).update(touched=timezone.now())
-    return file
-
-
 def _file_of(actor: User, file_id: UUID, *, lock: bool = False) -> UploadedFile:
     """A file of one of this person's batches; raises `Missing`."""
     rows = UploadedFile.objects.select_related("upload__receipt")
@@ -254,25 +241,6 @@ def _require_open(file: UploadedFile) -> None:
         raise ended()
 
 
-def _taken(file: UploadedFile, offers: Iterable[Offer]) -> UploadedFile:
-    """Take what is offered of a file, and note what became of it."""
-    counts: Counter[str] = Counter()
-    kept: list[str] = []
-    for one in take(receipt=file.upload.receipt, offers=offers):
-        counts[one.outcome] += 1
-        if one.kept is not None and len(kept) < _KEPT_TOLD:
-            kept.append(str(one.kept.pk))
-    file.counts, file.kept = dict(counts), kept
-    file.received, file.taken_at = file.size, timezone.now()
-    file.save(update_fields=["counts", "kept", "received", "taken_at"])
-    spool.drop(file.pk)
-    return file
-
-
-def _shown(name: str) -> str:
-    return printable(name)[:512] or "a file without name"
-
-
 def _refused(said: Said) -> Offer:
     """A file too large to be sent at all."""
 
@@ -280,7 +248,7 @@ def _refused(said: Said) -> Offer:
         message, cure = _too_large(said.size, settings.MAX_UPLOAD_BYTES)
         raise NotTaken("TOO_LARGE", message.replace("The file", "{name}", 1), cure)
 
-    return Offer(_shown(said.name), read)
+    return Offer(shown(said.name), read)
 
 
 def _too_large(size: int, limit: int) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from dicomweb_client.web import DICOMwebClient
 from tests.archive.made import ct_series, written
 from tests.stack import Stack, until
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture(scope="module")
 def alone() -> Iterator[Stack]:

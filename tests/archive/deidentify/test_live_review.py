@@ -13,6 +13,8 @@ import pytest
 from tests.archive.made import ct_series, encoded
 from tests.stack import Stack
 
+pytestmark = pytest.mark.deep
+
 JSON = {"Accept": "application/json"}
 CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 

@@ -14,6 +14,8 @@ from tests.archive.remotes.pacs import Asked, Network, Pacs, Wire, orthanc
 from tests.archive.test_live import web_of
 from tests.stack import Stack, until
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture(scope="module")
 def house(
