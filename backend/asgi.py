@@ -33,12 +33,13 @@ from backend.archive.fast_route import FastRoute  # noqa: E402
 from backend.audit.consumers import NoSuchSocket  # noqa: E402
 from backend.body_limits import BodyLimits  # noqa: E402
 from backend.jobs.consumers import websocket_urlpatterns as worker_sockets  # noqa: E402
+from backend.jobs.run_news import websocket_urlpatterns as run_sockets  # noqa: E402
 from backend.reading.consumers import websocket_urlpatterns as browser_sockets  # noqa: E402
 
 # A browser comes from our own origin with its session; a worker has a token and no origin.
 _everywhere_else = re_path("", NoSuchSocket.as_asgi())
 _browsers = AllowedHostsOriginValidator(
-    AuthMiddlewareStack(URLRouter([*browser_sockets, _everywhere_else]))
+    AuthMiddlewareStack(URLRouter([*browser_sockets, *run_sockets, _everywhere_else]))
 )
 _workers = URLRouter(worker_sockets)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 # Why something was done, in a person's own words: at most so many characters.
@@ -29,6 +30,11 @@ class ConcordError(Exception):
         self.code, self.message, self.cure = code, message, cure
         self.possible = possible or []
         self.extra = extra
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What stands in the head of the answer."""
+        return {}
 
     def body(self) -> dict[str, Any]:
         """The JSON body of the answer."""
@@ -71,9 +77,18 @@ class WrongState(ConcordError):
 
 
 class TooMany(ConcordError):
-    """That was asked too often."""
+    """That was asked too often; it may be asked again after so many seconds."""
 
     status = 429
+
+    def __init__(self, code: str, message: str, *, seconds: float) -> None:
+        self.seconds = max(1, math.ceil(seconds))
+        super().__init__(code, message, f"Try again in {self.seconds} s.")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When it may be asked again, as RFC 9110 has it."""
+        return {"Retry-After": str(self.seconds)}
 
 
 def is_text(given: str) -> bool:

@@ -51,9 +51,12 @@ class ErrorPages:
 def error_answer(request: HttpRequest, error: ConcordError) -> HttpResponse:
     """The error as JSON for programs, as a page for people."""
     if _wants_json(request):
-        return JsonResponse(error.body(), status=error.status)
+        return JsonResponse(error.body(), status=error.status, headers=error.headers)
     context = {"status": error.status, "message": error.message, "cure": error.cure}
-    return render(request, "error.html", context, status=error.status)
+    answer = render(request, "error.html", context, status=error.status)
+    for name, value in error.headers.items():
+        answer[name] = value
+    return answer
 
 
 def _holds_nul(request: HttpRequest) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
-from backend.errors import BadInput, Missing
+from backend.errors import BadInput, ConcordError, Missing
 from backend.middleware import error_answer
 from backend.version import RESEARCH_NOTICE, VERSION
 
@@ -27,7 +29,27 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return error_answer(request, Missing("page"))
 
 
+def unreadable(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """A request that Django itself cannot read: a broken form, too many fields, another's host."""
+    error = BadInput(
+        "BAD_REQUEST",
+        "The request cannot be read: its form is broken, has too many fields or comes by a host "
+        "name that is not this server's.",
+        "Send it again, whole; a search with fewer parameters, many files in several requests.",
+    )
+    return error_answer(request, error)
+
+
 def forbidden(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form sent without its token (signed out in another tab, or an old page)."""
     error = BadInput("FORM_EXPIRED", "This form has expired.", "Reload the page and send it again.")
     return error_answer(request, error)
+
+
+def said_back(request: HttpRequest, error: ConcordError, place: str, **where: Any) -> HttpResponse:
+    """Back to the page with the sentence; who may not is refused by the status too."""
+    if error.status in (403, 404):
+        raise error
+    messages.error(request, str(error))
+    answer: HttpResponse = redirect(place, **where)
+    return answer

@@ -77,7 +77,7 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
             "TOO_DEEP", "The body is nested too deeply.", "Send what the API's schema describes."
         )
     if isinstance(exception, ConcordError):
-        return Response(exception.body(), status=exception.status)
+        return Response(exception.body(), status=exception.status, headers=exception.headers)
     response = exception_handler(exception, context)
     if response is None:
         return None

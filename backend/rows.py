@@ -5,13 +5,40 @@ Django builds each statement anew, which takes longer than the database takes to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
 from django.db import connection, models
+from psycopg.pq import PipelineStatus
 
 M = TypeVar("M", bound=models.Model)
+
+
+@contextmanager
+def in_one_go() -> Iterator[None]:
+    """Statements of this block are sent without waiting for one another's answers.
+
+    Inside a transaction, and for statements of this module: what Django writes by itself looks at
+    how many rows it met. Numbers that the database gives are not read. What fails is raised as
+    Django raises it, at the end of the block at the latest.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+def ask(*statements: tuple[str, Sequence[Any]]) -> list[list[tuple[Any, ...]]]:
+    """What each statement gives, with its values; sent in one go, inside a transaction."""
+    with ExitStack() as open_cursors:
+        cursors = []
+        with in_one_go():
+            for statement, values in statements:
+                cursor = open_cursors.enter_context(connection.cursor())
+                cursor.execute(statement, values)
+                cursors.append(cursor)
+        return [cursor.fetchall() for cursor in cursors]
 
 
 def insert(row: models.Model) -> None:
@@ -23,9 +50,37 @@ def insert(row: models.Model) -> None:
     values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        if auto is not None:
+        if auto is not None and not _goes_in_one_go():
             setattr(row, auto, cursor.fetchone()[0])
     row._state.adding, row._state.db = False, connection.alias
+
+
+def update(row: models.Model, names: Sequence[str]) -> None:
+    """What `row.save(update_fields=names)` does, without signals, for a row that is there."""
+    statement, fields = _alteration(type(row), tuple(names))
+    values = [
+        field.get_db_prep_save(field.pre_save(row, add=False), connection) for field in fields
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*values, row.pk])
+
+
+@cache
+def _alteration(
+    model: type[models.Model], names: tuple[str, ...]
+) -> tuple[str, Sequence[models.Field[Any, Any]]]:
+    quote = connection.ops.quote_name
+    known = {field.name: field for field in model._meta.concrete_fields}
+    fields = [known[name] for name in names]
+    columns = ", ".join(f"{quote(field.column or '')} = %s" for field in fields)
+    key = quote(model._meta.pk.column or "")
+    table = quote(model._meta.db_table)
+    return f"update {table} set {columns} where {key} = %s", fields  # noqa: S608
+
+
+def _goes_in_one_go() -> bool:
+    status: PipelineStatus = connection.connection.info.pipeline_status
+    return status != PipelineStatus.OFF
 
 
 @cache
@@ -52,13 +107,23 @@ def columns_of(model: type[models.Model], alias: str, names: Iterable[str] | Non
     return ", ".join(f"{alias}.{connection.ops.quote_name(field.column or '')}" for field in fields)
 
 
-def read(model: type[M], values: Sequence[Any], names: Iterable[str] | None = None) -> M:
+def read(model: type[M], values: Sequence[Any], names: tuple[str, ...] | None = None) -> M:
     """A row as Django would give it; fields that were not asked for are read when they are."""
-    found = {}
-    for field, value in zip(_fields(model, names), values, strict=True):
-        convert = getattr(field, "from_db_value", None)
-        found[field.attname] = value if convert is None else convert(value, None, connection)
-    return model.from_db(connection.alias, list(found), list(found.values()))
+    plan = _plan(model, names)
+    found = [
+        value if convert is None else convert(value, None, connection)
+        for (_, convert), value in zip(plan, values, strict=True)
+    ]
+    return model.from_db(connection.alias, [name for name, _ in plan], found)
+
+
+@cache
+def _plan(
+    model: type[models.Model], names: tuple[str, ...] | None
+) -> list[tuple[str, Callable[..., Any] | None]]:
+    """Of each field its attribute, and what makes its value of the database's."""
+    fields = _fields(model, names)
+    return [(field.attname, getattr(field, "from_db_value", None)) for field in fields]
 
 
 def _fields(model: type[models.Model], names: Iterable[str] | None) -> list[models.Field[Any, Any]]:

@@ -14,4 +14,5 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^viewer/(?P<path>.*)$", viewer.serve, name="viewer"),
 ]
+handler400 = "backend.pages.unreadable"
 handler404 = "backend.pages.not_found"

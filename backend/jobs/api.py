@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from backend.accounts.authentication import bearer
 from backend.errors import BadInput
-from backend.jobs import results, selectors, services
+from backend.jobs import results, selectors, services, training
 from backend.jobs.models import Run
 from backend.rest import storable_json
 
@@ -62,6 +62,17 @@ class PutResult(LeasedView):
             ) from error
         results.put_result(attempt=leased, value=value)
         return Response({"ok": True})
+
+
+@extend_schema(request=OpenApiTypes.BINARY, responses=OpenApiTypes.OBJECT)
+class PutWeights(LeasedView):
+    """The weights a training ends with (safetensors); from then on they are sealed."""
+
+    def put(self, request: Request, run: uuid.UUID, attempt: int) -> Response:
+        """Check and keep them; answers with their SHA-256."""
+        leased = results.attempt_of(token=bearer(request), run=run, number=attempt)
+        name = training.put_weights(attempt=leased, body=_body(request, training.MAX_WEIGHTS_BYTES))
+        return Response({"sha256": name}, headers={"ETag": f'"{name}"'})
 
 
 @extend_schema(responses=OpenApiTypes.OBJECT)

@@ -19,3 +19,4 @@ class JobsConfig(AppConfig):
         cure = "Otherwise run the model again on the case."
         references.register(Run, "mask_blob", cure=cure)
         references.register(RunAttempt, "mask_blob", cure=cure)
+        references.register(RunAttempt, "weights_blob", cure="Otherwise train again.")

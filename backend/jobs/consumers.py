@@ -8,9 +8,11 @@ A worker sends objects `{"type", "n", …}`; an answer carries `re` = n. Types:
 - `metrics {run, attempt, metrics}` → `ack` or `refused`
 - `mask_ready {run, attempt, sha256, slices, metrics, timings}` → `ack` or `refused`
 - `answer {run, attempt, result, timings}` (of a prompt) → `ack` or `refused`
+- `point {run, attempt, point}` (of a training's curves) → `ack` or `refused`
+- `trained {run, attempt, result, timings}` → `ack` or `refused`
 - `failed {run, attempt, message, final}` → `ack` or `refused`
 - `handed_back {run, attempt}` → `ack` or `refused`
-- `heartbeat {run?, attempt?}` → `beat`, or `cancel` once the attempt has ended
+- `heartbeat {run?, attempt?, gauge?}` → `beat`, or `cancel` once the attempt has ended
 """
 
 from __future__ import annotations
@@ -31,14 +33,16 @@ from django.urls import path
 
 from backend.accounts.models import WorkerToken
 from backend.accounts.services import worker_of
+from backend.audit.news import wake
 from backend.errors import ConcordError
-from backend.jobs import services, sessions
+from backend.jobs import services, sessions, training
 from backend.jobs.models import Run, RunAttempt, WorkerSession
 
 logger = logging.getLogger(__name__)
 
 NOT_SIGNED_IN = 4401
 PROGRESS_SECONDS = 0.2
+GAUGE_SECONDS = 1.5
 Answer = dict[str, Any] | None
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -53,6 +57,7 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
         self._session: WorkerSession | None = None
         self._token: WorkerToken | None = None
         self._told: tuple[str, float] = ("", 0.0)
+        self._gauged = 0.0
         await self.accept()
         token = self._bearer()
         self._token = await self._call(worker_of, token) if token else None
@@ -97,6 +102,8 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
             "metrics": self._metrics,
             "mask_ready": self._mask_ready,
             "answer": self._answered,
+            "point": self._point,
+            "trained": self._trained,
             "failed": self._failed,
             "handed_back": self._handed_back,
             "heartbeat": self._heartbeat,
@@ -150,7 +157,7 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
             attempt=attempt,
             sha256=str(message["sha256"]),
             values=dict(message.get("metrics") or {}),
-            timings={str(k): float(v) for k, v in (message.get("timings") or {}).items()},
+            timings=_timings(message),
         )
         return {"type": "ack", "state": found.state}
 
@@ -160,7 +167,22 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
             run=run,
             attempt=attempt,
             result=dict(message["result"]),
-            timings={str(k): float(v) for k, v in (message.get("timings") or {}).items()},
+            timings=_timings(message),
+        )
+        return {"type": "ack", "state": found.state}
+
+    def _point(self, message: dict[str, Any]) -> Answer:
+        run, attempt = self._own(message)
+        training.point(run=run, attempt=attempt, value=dict(message["point"]))
+        return {"type": "ack"}
+
+    def _trained(self, message: dict[str, Any]) -> Answer:
+        run, attempt = self._own(message)
+        found = training.trained(
+            run=run,
+            attempt=attempt,
+            result=dict(message["result"]),
+            timings=_timings(message),
         )
         return {"type": "ack", "state": found.state}
 
@@ -179,14 +201,26 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
         return {"type": "ack", "state": services.hand_back(run=run, attempt=attempt).state}
 
     def _heartbeat(self, message: dict[str, Any]) -> Answer:
-        sessions.hear(_sure(self._session))
+        gauge = sessions.gauge_of(message.get("gauge"))
+        sessions.hear(_sure(self._session), gauge)
         if message.get("run"):
             run, attempt = _named(message)
+            self._tell_gauge(run, attempt, gauge)
             if not Run.objects.filter(
                 pk=run, attempt=attempt, attempts__number=attempt, attempts__ended=None
             ).exists():
                 return {"type": "cancel"}
         return {"type": "beat"}
+
+    def _tell_gauge(self, run: uuid.UUID, attempt: int, gauge: dict[str, float]) -> None:
+        """Have who watches a run of this worker look at its gauge (kept with its session)."""
+        now = time.monotonic()
+        if not gauge or now - self._gauged < GAUGE_SECONDS:
+            return
+        mine = RunAttempt.objects.filter(run=run, number=attempt, ended=None)
+        if mine.filter(session=_sure(self._session)).exists():
+            self._gauged = now
+            wake(f"run:{run}")
 
     def _own(self, message: dict[str, Any]) -> tuple[uuid.UUID, int]:
         """Run and attempt of a message, if this worker process leased it: it speaks of no other."""
@@ -234,7 +268,9 @@ def lease_message(lease: services.Lease) -> dict[str, Any]:
             "version": run.model.version,
             "kind": run.model.kind,
             "sha256": run.model.sha256,
+            "description": run.model.description,
             "folder": run.model.folder,
+            "trusted": run.model.trusted,
         },
     }
 
@@ -242,6 +278,10 @@ def lease_message(lease: services.Lease) -> dict[str, Any]:
 def _hang_up() -> None:
     """Close this thread's connection (`connection.close` alone would be the caller's)."""
     connection.close()
+
+
+def _timings(message: dict[str, Any]) -> dict[str, float]:
+    return {str(k): float(v) for k, v in (message.get("timings") or {}).items()}
 
 
 def _sure(value: T | None) -> T:

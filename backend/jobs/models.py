@@ -8,13 +8,22 @@ from django.db import models
 from django.db.models import Q
 
 from backend.accounts.models import WorkerToken
+from backend.jobs.model_description import description_hash
 from backend.jobs.protocol import LIVE, MAX_ATTEMPTS, RunKind, RunState
 
 LIVE_STATES = sorted(state.value for state in LIVE)
+# Of a run that may still end one way or the other.
+UNDERWAY_STATES = sorted([RunState.QUEUED.value, *LIVE_STATES])
 
 
 class ModelVersion(models.Model):
-    """One version of one model, known by the hashes of its files; runnable until retired."""
+    """One version of one model, known by the hashes of its files.
+
+    It takes runs once every file's hash matched (`verified`), until one does not (`fault`) or it
+    is retired. `checked` is `{file: {"state", "sha256", "bytes"}}` of the last verification, of
+    which `checking` is the share done while it goes on. `trusted` lets a worker run a bundle's own
+    code; an administrator says so, with a reason.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120)
@@ -27,6 +36,12 @@ class ModelVersion(models.Model):
     is_default = models.BooleanField(default=False)
     registered = models.DateTimeField(auto_now_add=True)
     retired = models.DateTimeField(null=True)
+    verified = models.DateTimeField(null=True)
+    fault = models.TextField(blank=True)
+    checked = models.JSONField(default=dict, blank=True)
+    checking = models.FloatField(null=True)
+    trusted = models.BooleanField(default=False)
+    trust_reason = models.TextField(blank=True)
 
     class Meta:
         ordering = ("name", "registered")
@@ -40,20 +55,40 @@ class ModelVersion(models.Model):
             models.CheckConstraint(
                 condition=Q(is_default=False) | Q(retired=None), name="default_model_not_retired"
             ),
+            models.CheckConstraint(
+                condition=Q(fault="") | Q(verified=None), name="verified_model_has_no_fault"
+            ),
+            models.CheckConstraint(
+                condition=Q(trusted=False) | ~Q(trust_reason=""), name="trust_has_a_reason"
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
 
+    @property
+    def description(self) -> str:
+        """The hash of all that its model.json said when it was registered."""
+        return description_hash(self.manifest)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What every record of its work calls it by."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256}
+
 
 class WorkerSession(models.Model):
-    """One worker process, from its first connection on. `number` is its advisory lock."""
+    """One worker process, from its first connection on. `number` is its advisory lock.
+
+    `gauge` is what it last said of its machine (`protocol.GAUGE`).
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     token = models.ForeignKey(WorkerToken, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=80)
     number = models.BigIntegerField()
     facts = models.JSONField(default=dict)
+    gauge = models.JSONField(default=dict, blank=True)
     connected = models.DateTimeField(auto_now_add=True)
     heard = models.DateTimeField()
     gone = models.DateTimeField(null=True)
@@ -116,7 +151,10 @@ class Run(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(state=RunState.SUCCEEDED.value)
-                | ((~Q(mask_blob="") | Q(kind=RunKind.PROMPT.value)) & Q(result__isnull=False)),
+                | (
+                    (~Q(mask_blob="") | Q(kind__in=[RunKind.PROMPT.value, RunKind.TRAIN.value]))
+                    & Q(result__isnull=False)
+                ),
                 name="succeeded_run_has_mask_and_result",
             ),
             models.CheckConstraint(
@@ -139,7 +177,10 @@ class Run(models.Model):
 
 
 class RunAttempt(models.Model):
-    """One worker's try at a run. Its lease token (kept as a hash) is good until it ends."""
+    """One worker's try at a run. Its lease token (kept as a hash) is good until it ends.
+
+    `weights_blob` names what a training put; from then on it can be changed no more.
+    """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="attempts")
     number = models.PositiveIntegerField()
@@ -149,6 +190,7 @@ class RunAttempt(models.Model):
     job = models.BigIntegerField(null=True)
     stage = models.CharField(max_length=20, blank=True)
     mask_blob = models.CharField(max_length=64, blank=True)
+    weights_blob = models.CharField(max_length=64, blank=True, default="")
     result = models.JSONField(null=True)
     leased = models.DateTimeField()
     ended = models.DateTimeField(null=True)

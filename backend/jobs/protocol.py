@@ -7,13 +7,10 @@ with a lease, fetches the series over HTTP, puts mask and result over HTTP, and 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +19,7 @@ import numpy.typing as npt
 TASK_NAME = "inference.run"
 QUEUE = "inference"
 PROMPT_QUEUE = "prompt"
+TRAINING_QUEUE = "training"
 WORK_QUEUE = "work"
 MAX_ATTEMPTS = 3
 # A proposal stands in patches as this node, whatever it becomes later.
@@ -43,6 +41,14 @@ STAGE_SHARE = {
     "announce": 0.02,
 }
 STAGES = tuple(STAGE_SHARE)
+# The same of a training run.
+TRAINING_STAGE_SHARE = {
+    "fetch": 0.08,
+    "prepare": 0.07,
+    "train": 0.75,
+    "seal": 0.02,
+    "evaluate": 0.08,
+}
 
 # Session-level advisory locks of Postgres by which the sweep sees who lives. The first key is one
 # of these; the second is the worker's own number, or the queue's job number (both below 2^31).
@@ -52,22 +58,55 @@ LOCK_NUMBER_MASK = 0x7FFFFFFF
 
 HEARTBEAT_SECONDS = 1.0
 
+# What a worker says of its machine with a heartbeat; numbers, those it knows.
+# Shares are 0…1: of all processors, of the GPU. Memory in bytes: this process, its limit, the GPU.
+GAUGE = frozenset(
+    {
+        "cpu",
+        "memory_bytes",
+        "memory_limit_bytes",
+        "gpu",
+        "gpu_memory_bytes",
+        "gpu_memory_limit_bytes",
+    }
+)
+
 
 class RunKind(StrEnum):
     """What a run is for."""
 
     PRESEGMENT = "presegment"
     PROMPT = "prompt"
+    # A model tried on a case: nothing of the case changes, and no reader hears of it.
+    TRIAL = "trial"
+    # A new version of a model made of a release; it opens many series and gives no mask.
+    TRAIN = "train"
 
     @property
     def queue(self) -> str:
-        """The queue its jobs wait in: a prompt never waits behind a pre-segmentation."""
-        return PROMPT_QUEUE if self is RunKind.PROMPT else QUEUE
+        """The queue its jobs wait in: nothing waits behind a training, no prompt behind a study."""
+        queues = {RunKind.PROMPT: PROMPT_QUEUE, RunKind.TRAIN: TRAINING_QUEUE}
+        return queues.get(self, QUEUE)
+
+    @property
+    def stage_share(self) -> dict[str, float]:
+        """Its stages in order, and the share of the whole each one takes."""
+        return TRAINING_STAGE_SHARE if self is RunKind.TRAIN else STAGE_SHARE
+
+    @property
+    def of_one_series(self) -> bool:
+        """Whether it is done on the grid of one series."""
+        return self is not RunKind.TRAIN
 
     @property
     def attempts(self) -> int:
         """How often it is tried."""
         return MAX_PROMPT_ATTEMPTS if self is RunKind.PROMPT else MAX_ATTEMPTS
+
+    @property
+    def priority(self) -> int:
+        """Which of its queue goes first: a trial waits while a study does."""
+        return -10 if self is RunKind.TRIAL else 0
 
 
 class RunState(StrEnum):
@@ -98,6 +137,7 @@ class RunAction(StrEnum):
 TRANSITIONS: dict[tuple[RunState, RunAction], RunState] = {
     (RunState.QUEUED, RunAction.CLAIM): RunState.LEASED,
     (RunState.QUEUED, RunAction.CANCEL): RunState.CANCELLED,
+    (RunState.QUEUED, RunAction.GIVE_UP): RunState.DEAD,
     (RunState.LEASED, RunAction.PROGRESS): RunState.RUNNING,
     (RunState.RUNNING, RunAction.PROGRESS): RunState.RUNNING,
     (RunState.LEASED, RunAction.SUCCEED): RunState.SUCCEEDED,
@@ -121,6 +161,11 @@ class RunStepRefused(ValueError):
     """That is not possible in the state the run is in."""
 
 
+def prompt_queue(description: str) -> str:
+    """Where clicks wait for a worker that holds the model with this description hash."""
+    return f"{PROMPT_QUEUE}:{description[:16]}"
+
+
 def next_state(state: RunState, action: RunAction) -> RunState:
     """Where `action` leads from `state`; raises `RunStepRefused`, naming what is possible."""
     try:
@@ -132,84 +177,14 @@ def next_state(state: RunState, action: RunAction) -> RunState:
         ) from None
 
 
-def overall_progress(stage: str, fraction: float) -> float:
+def overall_progress(stage: str, fraction: float, kind: RunKind = RunKind.PRESEGMENT) -> float:
     """How much of a whole run is done, 0…1, `fraction` of the way through `stage`."""
     done = 0.0
-    for name, share in STAGE_SHARE.items():
+    for name, share in kind.stage_share.items():
         if name == stage:
             return min(1.0, done + share * min(max(fraction, 0.0), 1.0))
         done += share
     return 0.0
-
-
-class ModelDamaged(ValueError):
-    """The model's files are not what its model.json names. Install its folder again."""
-
-
-@dataclass(frozen=True)
-class ModelFolder:
-    """A model as a folder: `model.json` and the files it names with their SHA-256.
-
-    Attributes:
-        folder: name of the folder below `CONCORD_MODELS`.
-        sha256: of the weights; of the list of files where there are no single weights.
-        manifest: everything model.json says.
-    """
-
-    folder: str
-    name: str
-    version: str
-    kind: str
-    sha256: str
-    notice: str
-    manifest: dict[str, Any]
-
-
-def read_model_folder(path: Path) -> ModelFolder:
-    """Read a model folder and verify every file it names; raises `ModelDamaged`."""
-    try:
-        manifest = json.loads((path / "model.json").read_text())
-        files: dict[str, str] = dict(manifest["files"])
-        name, version, kind = (str(manifest[key]) for key in ("name", "version", "kind"))
-    except FileNotFoundError:
-        raise ModelDamaged(
-            f"There is no model in the folder {path.name}: model.json is missing. Install the "
-            "model's folder there, then retry."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelDamaged(
-            f"model.json of {path.name} cannot be read ({error!r}). Install its folder again."
-        ) from None
-    for file, expected in files.items():
-        _verify_file(path, file, expected)
-    listed = json.dumps(files, sort_keys=True, separators=(",", ":")).encode()
-    weights = files.get(manifest.get("weights", "weights.safetensors"))
-    return ModelFolder(
-        folder=path.name,
-        name=name,
-        version=version,
-        kind=kind,
-        sha256=weights or hashlib.sha256(listed).hexdigest(),
-        notice=str(manifest.get("notice") or manifest.get("intended_use") or ""),
-        manifest=manifest,
-    )
-
-
-def _verify_file(folder: Path, name: str, expected: str) -> None:
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise ModelDamaged(f"model.json of {folder.name} names {name}, outside its folder.")
-    if not path.is_file():
-        raise ModelDamaged(
-            f"{name} of the model {folder.name} is missing. Install its folder again."
-        )
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != expected:
-        raise ModelDamaged(
-            f"{name} of the model {folder.name} is not the file that model.json names. "
-            "Install its folder again."
-        )
 
 
 class VolumeDamaged(ValueError):

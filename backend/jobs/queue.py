@@ -27,6 +27,7 @@ from backend.jobs.protocol import (
     PROMPT_QUEUE,
     QUEUE,
     TASK_NAME,
+    TRAINING_QUEUE,
     WORK_QUEUE,
     WORKER_LOCK,
 )
@@ -67,11 +68,17 @@ def defer(
     queue: str = WORK_QUEUE,
     lock: str | None = None,
     queueing_lock: str | None = None,
+    priority: int = 0,
     **arguments: Any,
 ) -> bool:
     """Queue a job by its task's name, in the caller's transaction; False if it waits already."""
     job = configure_task(
-        name=task, job_manager=_manager, queue=queue, lock=lock, queueing_lock=queueing_lock
+        name=task,
+        job_manager=_manager,
+        queue=queue,
+        lock=lock,
+        queueing_lock=queueing_lock,
+        priority=priority,
     )
     try:
         with transaction.atomic():
@@ -81,9 +88,16 @@ def defer(
     return True
 
 
-def defer_run(run: uuid.UUID, *, subject: str, queue: str = QUEUE) -> bool:
+def defer_run(run: uuid.UUID, *, subject: str, queue: str = QUEUE, priority: int = 0) -> bool:
     """Queue a run's job in the caller's transaction; False if it waits there already."""
-    return defer(TASK_NAME, queue=queue, lock=subject, queueing_lock=f"run:{run}", run=str(run))
+    return defer(
+        TASK_NAME,
+        queue=queue,
+        lock=subject,
+        queueing_lock=f"run:{run}",
+        priority=priority,
+        run=str(run),
+    )
 
 
 @dataclass(frozen=True)
@@ -104,10 +118,10 @@ def unfinished_jobs(run: uuid.UUID | None = None) -> list[Job]:
                (select max(e.at) from procrastinate_events e
                  where e.job_id = j.id and e.type = 'started')
           from procrastinate_jobs j
-         where j.status in ('todo', 'doing') and j.queue_name = any(%s)
+         where j.status in ('todo', 'doing') and split_part(j.queue_name, ':', 1) = any(%s)
            and (%s::text is null or j.args ->> 'run' = %s)
         """,
-        [[QUEUE, PROMPT_QUEUE], run and str(run), run and str(run)],
+        [[QUEUE, PROMPT_QUEUE, TRAINING_QUEUE], run and str(run), run and str(run)],
     )
     return [Job(number, _uuid(name), doing, started) for number, name, doing, started in rows]
 
@@ -126,11 +140,19 @@ def unfinished_work(task: str, **arguments: str) -> list[int]:
 
 
 def retire(jobs: Iterable[int]) -> None:
-    """Finish jobs whose worker is dead, so that their locks are free again."""
+    """Finish jobs whose worker is dead, so that their locks are free again.
+
+    One that its worker finishes at the same moment stays as it is: the row is locked, and looked at
+    again, before the function is called, which would raise.
+    """
     for number in jobs:
         _rows(
-            "select procrastinate_finish_job_v1(id, 'failed', false) from procrastinate_jobs "
-            "where id = %s and status in ('todo', 'doing') for update",
+            """
+            with unfinished as materialized (
+                select id from procrastinate_jobs
+                 where id = %s and status in ('todo', 'doing') for update)
+            select procrastinate_finish_job_v1(id, 'failed', false) from unfinished
+            """,
             [number],
         )
 

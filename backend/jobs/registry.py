@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
 
 from django.db.models import Q
 
 if TYPE_CHECKING:
+    from django.http import HttpRequest
+
     from backend.accounts.models import User
-    from backend.jobs.models import Run
+    from backend.jobs.models import ModelVersion, Run
 
 OnRunChanged: TypeAlias = "Callable[[Run, str, dict[str, Any]], None]"
 
 # Called as `(run, what, payload)` inside the transaction that changed the run. `what` is one of:
 # queued {message, attempt} · leased {attempt, worker} · progress {stage, fraction, progress} ·
 # metrics {…} · succeeded {attempt, mask, nodes} · failed {message, attempt} (it is queued again) ·
-# dead {message} · cancelled {}.
+# dead {message} · cancelled {} · point {…} (of a training's curves).
 on_run_changed: list[OnRunChanged] = []
 
 # Which runs a user may look at, and which they may cancel and retry, as conditions on Run. With
@@ -25,6 +28,18 @@ runs_seen_by: list[Callable[[User], Q]] = []
 runs_managed_by: list[Callable[[User], Q]] = []
 # Who may open the pages of runs and models; they list the runs that person may look at.
 opens_runs_page: list[Callable[[User], bool]] = []
+
+# Who may have a model's files verified, beside administrators.
+manages_models: list[Callable[[User], bool]] = []
+# Which protocols' default a model is, in words; one that is some protocol's is not retired.
+default_of: list[Callable[[ModelVersion], list[str]]] = []
+# What rooms above put on a model's page and above the list of models: HTML.
+model_panels: list[Callable[[HttpRequest, ModelVersion], str]] = []
+models_panels: list[Callable[[HttpRequest], str]] = []
+# Which series a run opens to its worker beside its own, by their ids.
+series_opened: list[Callable[[Run], Iterable[UUID]]] = []
+# What rooms above put on a run's page: HTML.
+run_panels: list[Callable[[HttpRequest, Run], str]] = []
 
 # Called every second by `manage.py work`, each in a thread of its own.
 every_second: list[Callable[[], object]] = []

@@ -100,9 +100,13 @@ def _model_fault(named: Any, run: Run) -> str:
         "name": run.model.name,
         "version": run.model.version,
         "sha256": run.model.sha256,
+        "description": run.model.description,
     }
     if not isinstance(named, dict) or any(named.get(k) != v for k, v in expected.items()):
-        return f"The result was not made by {run.model} with weights {run.model.sha256}."
+        return (
+            f"The result was not made by {run.model} with weights {run.model.sha256} "
+            f"as its description {run.model.description} says."
+        )
     return ""
 
 

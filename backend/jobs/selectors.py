@@ -14,15 +14,64 @@ from django.utils import timezone
 from backend.accounts.models import User
 from backend.errors import Missing
 from backend.jobs import queue, registry
-from backend.jobs.models import ModelVersion, Run, WorkerSession
+from backend.jobs.model_states import ModelState, model_state
+from backend.jobs.models import ModelVersion, Run, RunAttempt, WorkerSession
 
 # A worker says something every second; after this long its socket counts as gone.
 SOCKET_SILENCE = timedelta(seconds=6)
 
 
 def default_model() -> ModelVersion | None:
-    """The model that pre-segments unless a protocol names another; None if there is none."""
-    return ModelVersion.objects.filter(is_default=True, retired=None).first()
+    """The model that pre-segments unless a protocol has another; None if none is fit to."""
+    return ModelVersion.objects.filter(
+        is_default=True, retired=None, verified__isnull=False
+    ).first()
+
+
+def model_named(model: uuid.UUID) -> ModelVersion:
+    """One model; raises `Missing`."""
+    found = ModelVersion.objects.filter(pk=model).first()
+    if found is None:
+        raise Missing("model")
+    return found
+
+
+def kinds_at_work() -> set[str]:
+    """Kinds of models that some live worker says it runs."""
+    said = (worker.facts.get("kinds") for worker in workers() if worker.alive)
+    return {str(kind) for kinds in said if isinstance(kinds, list) for kind in kinds}
+
+
+def is_held_at_work(model: ModelVersion) -> bool:
+    """Whether some live worker holds this very model; who names no models is taken to."""
+    for worker in workers():
+        held = worker.facts.get("models")
+        if worker.alive and (not isinstance(held, list) or model.description in held):
+            return True
+    return False
+
+
+def state_of(model: ModelVersion, kinds: set[str]) -> ModelState:
+    """Where a model stands; `kinds` are those at work."""
+    return model_state(
+        retired=model.retired is not None,
+        verified=model.verified is not None,
+        damaged=bool(model.fault),
+        has_worker=model.kind in kinds,
+    )
+
+
+def default_of(model: ModelVersion) -> list[str]:
+    """Whose default a model is, in words."""
+    own = ["every protocol without one of its own"] if model.is_default else []
+    return own + [words for said in registry.default_of for words in said(model)]
+
+
+def may_verify_models(user: User | AnonymousUser) -> bool:
+    """Whether the user may have a model's files verified."""
+    if not isinstance(user, User):
+        return False
+    return user.is_superuser or any(manages(user) for manages in registry.manages_models)
 
 
 def runs_seen_by(user: User | AnonymousUser) -> QuerySet[Run]:
@@ -72,6 +121,7 @@ class WorkerStatus:
     connected: datetime
     heard: datetime
     facts: dict[str, object]
+    gauge: dict[str, float]
 
 
 def workers(recent: timedelta = timedelta(hours=1)) -> list[WorkerStatus]:
@@ -85,10 +135,17 @@ def workers(recent: timedelta = timedelta(hours=1)) -> list[WorkerStatus]:
             connected=session.connected,
             heard=session.heard,
             facts=session.facts,
+            gauge=session.gauge,
         )
         for session in WorkerSession.objects.filter(heard__gt=now - recent)[:50]
     ]
     return sorted(known, key=lambda worker: not worker.alive)
+
+
+def gauge_of_run(run: uuid.UUID) -> dict[str, float]:
+    """What the worker that does a run now said last of its machine; empty where none does it."""
+    at_it = RunAttempt.objects.select_related("session").filter(run=run, ended=None).first()
+    return dict(at_it.session.gauge) if at_it is not None and at_it.session is not None else {}
 
 
 def socket_is_open(session: WorkerSession, now: datetime) -> bool:

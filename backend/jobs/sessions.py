@@ -11,9 +11,14 @@ from django.utils import timezone
 from backend.accounts.models import WorkerToken
 from backend.errors import BadInput, NotAllowed
 from backend.jobs.models import WorkerSession
-from backend.jobs.protocol import LOCK_NUMBER_MASK
+from backend.jobs.protocol import GAUGE, LOCK_NUMBER_MASK
 
-FACTS = ("device", "host", "pid", "version", "processors", "precision", "queues")
+# No machine has more bytes than this.
+MOST = 2.0**63
+FACTS = (
+    *("device", "host", "pid", "version", "processors", "precision", "queues", "kinds", "models"),
+    "trains",
+)
 
 
 @transaction.atomic
@@ -33,14 +38,27 @@ def greet(*, token: WorkerToken, session: uuid.UUID, number: int, facts: Any) ->
             "NOT_YOUR_SESSION", "This session belongs to another worker token.", "Restart it."
         )
     if not made:
-        found.heard, found.gone = now, None
-        found.save(update_fields=["heard", "gone"])
+        # What it can do may have changed since it said so first.
+        found.heard, found.gone, found.facts = now, None, kept
+        found.save(update_fields=["heard", "gone", "facts"])
     return found
 
 
-def hear(session: WorkerSession) -> None:
-    """Note that the worker said something just now."""
-    WorkerSession.objects.filter(pk=session.pk).update(heard=timezone.now(), gone=None)
+def hear(session: WorkerSession, gauge: dict[str, float] | None = None) -> None:
+    """Note that the worker said something just now, and how busy its machine is."""
+    said: dict[str, Any] = {"gauge": gauge} if gauge else {}
+    WorkerSession.objects.filter(pk=session.pk).update(heard=timezone.now(), gone=None, **said)
+
+
+def gauge_of(said: Any) -> dict[str, float]:
+    """What a worker says of its machine: known names, finite numbers that are not negative."""
+    if not isinstance(said, dict):
+        return {}
+    return {
+        name: float(value)
+        for name, value in said.items()
+        if name in GAUGE and type(value) in (int, float) and 0 <= value <= MOST
+    }
 
 
 def part(session: WorkerSession) -> None:

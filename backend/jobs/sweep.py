@@ -17,7 +17,8 @@ from django.utils import timezone
 from backend.errors import WrongState
 from backend.jobs import queue, services
 from backend.jobs.models import LIVE_STATES, Run, RunAttempt
-from backend.jobs.protocol import RunKind, RunState
+from backend.jobs.protocol import RunState
+from backend.jobs.run_steps import defer
 from backend.jobs.selectors import socket_is_open
 
 # A worker takes its job's lock right after fetching the job, and claims right after that; while
@@ -103,5 +104,4 @@ def _defer_if_forgotten(run: uuid.UUID) -> int:
     )
     if found is None or queue.unfinished_jobs(run):
         return 0
-    subject = f"{found.subject_type}:{found.subject_id}"
-    return int(queue.defer_run(found.id, subject=subject, queue=RunKind(found.kind).queue))
+    return int(defer(found))

@@ -111,7 +111,7 @@ class LeaseView(APIView):
     def post(self, request: Request, reading: UUID) -> Response:
         """Become the one writer; opens a reading that was only assigned."""
         user = selectors.person(request.user)
-        found = selectors.reading_for(user, reading)
+        found = selectors.known_reading(user, reading)
         body = read_body(request, LeaseRequest)
         lease = services.take_lease(
             reading=found, user=user, client=body["client"], take_over=body["take_over"]
@@ -130,7 +130,7 @@ class ChangesView(APIView):
     def post(self, request: Request, reading: UUID) -> Response:
         """Apply a list of changes: all or nothing, each answered as it was the first time."""
         user = selectors.person(request.user)
-        found = selectors.reading_for(user, reading)
+        found = selectors.known_reading(user, reading)
         if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY:
             raise BadInput(
                 "BODY_TOO_LARGE", "A list of changes is at most 8 MB.", "Send it in parts."
@@ -161,7 +161,7 @@ class SeenView(APIView):
     def post(self, request: Request, reading: UUID) -> Response:
         """Report what was on screen, for how long, and where to resume."""
         user = selectors.person(request.user)
-        found = selectors.reading_for(user, reading)
+        found = selectors.known_reading(user, reading)
         body = read_body(request, SeenRequest)
         services.note_seen(
             reading=found,

@@ -37,6 +37,8 @@ class ReadingConfig(AppConfig):
         jobs.runs_seen_by.append(visibility.runs_seen_by)
         jobs.runs_managed_by.append(visibility.runs_managed_by)
         jobs.opens_runs_page.append(visibility.opens_runs_page)
+        jobs.manages_models.append(visibility.manages_models)
+        jobs.default_of.append(visibility.protocols_by)
         jobs.every_second.append(services.offer_comparisons_again)
         jobs.every_second.append(services.give_up_on_prompts)
         jobs.every_second.append(services.settle_what_is_decided)

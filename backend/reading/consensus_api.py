@@ -23,6 +23,8 @@ from backend.reading.consensus_presentation import consensus_json
 from backend.reading.consensus_selectors import consensus_for, discrepancy_for
 from backend.reading.consensus_serializers import (
     ActAnswer,
+    AgreedHere,
+    AgreeHereRequest,
     AgreeRequest,
     ChoiceRequest,
     ConsensusAnswer,
@@ -151,3 +153,20 @@ class ResolveView(_ActView):
     def post(self, request: Request, discrepancy: UUID) -> Response:
         """Decide, as the adjudicator, what was deferred; "indeterminate" too."""
         return self.act(request, discrepancy, ChoiceRequest, services.resolve)
+
+
+class AgreeHereView(APIView):
+    """`POST /api/consensus/{id}/agree`."""
+
+    @extend_schema(
+        operation_id="agree_here",
+        request=AgreeHereRequest,
+        responses={200: AgreedHere, **ERRORS},
+    )
+    def post(self, request: Request, consensus: UUID) -> Response:
+        """Agree as the other reader at this reader's screen; the session stays the first's."""
+        user = selectors.person(request.user)
+        found, _ = consensus_for(user, consensus)
+        body = read_body(request, AgreeHereRequest)
+        steps = services.agree_here(consensus=found, user=user, **body)
+        return Response({"agreed": len(steps)})

@@ -128,6 +128,14 @@ def asker_of(user: User, consensus: Consensus) -> Asker:
     raise Missing("consensus")
 
 
+def seat_of(user: User, consensus: Consensus) -> Seat | None:
+    """As what a user looks at a consensus; None for who may not."""
+    try:
+        return asker_of(user, consensus).seat
+    except Missing:
+        return None
+
+
 def was_deferred(consensus: Consensus) -> bool:
     """Whether anything of a consensus was ever left to an adjudicator."""
     return Consensus.objects.filter(_to_adjudicate(), pk=consensus.pk).exists()

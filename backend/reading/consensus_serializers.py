@@ -43,6 +43,29 @@ class AgreeRequest(ActRequest):
     step = serializers.UUIDField()
 
 
+class AnswerHere(serializers.Serializer[None]):
+    """Agreement to one proposal as it was shown: version and step."""
+
+    client = serializers.UUIDField()
+    discrepancy = serializers.UUIDField()
+    seen = serializers.IntegerField(min_value=0)
+    step = serializers.UUIDField()
+
+
+class AgreeHereRequest(serializers.Serializer[None]):
+    """What the other reader agrees to at this screen, with their name and password."""
+
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=4096, trim_whitespace=False)
+    answers = serializers.ListField(child=AnswerHere(), min_length=1, max_length=500)
+
+
+class AgreedHere(serializers.Serializer[None]):
+    """How many proposals were agreed to."""
+
+    agreed = serializers.IntegerField()
+
+
 class ConsensusCase(serializers.Serializer[None]):
     """The case that is settled."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+import time
+from typing import Any
+from uuid import UUID, uuid4
 
 from channels.db import database_sync_to_async
 from django.urls import path
@@ -10,7 +12,8 @@ from django.urls import path
 from backend.accounts.models import User
 from backend.audit.consumers import NewsConsumer
 from backend.errors import Missing
-from backend.reading import selectors
+from backend.reading import selectors, services
+from backend.reading.attendance import ALIVE_EVERY, Place, company_of, place_of
 from backend.reading.consensus_selectors import consensus_for
 from backend.reading.services.announcing import overseers_audience, reading_audience
 
@@ -29,7 +32,7 @@ def audiences_of_person(user: User) -> list[str]:
 def audiences_of_reading(user: User, reading: UUID) -> list[str] | None:
     """The reading alone; None where the user may not know of it."""
     try:
-        return [reading_audience(selectors.reading_for(user, reading))]
+        return [reading_audience(selectors.known_reading(user, reading))]
     except Missing:
         return None
 
@@ -63,13 +66,70 @@ class ReadingNews(NewsConsumer):
 
 
 class ConsensusNews(NewsConsumer):
-    """`/ws/consensus/{id}`: one consensus, for who may see it."""
+    """`/ws/consensus/{id}`: one consensus, for who may see it.
+
+    Who settles it is told beside the news who else is there, whenever that changes:
+    `{"type": "presence", "payload": {"present": […]}}`, see `attendance.company_of`; and says by
+    `{"looking": …}` where they are themselves, see `attendance.place_of`.
+    """
 
     async def audiences(self) -> list[str] | None:
         """See `audiences_of_consensus`."""
-        consensus = self.scope["url_route"]["kwargs"]["consensus"]
         asked = database_sync_to_async(audiences_of_consensus)
-        found: list[str] | None = await asked(self.scope["user"], consensus)
+        found: list[str] | None = await asked(self.scope["user"], self._consensus)
+        return found
+
+    async def connect(self) -> None:
+        """As every socket; nobody is there until they say what they look at."""
+        self._line = uuid4()
+        self._alive: float | None = None
+        self._place: Place | None = None
+        self._company: list[dict[str, Any]] = []
+        await super().connect()
+
+    async def disconnect(self, code: int) -> None:
+        """Stop telling, and be there no longer."""
+        await super().disconnect(code)
+        if self._alive is not None:
+            await database_sync_to_async(services.leave)(line=self._line)
+
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        """Catch up, or hear where the person at the other end looks."""
+        await super().receive_json(content, **kwargs)
+        place = place_of(content)
+        if place is None or place == self._place or self._pump is None:
+            return
+        if await self._may_hear():
+            self._place = place
+            await self._attend(place)
+
+    async def _attend(self, place: Place) -> None:
+        try:
+            await database_sync_to_async(services.attend)(
+                line=self._line, consensus=self._consensus, user=self.scope["user"], place=place
+            )
+        except Missing:
+            return
+        self._alive = time.monotonic()
+
+    async def tell_beside(self) -> None:
+        """Say who else is there, if that changed; and that this line is alive."""
+        try:
+            company = await database_sync_to_async(company_of)(self.scope["user"], self._consensus)
+        except Missing:
+            company = []
+        if company != self._company and await self._may_hear():
+            self._company = company
+            await self.send_json({"type": "presence", "payload": {"present": company}})
+        if self._alive is None or time.monotonic() - self._alive < ALIVE_EVERY.total_seconds():
+            return
+        if await self._may_hear():
+            self._alive = time.monotonic()
+            await database_sync_to_async(services.keep_attending)(line=self._line)
+
+    @property
+    def _consensus(self) -> UUID:
+        found: UUID = self.scope["url_route"]["kwargs"]["consensus"]
         return found
 
 

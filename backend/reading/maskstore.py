@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import TypeVar
 
@@ -28,6 +28,8 @@ K = TypeVar("K")
 _FILES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="slices")
 # Slices are named by their content, so a kept one is never stale. 48 × 512 kB = 24 MB.
 _KEPT_SLICES = 48
+# Slices in memory until the disk has them: a stroke has a few, a list of changes very many.
+_MOST_BEGUN = 64
 
 
 def read_slice(blob: str, shape: Shape) -> Labels:
@@ -56,6 +58,36 @@ def put_version(manifest: Manifest, planes: Mapping[int, Labels]) -> dict[int, s
     found = put_slices(planes)
     whole.result()
     return found
+
+
+class Writes:
+    """Versions on their way to the disk while the database takes the rows that name them.
+
+    Call `finish` before the transaction of those rows ends.
+    """
+
+    def __init__(self) -> None:
+        self._begun: list[Future[str]] = []
+
+    def begin(self, manifest: Manifest, planes: Mapping[int, Labels]) -> dict[int, str]:
+        """Begin to keep a manifest and slices that it names: index → blob hash, "" for an empty."""
+        if len(self._begun) > _MOST_BEGUN:
+            self.finish()
+
+        def keep(plane: Labels, name: str) -> str:
+            return store().put(slice_bytes(plane), compress=True, name=name)
+
+        whole = manifest.canonical_bytes()
+        self._begun.append(_FILES.submit(store().put, whole, compress=True, name=manifest.hash))
+        names = {index: manifest.slices.get(index, "") for index in planes}
+        self._begun += [_FILES.submit(keep, planes[i], name) for i, name in names.items() if name]
+        return names
+
+    def finish(self) -> None:
+        """Until all of them are durable; raises what the store raised."""
+        for write in self._begun:
+            write.result()
+        self._begun.clear()
 
 
 def crops(manifest: Manifest, shape: Shape, boxes: Mapping[K, Box]) -> dict[K, Labels]:

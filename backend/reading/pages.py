@@ -23,12 +23,14 @@ from backend.reading.consensus_lists import deferred_rows as deferred_of
 from backend.reading.consensus_lists import panel_of as settling_panel_of
 from backend.reading.consensus_lists import settle_rows
 from backend.reading.consumers import audiences_of_person
+from backend.reading.hand_selectors import hands_shown_to
 from backend.reading.label_selectors import abstracts
 from backend.reading.models import Case, Reading
 from backend.reading.presentation import case_json, model_json, runs_of
 from backend.reading.presentation import worklist_rows as rows_of
 from backend.reading.reopening_pages import reopening_of
 from backend.reading.series_pages import series_of
+from backend.reading.services.rerunning import why_not_again
 from backend.reading.vocabulary import AiState
 from backend.reading.workflow import ReadingState, possible
 
@@ -156,9 +158,13 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
     services.note_look(user=user, case=found, what="case page")
     row = _case_row(found, runs_of([found]))
     taken = {r["slot"] for r in row["readings"] if r["state"] not in ("withdrawn", "expired")}
+    hands = hands_shown_to(user, found)
+    for reading in row["readings"]:
+        reading["hands"] = hands.get(UUID(reading["id"]))
     context = {
         "case": row,
         "may_coordinate": selectors.may_coordinate(user, found),
+        "why_no_run": why_not_again(found),
         "slots": found.protocol.slots,
         "free_slots": _free_slots(found, taken),
         "readers": [
@@ -195,6 +201,20 @@ def assign(request: HttpRequest, case: UUID) -> HttpResponse:
         if reader is None:
             raise BadInput("NO_SUCH_READER", "No reader was chosen.", "Choose one from the list.")
         services.assign(case=found, slot=request.POST.get("slot", ""), reader=reader, actor=user)
+    except ConcordError as error:
+        messages.error(request, str(error))
+    return redirect("case", case=found.pk)
+
+
+@login_required
+@require_POST
+def presegment_again(request: HttpRequest, case: UUID) -> HttpResponse:
+    """Have the AI look at the case again, with the model that is in use now."""
+    user = selectors.person(request.user)
+    found = selectors.case_for(user, case)
+    selectors.require_coordinator(user, found)
+    try:
+        services.presegment_again(case=found, actor=user)
     except ConcordError as error:
         messages.error(request, str(error))
     return redirect("case", case=found.pk)

@@ -10,10 +10,13 @@ from uuid import UUID
 from backend.accounts.models import User
 from backend.audit.models import NewsHead
 from backend.imaging.nodes import near_threshold_mm
-from backend.jobs.models import Run
+from backend.jobs.models import UNDERWAY_STATES, Run
+from backend.jobs.selectors import runs_managed_by
 from backend.reading import registry, selectors
 from backend.reading.checks import Check, NodeFacts, can_submit, checks_of
+from backend.reading.maskstore import manifest_json
 from backend.reading.models import Case, NodeState, NotAssessable, Reading, Signature
+from backend.reading.next_case import in_order
 from backend.reading.vocabulary import AiState, Arm, Origin
 from backend.reading.workflow import ReadingState
 
@@ -101,11 +104,10 @@ def checks_for(reading: Reading, states: Iterable[NodeState]) -> list[Check]:
         )
         for state in states
     ]
-    shape = tuple(reading.case.grid_json["shape"])
     return checks_of(
         facts,
         reading.seen,
-        (shape[0], shape[1], shape[2]),
+        reading.case.grid.shape,
         definition["required_planes"],
         definition["plane_share"],
     )
@@ -138,15 +140,17 @@ def ai_json(reading: Reading, run: Run | None) -> dict[str, Any]:
     }
 
 
+def cancel_url(reading: Reading, run: Run | None, user: User) -> str | None:
+    """Where a run that is under way is cancelled, for who may; None else."""
+    if run is None or reading.arm != Arm.AI_FIRST or run.state not in UNDERWAY_STATES:
+        return None
+    managed = runs_managed_by(user).filter(pk=run.pk).exists()
+    return f"/api/runs/{run.pk}/cancel" if managed else None
+
+
 def model_json(run: Run) -> dict[str, Any]:
     """The model of a run: name, version and hash stand on every result."""
-    model = run.model
-    return {
-        "name": model.name,
-        "version": model.version,
-        "sha256": model.sha256,
-        "notice": model.notice,
-    }
+    return {**run.model.named, "notice": run.model.notice}
 
 
 def runs_of(cases: Iterable[Case]) -> dict[UUID, Run]:
@@ -160,14 +164,16 @@ def worklist_rows(
 ) -> list[dict[str, Any]]:
     """The rows of a worklist, the same for the API and the page.
 
-    `settling` says, by reading, how far settling is (`consensus_lists.settle_rows`).
+    `settling` says, by reading, how far settling is (`consensus_lists.settle_rows`). Where a
+    protocol has the model choose the next case, unread ones stand in that order.
     """
     runs = runs_of(reading.case for reading in readings)
+    ordered = in_order(readings, runs)
     reports: dict[UUID, str] = {}
     for links in registry.report_links:
         reports |= links(user, readings)
     rows = []
-    for reading in readings:
+    for reading in ordered.readings:
         states: list[NodeState] = reading.listed_states  # type: ignore[attr-defined]
         nodes, decided = selectors.counts(states)
         case = reading.case
@@ -184,6 +190,7 @@ def worklist_rows(
                 "url": viewer_url(reading),
                 "report": reports.get(reading.pk),
                 "settle": settling.get(reading.pk),
+                "why": ordered.why.get(reading.pk),
             }
         )
     return rows
@@ -198,14 +205,15 @@ def viewer_url(reading: Reading) -> str:
 def reading_json(reading: Reading, user: User, client: str = "") -> dict[str, Any]:
     """A reading, whole, as the viewer opens it; `client` asks whether the lease is its own."""
     case = reading.case
+    audience = f"reading:{reading.pk}"
+    # Read before all else: news of what is read later is told once more rather than never.
+    seq = NewsHead.objects.filter(audience=audience).values_list("seq", flat=True).first()
     states = selectors.node_states(reading)
     checks = checks_for(reading, states)
-    manifest = reading.head.manifest_json
-    grid = case.grid_json
+    manifest = manifest_json(reading.head.manifest)
+    grid = case.grid
     run = runs_of([case]).get(case.ai_run_id) if case.ai_run_id else None
     mine = reading.reader_id == user.pk
-    audience = f"reading:{reading.pk}"
-    seq = NewsHead.objects.filter(audience=audience).values_list("seq", flat=True).first()
     return {
         "id": str(reading.pk),
         "slot": reading.slot,
@@ -229,12 +237,12 @@ def reading_json(reading: Reading, user: User, client: str = "") -> dict[str, An
         "series_uid": case.series_uid,
         "dicomweb": f"/dicom-web/readings/{reading.pk}",
         "grid": {
-            "shape": grid["shape"],
-            "spacing_mm": grid["spacing_mm"],
-            "sop_uids": grid["sop_uids"],
+            "shape": grid.shape,
+            "spacing_mm": grid.spacing_mm,
+            "sop_uids": grid.sop_uids,
             "geometry": case.geometry_hash,
         },
-        "ai": ai_json(reading, run),
+        "ai": ai_json(reading, run) | {"cancel": cancel_url(reading, run, user)},
         "labels": manifest["labels"],
         "manifest": manifest,
         "nodes": [node_json(state, scores=shows_scores(reading)) for state in states],

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backend.reading.beside_rules import Kind
 from backend.reading.evidence import EvidenceKind, LabelValue
+from backend.reading.next_order import Order
 from backend.reading.vocabulary import PLANES, Arm, Impression, Reason
 from backend.reading.workflow import INDETERMINATE, Resolution
 
@@ -73,6 +75,9 @@ LABELS: dict[str, Any] = {
         EvidenceKind.NECR.value: {"counts": ["present"]},
     },
 }
+# Which other series of the same person a reader sees while they read; `beside_rules.Kind` says what
+# each word means. PET and later studies are evidence, and sealed until the nodes are agreed on.
+BESIDE: list[str] = [Kind.SAME_STUDY.value, Kind.PRIOR.value]
 # Of protocols from before anybody settled by one: everything but the AI.
 _SETTLING_UNSAID: dict[str, Any] = {
     "resolutions": [name for name in SETTLING["resolutions"] if name != Resolution.AI],
@@ -84,6 +89,11 @@ def series_rule_of(definition: Mapping[str, Any]) -> dict[str, Any]:
     """Which series a protocol's definition takes, which of a study's it reads first, and what
     excludes a case from cohorts."""
     return {**_SERIES_UNSAID, **definition["series"]}
+
+
+def order_of(definition: Mapping[str, Any]) -> Order:
+    """How a reader's unread cases are ordered; the newest first, unless the protocol says else."""
+    return Order(definition.get("next_case", Order.NEWEST.value))
 
 
 def settling_of(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,30 +115,58 @@ def _lymph_nodes(**own: Any) -> dict[str, Any]:
         "truth_min_sad_mm": 5.0,
         "prediction_min_sad_mm": 4.5,
         "show_scores": False,
+        "beside": BESIDE,
         **own,
     }
 
 
+# Two readers correct the AI blind to each other, settle what differs, and label what is agreed.
+_TWO_BLIND: dict[str, Any] = {
+    "arms": {"R1": Arm.AI_FIRST.value, "R2": Arm.AI_FIRST.value},
+    "comparison": COMPARISON,
+    "settling": SETTLING,
+    "labels": LABELS,
+}
+
 BUILT_IN: tuple[dict[str, Any], ...] = (
     {
         "code": "LN-CT-BLIND",
-        "version": 4,
+        "version": 5,
         "name": "Cervical lymph nodes on CT, two independent readers",
         "design": "independent_blind",
         "active": True,
-        "definition": _lymph_nodes(
-            arms={"R1": Arm.AI_FIRST.value, "R2": Arm.AI_FIRST.value},
-            comparison=COMPARISON,
-            settling=SETTLING,
-            labels=LABELS,
-        ),
+        "definition": _lymph_nodes(**_TWO_BLIND),
     },
     {
         "code": "LN-CT",
-        "version": 2,
+        "version": 3,
         "name": "Cervical lymph nodes on CT, the second reader corrects the first",
         "design": "sequential_visible",
         "active": False,
         "definition": _lymph_nodes(arms={"R1": Arm.AI_FIRST.value, "R2": Arm.NO_AI.value}),
+    },
+    {
+        "code": "LN-CT-OPEN",
+        "version": 1,
+        "name": "Cervical lymph nodes on CT, PET and follow-up open to two independent readers",
+        "design": "independent_blind",
+        "active": False,
+        "definition": _lymph_nodes(**_TWO_BLIND, beside=[kind.value for kind in Kind]),
+    },
+    {
+        "code": "LN-CT-UNSURE",
+        "version": 1,
+        "name": "Cervical lymph nodes on CT, two independent readers, unsure cases first",
+        "design": "independent_blind",
+        "active": False,
+        "definition": _lymph_nodes(**_TWO_BLIND, next_case=Order.UNCERTAINTY.value),
+    },
+    {
+        "code": "LN-CT-DISPUTED",
+        "version": 1,
+        "name": "Cervical lymph nodes on CT, two independent readers, disputed cases first",
+        "design": "independent_blind",
+        "active": False,
+        "definition": _lymph_nodes(**_TWO_BLIND, next_case=Order.DISAGREEMENT.value),
     },
 )

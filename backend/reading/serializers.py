@@ -123,6 +123,12 @@ class AiAnswer(serializers.Serializer[None]):
     model = serializers.DictField(allow_null=True)
 
 
+class ReadingAiAnswer(AiAnswer):
+    """The same in a reading; `cancel` is where a run under way is cancelled, for who may."""
+
+    cancel = serializers.CharField(allow_null=True)
+
+
 class SettleRow(serializers.Serializer[None]):
     """How far a consensus is, and how much of it waits for the user."""
 
@@ -153,6 +159,7 @@ class WorklistRow(serializers.Serializer[None]):
     url = serializers.CharField()
     report = serializers.CharField(allow_null=True)
     settle = SettleRow(allow_null=True)
+    why = serializers.CharField(allow_null=True, help_text="why this one is next")
 
 
 class WorklistAnswer(serializers.Serializer[None]):
@@ -178,7 +185,7 @@ class ReadingAnswer(serializers.Serializer[None]):
     series_uid = serializers.CharField()
     dicomweb = serializers.CharField()
     grid = serializers.DictField()
-    ai = AiAnswer()
+    ai = ReadingAiAnswer()
     labels = serializers.ListField(child=serializers.ListField())
     manifest = serializers.DictField()
     nodes = serializers.ListField(child=serializers.DictField())

@@ -4,10 +4,13 @@ from django.urls import include, path
 
 from backend.reading import (
     api,
+    beside_api,
+    beside_pages,
     blobs,
     comparison_api,
     comparison_pages,
     consensus_api,
+    newer_api,
     pages,
     prompt_api,
     series_pages,
@@ -24,6 +27,7 @@ urlpatterns = [
     path("cases/<uuid:case>/", pages.case, name="case"),
     path("cases/<uuid:case>/assign", pages.assign, name="case-assign"),
     path("cases/<uuid:case>/series", series_pages.read_instead, name="case-series"),
+    path("cases/<uuid:case>/presegment", pages.presegment_again, name="case-presegment"),
     path("cases/<uuid:case>/compare", comparison_pages.compare_again, name="case-compare"),
     path("cases/readings/<uuid:reading>/hold", pages.hold, name="reading-hold"),
     path("cases/readings/<uuid:reading>/release", pages.release, name="reading-release"),
@@ -43,6 +47,23 @@ urlpatterns = [
         prompt_api.CancelPromptView.as_view(),
         name="api-prompt-cancel",
     ),
+    path(
+        "api/readings/<uuid:reading>/proposal",
+        newer_api.NewerProposalView.as_view(),
+        name="api-newer-proposal",
+    ),
+    path("api/readings/<uuid:reading>/beside", beside_api.BesideView.as_view(), name="api-beside"),
+    path(
+        "api/readings/<uuid:reading>/beside/<uuid:series>/volume",
+        beside_api.BesideVolumeView.as_view(),
+        name="api-beside-volume",
+    ),
+    path(
+        "api/readings/<uuid:reading>/beside/<uuid:series>/registration",
+        beside_api.RegistrationView.as_view(),
+        name="api-registration",
+    ),
+    path("readings/<uuid:reading>/window/", beside_pages.second_window, name="second-window"),
     path("api/readings/<uuid:reading>/seen", api.SeenView.as_view(), name="api-seen"),
     path("api/readings/<uuid:reading>/submit", api.SubmitView.as_view(), name="api-submit"),
     path(
@@ -59,6 +80,11 @@ urlpatterns = [
         "api/consensus/<uuid:consensus>/volumes/<str:volume>",
         consensus_api.ConsensusVolumeView.as_view(),
         name="api-consensus-volume",
+    ),
+    path(
+        "api/consensus/<uuid:consensus>/agree",
+        consensus_api.AgreeHereView.as_view(),
+        name="api-agree-here",
     ),
     path(
         "api/discrepancies/<uuid:discrepancy>/propose",

@@ -122,6 +122,14 @@ class WhyNotAssessable(models.TextChoices):
     OTHER = "other", "Other"
 
 
+class Phase(models.TextChoices):
+    """Which part of the settling screen somebody has open."""
+
+    SETTLE = "settle", "Settle"
+    LABEL = "label", "Label"
+    SIGN = "sign", "Sign"
+
+
 PLANES = ("axial", "coronal", "sagittal")
 
 

@@ -102,7 +102,7 @@ def _facts(consensus: Consensus, mask: Mask, model: ModelVersion | None) -> dict
 
 
 def _rows(nodes: list[ConsensusNode], facts: dict[str, str]) -> Iterable[tables.Row]:
-    labels = _labels(nodes)
+    labels = labels_that_hold(nodes)
     named = {str(key) for label in labels.values() for key in label.evidence}
     kinds = {str(e.pk): e.kind for e in Evidence.objects.filter(pk__in=named)}
     for node in nodes:
@@ -129,7 +129,7 @@ def _rows(nodes: list[ConsensusNode], facts: dict[str, str]) -> Iterable[tables.
         )
 
 
-def _labels(nodes: list[ConsensusNode]) -> dict[UUID, ReferenceLabel]:
+def labels_that_hold(nodes: Iterable[ConsensusNode]) -> dict[UUID, ReferenceLabel]:
     """The label that holds of each node: the newest that was set."""
     found = ReferenceLabel.objects.filter(node__in=nodes, kind=LabelKind.SET.value)
     return {label.node_id: label for label in found.order_by("position")}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from backend.reports.evaluation import Evaluation
 
@@ -45,7 +45,7 @@ def bland_altman(differences: Sequence[float]) -> BlandAltman | None:
         return None
     bias, sd = statistics.fmean(differences), statistics.stdev(differences)
     low, high = bias - 1.96 * sd, bias + 1.96 * sd
-    reach = float(student.ppf(0.975, n - 1))
+    reach = float(stdtrit(n - 1, 0.975))
     of_bias = reach * sd / math.sqrt(n)
     of_limits = reach * sd * math.sqrt(1 / n + 1.96**2 / (2 * (n - 1)))
     return BlandAltman(

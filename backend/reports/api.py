@@ -21,7 +21,7 @@ from backend.reading.serializers import ErrorAnswer
 from backend.reports import recording, render, reporting, selectors, services
 from backend.reports.formats import FORMATS
 from backend.reports.models import ExportState, Report
-from backend.reports.presentation import export_json, report_json
+from backend.reports.presentation import ENDINGS, export_json, report_json
 from backend.reports.record.blobs import BlobFault
 from backend.reports.serializers import (
     ExportAnswer,
@@ -69,7 +69,7 @@ class ReportView(APIView):
 
 
 class ReportFileView(APIView):
-    """`GET /api/reports/{id}.html`, `.pdf`, `.json`, `.csv` and `-steps.csv`."""
+    """`GET /api/reports/{id}.html`, `.pdf`, `.json`, `.csv`, `-steps.csv`, `-readings.csv`."""
 
     @extend_schema(
         operation_id="report_file",
@@ -172,16 +172,6 @@ class ExportSidecarView(APIView):
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}.json"'
         answer.headers["Cache-Control"] = "private, no-store"
         return answer
-
-
-# What follows a report's address → the name of the file, and what it is.
-ENDINGS = {
-    ".html": ("html", "text/html; charset=utf-8"),
-    ".pdf": ("pdf", "application/pdf"),
-    ".json": ("document", "application/json"),
-    ".csv": ("csv", "text/csv; charset=utf-8"),
-    "-steps.csv": ("steps", "text/csv; charset=utf-8"),
-}
 
 
 def file_answer(report: Report, ending: str) -> HttpResponse:

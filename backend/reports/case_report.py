@@ -25,13 +25,14 @@ from backend.reports.truths import measure
 from backend.version import VERSION
 
 # The files of a report, in the order they are named; each key is one in `report.made` too.
-FILES = ("html", "pdf", "document", "csv", "steps")
+FILES = ("html", "pdf", "document", "csv", "steps", "readings")
 FILE_NAMES = {
     "html": "page",
     "pdf": "PDF",
     "document": "JSON",
     "csv": "CSV",
     "steps": "CSV of steps",
+    "readings": "CSV of readings",
 }
 
 
@@ -122,5 +123,6 @@ def build(
         "document": partial(render.canonical_json, document),
         "csv": partial(report_tables.nodes_csv, document),
         "steps": partial(report_tables.steps_csv, document),
+        "readings": partial(report_tables.readings_csv, document),
     }
     return Built(facts, {name: files[name]() for name in FILES})

@@ -35,7 +35,20 @@ from backend.reports.timeline_cast import Cast
 from backend.reports.truths import Measured
 from backend.version import RESEARCH_NOTICE
 
-SCHEMA = 3
+SCHEMA = 4
+READING_FACTS = (
+    "id",
+    "slot",
+    "reader",
+    "round",
+    "arm",
+    "opened",
+    "submitted",
+    "active_seconds",
+    "changes",
+    "hands",
+    "newer",
+)
 HEADLINE = ("recall", "precision", "f1", "fp", "dice", "assd_mm")
 
 
@@ -124,6 +137,11 @@ def case_document(
                 name: account_json(truth.evaluation, rows[name])
                 for name, truth in measured.readings.items()
             },
+            "readings": [
+                {name: reading[name] for name in READING_FACTS}
+                for reading in facts["readings"]
+                if reading["signed"]
+            ],
             "nodes": rows,
             "pairs": [vars(pair) | {"difference_mm": pair.difference_mm} for pair in pairs],
             "discrepancies": version["discrepancies"] if version else [],

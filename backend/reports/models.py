@@ -10,7 +10,26 @@ from django.db import models
 from django.db.models import Q
 
 from backend.audit.models import WriteOnce
-from backend.reading.models import Case, Consensus, Reading
+from backend.jobs.models import ModelVersion
+from backend.reading.models import Case, Consensus, Project, Reading
+from backend.reports.releases.models import Release, ReleaseItem, ReleaseState
+from backend.reports.training.models import Curve, Training, TrainingPoint
+
+__all__ = [
+    "Curve",
+    "Export",
+    "ExportFormat",
+    "ExportState",
+    "ModelComparison",
+    "Record",
+    "RecordEvent",
+    "Release",
+    "ReleaseItem",
+    "ReleaseState",
+    "Report",
+    "Training",
+    "TrainingPoint",
+]
 
 
 class ExportState(models.TextChoices):
@@ -65,6 +84,58 @@ class Report(models.Model):
 
     def __str__(self) -> str:
         return f"report {self.pk}"
+
+
+class ModelComparison(models.Model):
+    """Two models held against each other on some cases of a project: what each of them marks there.
+
+    Waits (`queued`) until a run of either has ended on every case, then the work process measures.
+    `cases` are ids; `release` says which versions of their consensus are the truth, null where none
+    is released; `result` holds `cases` (of each `model_differences.difference_of`), `summary`
+    and `left_out`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
+    first = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    second = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    cases = models.JSONField(default=list)
+    release = models.ForeignKey(
+        "reports.Release", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    state = models.CharField(
+        max_length=8, choices=ExportState.choices, default=ExportState.QUEUED.value
+    )
+    message = models.TextField(blank=True)
+    result = models.JSONField(default=dict, blank=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    touched = models.DateTimeField(auto_now_add=True)
+    finished = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(state__in=ExportState.values), name="model_comparison_state_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ExportState.READY.value) | ~Q(result={}),
+                name="a_ready_model_comparison_has_a_result",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ExportState.FAILED.value) | ~Q(message=""),
+                name="a_failed_model_comparison_says_why",
+            ),
+            models.CheckConstraint(
+                condition=~Q(first=models.F("second")), name="two_different_models_are_compared"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.first} beside {self.second}"
 
 
 class Record(models.Model):

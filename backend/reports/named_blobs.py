@@ -10,7 +10,7 @@ from backend.audit.models import Event as StoredEvent
 from backend.imaging.masks import canonical_json
 from backend.reading.named_blobs import manifest_of, signed_record
 from backend.reports import case_report, sources
-from backend.reports.models import Export, Record, RecordEvent, Report
+from backend.reports.models import Export, Record, RecordEvent, Release, Report, Training
 from backend.reports.record.blobs import BlobFault, Blobs
 from backend.reports.record.events import of_line
 from backend.reports.record.named import named_blobs, names_in
@@ -27,6 +27,8 @@ def register_all() -> None:
     register(Export, "blob", cure=again)
     register(Export, "sidecar_blob", cure=again)
     register(Report, "files", names=lambda files: files.values(), remake=file_of_report)
+    register(Release, "sha256", remake=manifest_of_release)
+    register(Training, "weights", cure="Otherwise train again from the release.")
     register(StoredEvent, "facts", rows=_of_events, remake=of_log)
     register(RecordEvent, "line", rows=_of_records, cure="Otherwise import the record again.")
     # Whatever an event says that looks like a blob's name is kept, needed or not.
@@ -73,6 +75,12 @@ def of_log(name: str) -> bytes | None:
         return None
     report = Report.objects.filter(pk=made.subject_id).first()
     return canonical_json(report.manifest) if report else None
+
+
+def manifest_of_release(name: str) -> bytes | None:
+    """The manifest of a frozen release, from its row."""
+    found = Release.objects.filter(sha256=name).first()
+    return canonical_json(found.manifest) if found else None
 
 
 def file_of_report(name: str) -> bytes | None:

@@ -76,11 +76,11 @@ def node_picture(
     picture = _grey(frame_hu, window, rows, columns)
     draw = ImageDraw.Draw(picture)
     if signed is not None:
-        for start, end, _ in _edges(signed):
+        for start, end, _ in outline(signed):
             draw.line([window.place(*start), window.place(*end)], SIGNED_COLOUR, LINE_PX)
     if proposed is not None:
         away = BESIDE_MM * SIDE_PX / CROP_MM
-        for start, end, (down, right) in _edges(proposed):
+        for start, end, (down, right) in outline(proposed):
             middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
             dots = [window.place(*start), window.place(*middle)]
             moved = [(x + right * away, y + down * away) for x, y in dots]
@@ -115,7 +115,7 @@ def _grey(plane: NDArray[np.int16], window: Window, rows: float, columns: float)
     )
 
 
-def _edges(plane: Plane) -> Iterator[tuple[Corner, Corner, Corner]]:
+def outline(plane: Plane) -> Iterator[tuple[Corner, Corner, Corner]]:
     """Voxel edges between inside and outside: two ``(row, column)`` corners and the way out."""
     rows, columns = np.nonzero(plane)
     if not rows.size:

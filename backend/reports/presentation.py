@@ -6,11 +6,20 @@ from typing import Any
 
 from backend.reports.models import Export, ExportState, Report
 
+# What follows a report's address → the name of the file, and what it is.
+ENDINGS = {
+    ".html": ("html", "text/html; charset=utf-8"),
+    ".pdf": ("pdf", "application/pdf"),
+    ".json": ("document", "application/json"),
+    ".csv": ("csv", "text/csv; charset=utf-8"),
+    "-steps.csv": ("steps", "text/csv; charset=utf-8"),
+    "-readings.csv": ("readings", "text/csv; charset=utf-8"),
+}
+
 
 def report_json(report: Report) -> dict[str, Any]:
     """How far a report is, where its files lie, and their hashes."""
     ready = report.state == ExportState.READY
-    endings = {"html": ".html", "pdf": ".pdf", "document": ".json", "csv": ".csv"}
     return {
         "report": str(report.pk),
         "state": report.state,
@@ -22,7 +31,7 @@ def report_json(report: Report) -> dict[str, Any]:
                 "url": f"/api/reports/{report.pk}{ending}",
                 "sha256": report.files[name],
             }
-            for name, ending in {**endings, "steps": "-steps.csv"}.items()
+            for ending, (name, _) in ENDINGS.items()
             if ready and name in report.files
         },
     }

@@ -13,7 +13,9 @@ from backend.reports.evaluation import Evaluation
 
 # METHODS.md §1.11 and §1.9, in a line each.
 TERMS = (
-    "Reshaped: kept proposals that are not voxel for voxel one signed node. Retention: proposals "
+    "Reshaped: kept proposals that are not voxel for voxel one signed node. Untouched: kept "
+    "proposals signed as they were offered. Seconds per reshape: by the server’s clock, what led "
+    "to the changes of a node’s voxels, pauses over 60 s counted as 60 s. Retention: proposals "
     "kept, of those offered. Coverage: proposals kept, per signed node. Found: signed nodes of "
     "which the offer, whatever its size, covered 0.4 or more. Initial sensitivity: the share of a "
     "signed node that the offer covered. Sensitivity in the table: the same, of proposals of "
@@ -47,7 +49,7 @@ def reading_section(
     return blocks.section(
         name,
         f"{title}: {reading['reader']}",
-        blocks.columns(_facts(reading), _account(evaluation, rows)),
+        blocks.columns(_facts(reading), _account(reading, evaluation, rows)),
         blocks.text(_account_words(evaluation.correction)),
         blocks.text(TERMS) if explain else None,
         _nodes(rows),
@@ -90,7 +92,30 @@ def _account_words(books: Correction) -> str:
     return " ".join(parts)
 
 
-def _account(evaluation: Evaluation, rows: Sequence[dict[str, Any]]) -> Block:
+def untouched_words(hands: dict[str, Any]) -> str:
+    """A reader's untouched share: "3 of 23 kept (0.13)"."""
+    share = shown.share(hands["untouched_share"])
+    return f"{hands['untouched']} of {hands['kept']} kept ({share})"
+
+
+def reshape_words(hands: dict[str, Any]) -> str:
+    """How long a reshape took: "14.2 s (median of 20), 4 min 44 s in all"; a dash for none."""
+    if not hands["reshaped"]:
+        return shown.DASH
+    median = shown.seconds(hands["reshape_seconds_median"])
+    total = shown.seconds(hands["reshape_seconds_total"])
+    return f"{median} (median of {hands['reshaped']}), {total} in all"
+
+
+def _newer_words(newer: dict[str, int]) -> str:
+    if not newer["offered"]:
+        return "none"
+    return f"{newer['offered']} offered, {newer['taken']} changes taken from them"
+
+
+def _account(
+    reading: dict[str, Any], evaluation: Evaluation, rows: Sequence[dict[str, Any]]
+) -> Block:
     """What the reader changed (METHODS.md §1.11)."""
     books = evaluation.correction
     reasons = ", ".join(f"{r['count']} {r['reason']}" for r in reject_reasons(rows))
@@ -106,6 +131,9 @@ def _account(evaluation: Evaluation, rows: Sequence[dict[str, Any]]) -> Block:
             f" ({shown.share(books.reshaped_fraction.value)})",
             True,
         ),
+        ("Untouched", untouched_words(reading["hands"]), True),
+        ("Seconds per reshape", reshape_words(reading["hands"])),
+        ("Newer proposals", _newer_words(reading["newer"])),
         ("Signed", str(len(books.final)), True),
         (
             "Retention",

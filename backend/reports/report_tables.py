@@ -1,4 +1,4 @@
-"""The tables of a report as CSV: one row per node; and one per step of the settling. Pure."""
+"""The tables of a report as CSV: one row per node, per step of the settling, per reading. Pure."""
 
 from __future__ import annotations
 
@@ -51,6 +51,53 @@ STEPS = (
     "resolution",
     "rationale",
 )
+
+
+READINGS = (
+    "case",
+    "reading",
+    "slot",
+    "reader",
+    "round",
+    "arm",
+    "opened",
+    "submitted",
+    "active_seconds",
+    "changes",
+    "offered",
+    "rejected",
+    "kept",
+    "untouched",
+    "untouched_share",
+    "reshaped",
+    "reshape_seconds_median",
+    "reshape_seconds_mean",
+    "reshape_seconds_total",
+    "newer_offered",
+    "newer_taken",
+)
+
+
+def readings_csv(document: dict[str, Any]) -> bytes:
+    """Every signed reading: what became of the AI's nodes in its reader's hands, and how fast."""
+    numbers = document["numbers"]
+    return _csv(
+        READINGS,
+        (
+            reading
+            | reading["hands"]
+            | {
+                "case": numbers["case"]["label"],
+                "reading": reading["id"],
+                "changes": reading["changes"]["total"],
+                "offered": numbers["accounts"][reading["id"]]["n_offered"],
+                "rejected": len(numbers["accounts"][reading["id"]]["rejected"]),
+                "newer_offered": reading["newer"]["offered"],
+                "newer_taken": reading["newer"]["taken"],
+            }
+            for reading in numbers["readings"]
+        ),
+    )
 
 
 def nodes_csv(document: dict[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.reports import blocks, shown
 from backend.reports.consensus_sections import NOT_BENIGN, counted, node_table
+from backend.reports.reading_sections import reshape_words, untouched_words
 from backend.reports.truths import Measured, Truth
 
 # Metastatic nodes first; non-metastatic ones are only counted here.
@@ -42,6 +43,7 @@ def summary_section(
         "summary",
         "Result",
         *(_agreed(rows["consensus"]) if "consensus" in rows else _read(facts, measured, rows)),
+        blocks.facts(*_hands(facts), title="The AI’s nodes in the readers’ hands"),
         blocks.facts(*_signed(facts, measured), *_verdicts(checks), title="Signed and checked"),
     )
 
@@ -74,6 +76,19 @@ def _read(
         words = f"{len(signed)} signed, {len(called)} called metastatic{marked}"
         said.append((measured.readings[reading["id"]].title, words, True))
     return [blocks.facts(*said)]
+
+
+def _hands(facts: dict[str, Any]) -> list[blocks.Fact]:
+    """Each reader's untouched share, and how long a reshape took them."""
+    return [
+        (
+            f"{reading['slot']}, {reading['reader']}",
+            f"untouched {untouched_words(reading['hands'])}; "
+            f"a reshape {reshape_words(reading['hands'])}",
+        )
+        for reading in facts["readings"]
+        if reading["signed"]
+    ]
 
 
 def _signed(facts: dict[str, Any], measured: Measured) -> list[blocks.Fact]:

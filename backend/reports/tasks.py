@@ -7,7 +7,9 @@ import uuid
 from procrastinate.contrib.django import app
 
 from backend.jobs.protocol import WORK_QUEUE
-from backend.reports import exporting, reporting
+from backend.reports import exporting, reporting, trying
+from backend.reports.training import registering
+from backend.reports.training.keeping import REGISTER_TASK
 
 
 @app.task(name=exporting.TASK, queue=WORK_QUEUE)
@@ -20,3 +22,15 @@ def make_export(export: str) -> None:
 def make_report(report: str) -> None:
     """Make one case report."""
     reporting.make_report(uuid.UUID(report))
+
+
+@app.task(name=trying.TASK, queue=WORK_QUEUE)
+def compare_models(comparison: str) -> None:
+    """Measure one comparison of two models."""
+    trying.measure_comparison(uuid.UUID(comparison))
+
+
+@app.task(name=REGISTER_TASK, queue=WORK_QUEUE)
+def register_training(training: str) -> None:
+    """Write the folder of what was trained, and register it."""
+    registering.register_training(uuid.UUID(training))

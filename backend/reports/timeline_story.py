@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from backend.reading.hand_times import CHANGED
 from backend.reports.record.events import Event
-from backend.reports.record.readings import CHANGED, node_histories
+from backend.reports.record.readings import node_histories
 from backend.reports.timeline_cast import Cast
 from backend.reports.timeline_said import Memory, Said
 from backend.reports.timeline_words import UUID, said

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from backend.reading.hand_times import CHANGED
 from backend.reports import shown
 from backend.reports.record.events import Event
-from backend.reports.record.readings import ARM_NAMES, CHANGED, axes_of, words_of
+from backend.reports.record.readings import ARM_NAMES, axes_of, words_of
 from backend.reports.timeline_cast import Cast
 from backend.reports.timeline_said import NOTHING, Memory, Said, Words, begin
 from backend.reports.timeline_words_agreed import WORDS, plain
@@ -235,6 +236,15 @@ def _verified(event: Event, cast: Cast, memory: Memory) -> Said:
     return Said(f"Chain verified: {found}", detail=f"{facts.get('events', '?')} events")
 
 
+def _registered(event: Event, cast: Cast, memory: Memory) -> Said:
+    facts = event.facts
+    shift = ", ".join(f"{value:.1f}" for value in facts.get("offset_mm", ()))
+    return Said(
+        f"Registration of another {facts.get('modality', 'series')} confirmed",
+        detail=f"shifted by {shift} mm; {facts.get('series_uid', '')}",
+    )
+
+
 _WORDS: dict[str, Words] = {
     **WORDS,
     "case.opened": lambda e, c, m: Said(
@@ -246,6 +256,10 @@ _WORDS: dict[str, Words] = {
     "case.superseded": lambda e, c, m: Said(
         f"Withdrawn: {e.facts.get('by', 'another case')} is read instead",
         detail=str(e.facts.get("series", "")),
+    ),
+    "case.released": lambda e, c, m: Said(
+        f"Version {e.facts.get('version', '?')} released in {e.facts.get('name', 'a release')}",
+        detail=str(e.facts.get("sha256", ""))[:12],
     ),
     "case.described": plain("Images and protocol written into the log"),
     "case.presegmented": _presegmented,
@@ -262,6 +276,7 @@ _WORDS: dict[str, Words] = {
     "reading.released": lambda e, c, m: Said(f"{e.facts.get('slot', 'Reading')} released"),
     "reading.withdrawn": lambda e, c, m: Said(f"{e.facts.get('slot', 'Reading')} withdrawn"),
     "reading.returned": lambda e, c, m: Said(f"{e.facts.get('slot', 'Reading')} returned"),
+    "reading.registered": _registered,
     "reading.submitted": _submitted,
     "signature.refused": _refused,
     "report.made": plain("Report made"),

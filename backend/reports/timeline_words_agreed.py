@@ -63,9 +63,16 @@ def _discrepancy(verb: str, state: str) -> Words:
         after = f"{state}: {after}" if state and after else state or after
         before = memory.discrepancies.get(event.subject_id, "open")
         memory.discrepancies[event.subject_id] = after
-        return Said(f"{verb.format(_cluster(event, cast, memory))}", before, after)
+        said = verb.format(_cluster(event, cast, memory))
+        return Said(said, before, after, detail=_at_whose_screen(event))
 
     return words
+
+
+def _at_whose_screen(event: Event) -> str:
+    """Two at one screen: who signed is the event's actor, who was signed in stands beside."""
+    session = event.facts.get("session")
+    return f"at the screen where {session} was signed in" if session else ""
 
 
 def _by_rule(resolution: str, verb: str) -> Words:
@@ -151,7 +158,8 @@ def _signed(event: Event, cast: Cast, memory: Memory) -> Said:
     facts = event.facts
     what = f"Consensus version {facts.get('version', '?')} signed by "
     what += f"{facts.get('printed_name') or event.actor_name}"
-    return Said(what, detail=f"record {str(facts.get('record_hash', ''))[:12]}")
+    record = f"record {str(facts.get('record_hash', ''))[:12]}"
+    return Said(what, detail=", ".join(filter(None, [record, _at_whose_screen(event)])))
 
 
 def _version(verb: str) -> Words:

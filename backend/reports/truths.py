@@ -6,9 +6,10 @@ The consensus is the published version; before there is one, the newest whose no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from backend.imaging.correction import Correction, account
 from backend.imaging.grid import Grid
 from backend.imaging.nodes import measure_all
 from backend.reports.evaluation import Evaluation, Labels, evaluate_truth
@@ -81,6 +82,9 @@ def measure(facts: dict[str, Any], blobs: Blobs, tell: Progress = lambda share: 
         labels = blobs.labels(reading["masks"]["effective"], grid)
         same = {n["label"]: numbers[n["uuid"]] for n in reading["nodes"] if n["uuid"] in numbers}
         evaluation = evaluate_truth(ai, labels, grid, ai_measures=ai_measures, same_node=same)
+        if reading["masks"]["ai"] not in (None, mask):
+            # Begun from another proposal: what the reader changed is told of that one.
+            evaluation = replace(evaluation, correction=_books(reading, labels, grid, blobs))
         title = f"{reading['slot']}, {reading['reader']}"
         readings[reading["id"]] = Truth(reading["id"], title, labels, evaluation)
         tell((done + 1) / steps)
@@ -100,6 +104,14 @@ def measure(facts: dict[str, Any], blobs: Blobs, tell: Progress = lambda share: 
         title = f"Consensus {version['version']}"
         consensus = Truth("consensus", title, labels, evaluation)
     return Measured(grid, ai, numbers, readings, consensus, version)
+
+
+def _books(reading: dict[str, Any], final: Labels, grid: Grid, blobs: Blobs) -> Correction:
+    """The account of a reading against the proposal it was offered."""
+    offered = reading["masks"]["ai"]
+    numbers = blobs.manifest(offered).numbers
+    same = ((numbers[n["uuid"]], n["label"]) for n in reading["nodes"] if n["uuid"] in numbers)
+    return account(blobs.labels(offered, grid), final, same_node=same)
 
 
 def reported_version(versions: list[dict[str, Any]]) -> dict[str, Any] | None:

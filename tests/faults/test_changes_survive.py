@@ -20,6 +20,8 @@ from fixtures.phantom_dicom import write_series
 from fixtures.small import small_phantom
 from tests.stack import Stack, until
 
+pytestmark = pytest.mark.deep
+
 
 class Desk:
     """A reader at the API: the one reading, its lease, its head."""
@@ -218,19 +220,19 @@ def test_sockets_take_rubbish_and_tell_nothing_of_what_is_hidden(alone: Stack, l
     hidden = f"/ws/readings/{theirs.reading}"
     for path in (hidden, f"/ws/readings/{uuid.uuid4()}", "/ws/readings/x", "/ws/x", "/ws/workers"):
         with pytest.raises(ConnectionClosedError) as closed, socket(path) as refused:
-            refused.recv(timeout=10)
+            refused.recv(timeout=60)
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4404, "")
     with pytest.raises(ConnectionClosedError) as closed, socket(hidden, "") as refused:
-        refused.recv(timeout=10)
+        refused.recv(timeout=60)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4401
 
     with socket(f"/ws/readings/{mine.reading}") as own:
-        seen = json.loads(own.recv(timeout=10))["seen"]
+        seen = json.loads(own.recv(timeout=60))["seen"]
         assert list(seen) == [f"reading:{mine.reading}"]
         since = json.dumps({"since": {f"reading:{theirs.reading}": 0, "coordinators": 0}})
         for rubbish in ("x", b"\x00", "[]", "[" * 50_000, '{"since": []}', since):
             own.send(rubbish)
         mine.post(mine.stroke(mine.get()["head"], 1)).raise_for_status()
-        assert json.loads(own.recv(timeout=10))["type"] == "change.applied"
+        assert json.loads(own.recv(timeout=60))["type"] == "change.applied"

@@ -12,6 +12,8 @@ from fixtures.phantom_dicom import write_series
 from fixtures.small import small_phantom
 from tests.stack import Stack, until
 
+pytestmark = pytest.mark.deep
+
 SHAPE = (40, 128, 128)
 
 

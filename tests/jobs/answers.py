@@ -41,6 +41,7 @@ def result(run: Run, mask: str) -> dict[str, Any]:
                 "name": run.model.name,
                 "version": run.model.version,
                 "sha256": run.model.sha256,
+                "description": run.model.description,
             },
             "input": {},
             "device": "CPU",

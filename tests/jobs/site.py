@@ -133,11 +133,11 @@ class Site:
             cursor = connection.execute(query, parameters)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
-    def until(self, condition: Any, what: str, seconds: float = 30) -> Any:
+    def until(self, condition: Any, what: str, seconds: float = 60) -> Any:
         """Wait for a condition; a failure shows every process's words."""
         return until(condition, what, seconds, self.words)
 
-    def until_state(self, run: str, state: str, seconds: float = 30) -> dict[str, Any]:
+    def until_state(self, run: str, state: str, seconds: float = 60) -> dict[str, Any]:
         """Wait until the run is in that state; returns its row."""
 
         def there() -> dict[str, Any] | None:

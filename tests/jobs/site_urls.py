@@ -60,9 +60,17 @@ def cancel(request: HttpRequest, run: uuid.UUID) -> HttpResponse:
     return JsonResponse({})
 
 
+@csrf_exempt
+def retry(request: HttpRequest, run: uuid.UUID) -> HttpResponse:
+    """What the coordinator's other button does."""
+    services.retry(run=run, actor=None)
+    return JsonResponse({})
+
+
 urlpatterns = [
     path("", include("backend.jobs.urls")),
     path("dicom-web/studies/<str:study>/series/<str:series>", series),
     path("test/runs", make_run),
     path("test/runs/<uuid:run>/cancel", cancel),
+    path("test/runs/<uuid:run>/retry", retry),
 ]

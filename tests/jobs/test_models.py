@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import BadInput, WrongState
+from backend.jobs.model_description import describe_model_folder
 from backend.jobs.models import ModelVersion
 from backend.jobs.selectors import default_model
 from backend.jobs.services import register_model
@@ -47,6 +48,34 @@ def test_a_new_version_in_the_same_folder_takes_the_place_of_the_old(
     assert default_model() == new
     assert old.retired is not None
     assert not old.is_default
+
+
+def test_the_same_weights_described_otherwise_are_not_registered_as_the_known_model(
+    db: None, tmp_path: Path
+) -> None:
+    folder = write_model(tmp_path)
+    register_model(folder=folder, actor=None)
+    said = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**said, "input": {"window_hu": [0, 1]}}))
+
+    with pytest.raises(BadInput, match="give the changed model a version of its own"):
+        register_model(folder=folder, actor=None)
+
+
+def test_a_description_is_known_by_what_it_says_not_by_how_it_is_written(
+    db: None, tmp_path: Path
+) -> None:
+    """As a database that keeps JSON gives it back: other spacing, other order, other numbers."""
+    folder = write_model(tmp_path)
+    said = {**json.loads((folder / "model.json").read_text()), "output": {"far": 1e22, "at": 1.0}}
+    (folder / "model.json").write_text(json.dumps(said))
+    model = register_model(folder=folder, actor=None)
+    (folder / "model.json").write_text(json.dumps(said, indent=3, sort_keys=True))
+
+    model.refresh_from_db()
+
+    assert model.description == describe_model_folder(folder).description
+    assert register_model(folder=folder, actor=None) == model
 
 
 def test_a_model_whose_file_was_altered_is_refused(db: None, tmp_path: Path) -> None:

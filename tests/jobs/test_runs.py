@@ -268,6 +268,7 @@ def test_a_mask_on_another_grid_is_refused(make_run: MakeRun, session: WorkerSes
         (lambda r: r.pop("provenance"), "no provenance"),
         (lambda r: r["provenance"].pop("device"), "does not tell device"),
         (lambda r: r["provenance"]["model"].update(sha256="0" * 64), "was not made by"),
+        (lambda r: r["provenance"]["model"].update(description="0" * 64), "was not made by"),
         (lambda r: r.update(mask="0" * 64), "another mask"),
     ],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from backend.jobs import queue, services
@@ -16,6 +17,7 @@ from backend.jobs.models import Run, WorkerSession
 from backend.jobs.protocol import JOB_LOCK, RunState
 from backend.jobs.sweep import sweep
 from tests import postgres
+from tests.stack import until
 
 MakeRun = Callable[..., Run]
 
@@ -67,6 +69,38 @@ def test_a_job_fetched_by_a_worker_that_died_before_claiming_is_queued_again(
 
     (job,) = queue.unfinished_jobs(run.id)
     assert (job.doing, job.id != fetched) == (False, True)
+
+
+MADE = """
+insert into procrastinate_jobs (queue_name, task_name, args, status)
+values ('inference', 'inference.run', '{}', 'doing') returning id
+"""
+
+
+def test_a_job_that_its_worker_finishes_at_the_same_moment_is_left_as_it_is(db: None) -> None:
+    with (
+        psycopg.connect(postgres.TESTS.owner) as worker,
+        psycopg.connect(postgres.TESTS.owner, autocommit=True) as watching,
+    ):
+        (job,) = watching.execute(MADE).fetchone() or ()
+        waits = "select 1 from pg_locks where not granted and locktype = 'transactionid'"
+
+        def finish_when_waited_for() -> None:
+            until(lambda: watching.execute(waits).fetchone(), "the sweep to wait for the row", 30)
+            worker.commit()
+
+        worker.execute("select procrastinate_finish_job_v1(%s, 'succeeded', false)", [job])
+        finishing = threading.Thread(target=finish_when_waited_for)
+        finishing.start()
+        point = transaction.savepoint()
+        try:
+            queue.retire([job])
+        finally:
+            finishing.join()
+            transaction.savepoint_rollback(point)  # It still holds the row.
+            state = watching.execute("select status from procrastinate_jobs where id = %s", [job])
+            assert state.fetchone() == ("succeeded",)
+            watching.execute("delete from procrastinate_jobs where id = %s", [job])
 
 
 def test_a_run_whose_worker_is_gone_is_offered_again_and_says_where_it_was_lost(

@@ -17,8 +17,9 @@ from backend.imaging.grid import Grid, Vector
 from backend.imaging.nodes import components
 from backend.jobs.protocol import volume_header
 from inference.__main__ import main
-from inference.adapters import Cancelled, Progress
-from inference.pipeline import NodeProbability, Segmentation
+from inference.adapters import Cancelled, Loading, Progress
+from inference.judging import NodeProbability
+from inference.pipeline import Segmentation
 
 THRESHOLD_HU = 200
 SHAPE = (24, 64, 64)
@@ -72,7 +73,7 @@ def write_model(root: Path, name: str = "threshold-test") -> Path:
 class ThresholdAdapter:
     """Thresholds, in the stages of a real model."""
 
-    def __init__(self, folder: Path, threads: int | None) -> None:
+    def __init__(self, folder: Path, loading: Loading) -> None:
         self.level = json.loads((folder / "threshold.json").read_text())["threshold_hu"]
 
     def segment(

@@ -87,6 +87,7 @@ def default_model() -> ModelVersion:
         sha256="a" * 64,
         folder="nowhere",
         is_default=True,
+        verified=timezone.now(),
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from channels.routing import URLRouter
@@ -154,15 +155,17 @@ class Listeners:
 
 
 def asked_of_sockets(stack: Stack, first: Reader, second: Reader) -> list[str]:
-    """What is said to every socket: to be told of everyone's news from the start, and a worker's
-    words about what is no run."""
+    """What is said to every socket: to be told of everyone's news from the start, where one looks,
+    and a worker's words about what is no run."""
     audiences = [f"reading:{first.reading}", f"reading:{second.reading}", "coordinators", "grants"]
     audiences += [f"{kind}:{first.case}" for kind in ("case", "consensus", "run")]
+    audiences += [f"run:{pk}" for (pk,) in stack.query("select id from jobs_run")]
     audiences += [f"user:{pk}" for (pk,) in stack.query("select id from accounts_user")]
     audiences += [f"coordinators:{pk}" for (pk,) in stack.query("select id from reading_project")]
     hello = {"type": "hello", "session": ABSENT, "number": 5, "facts": {"name": "w"}}
     claims = [{"type": "claim", "run": run} for run in (first.reading, first.case, ABSENT)]
-    asked = [{"since": dict.fromkeys(audiences, 0)}, hello, *claims]
+    looking = {"looking": {"phase": "settle", "discrepancy": ABSENT, "node": 1}}
+    asked = [{"since": dict.fromkeys(audiences, 0)}, looking, hello, *claims]
     return [json.dumps({"n": n, **message}) for n, message in enumerate(asked)]
 
 
@@ -170,11 +173,12 @@ async def test_nobody_hears_of_what_reader1_does_nor_finds_a_socket_changed(stac
     first, second = Reader(stack, "reader1"), Reader(stack, "reader2")
     values = {"reading": [first.reading, second.reading, first.case, ABSENT]}
     values["consensus"] = [first.case, first.reading, ABSENT]
+    values["run"] = [*(str(pk) for (pk,) in stack.query("select id from jobs_run")), ABSENT]
     doors = [Door(who, path) for who in BLIND for path in socket_paths(values)]
     listeners = Listeners(stack, asked_of_sockets(stack, first, second))
     await listeners.answers(doors)  # A worker's session is made the first time.
     before = await listeners.answers(doors)
-    assert sum(map(told_anything, before.values())) == 6
+    assert sum(map(told_anything, before.values())) == 7
 
     own = [Door("reader1", f"/ws/readings/{first.reading}"), Door("coordinator", "/ws/me")]
     sockets = {door: await listeners.open(door) for door in [*doors, *own]}
@@ -277,3 +281,47 @@ async def test_an_open_line_ends_with_what_it_was_opened_by(stack: Stack) -> Non
     ears[2].cancel()
     await sockets[doors[2]].close()
     await asyncio.to_thread(stack.manage, "shell", "-c", ACCESS_RETURNS)
+
+
+MUCH_NEWS = """
+from django.db import transaction
+from backend.audit.services import announce
+for n in range(300):
+    with transaction.atomic():
+        announce("coordinators", "archive.changed", {"n": n})
+"""
+
+
+async def test_a_line_cut_again_and_again_brings_all_news_in_order_and_each_once(
+    stack: Stack,
+) -> None:
+    listeners = Listeners(stack, [])
+    since: dict[str, int] = {}
+    heard: list[dict[str, Any]] = []
+    first = await listeners.open(Door("coordinator", "/ws/me"))
+    since = json.loads(await first.recv())["seen"]
+    begin = since["coordinators"]
+    first.transport.abort()
+    told = asyncio.create_task(asyncio.to_thread(stack.manage, "shell", "-c", MUCH_NEWS))
+    cuts = 0
+    while since["coordinators"] < begin + 300:
+        said = quote(json.dumps(since))
+        line = await listeners.open(Door("coordinator", f"/ws/me?since={said}"))
+        assert json.loads(await line.recv())["type"] == "hello"
+        for _ in range(40):
+            message = json.loads(await asyncio.wait_for(line.recv(), SLOW_SECONDS))
+            heard.append(message)
+            since[message["audience"]] = message["seq"]
+            if since["coordinators"] == begin + 300:
+                break
+        line.transport.abort()
+        cuts += 1
+    await told
+    ours = [m for m in heard if m["audience"] == "coordinators"]
+    assert [m["seq"] for m in ours] == list(range(begin + 1, begin + 301))
+    assert [m["payload"]["n"] for m in ours] == list(range(300))
+    assert cuts > 5
+    for nonsense in ("{}", "[]", "x", '{"coordinators": "9"}', '{"coordinators": 99999}'):
+        line = await listeners.open(Door("coordinator", f"/ws/me?since={quote(nonsense)}"))
+        assert json.loads(await line.recv())["seen"]["coordinators"] == begin + 300, nonsense
+        await line.close()

@@ -42,7 +42,7 @@ from tests.reading.walk import Addresses, Answer, Asker, Walk, ids_of
 from tests.reports.room import PASSWORD, SHAPE, build_room
 
 # One fixture asks everything once, of every route and everyone: minutes of work in one test's time.
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.deep]
 SETTINGS = {
     "SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies",  # Spares many queries.
 }

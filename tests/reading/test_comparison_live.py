@@ -96,7 +96,7 @@ def test_two_who_submit_at_once_are_compared_once_by_the_work_process(
     together = threading.Barrier(2)
 
     def submit(reader: Reader) -> None:
-        together.wait(20)
+        together.wait(60)
         reader.submit()
 
     threads = [threading.Thread(target=submit, args=(reader,)) for reader in readers]

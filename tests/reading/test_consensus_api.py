@@ -426,6 +426,10 @@ def test_there_is_no_ai_where_the_protocol_shows_none(
     refused = room.act("reader1", "propose", room.discrepancies()[0], resolution="AI")
     assert refused.status_code == 400
     assert "AI" not in refused.json()["possible"]
+    found = room.discrepancies()[0]
+    room.act("reader2", "defer", found)
+    refused = room.act("adjudicator", "resolve", found, resolution="AI")
+    assert (refused.status_code, refused.json()["error"]) == (400, "BAD_RESOLUTION")
 
 
 def rows(room: Room, name: str) -> Any:

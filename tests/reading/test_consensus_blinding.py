@@ -14,7 +14,7 @@ from backend.audit.models import Event
 from backend.reading.consumers import audiences_of_consensus
 from backend.reading.models import Mask, Membership, Reading, Step
 from tests.reading.consensus_room import LONG, OUTSIDERS, Room
-from tests.reading.site import Site, Twin, build_site
+from tests.reading.site import PASSWORD, Site, Twin, build_site
 from tests.reading.test_comparing import compare, finish
 
 LAYERS = ("x", "y", "ai", "agreed", "ignored", "redrawn")
@@ -53,6 +53,10 @@ def attempts(consensus: Any, discrepancy: Any) -> Iterator[tuple[str, dict[str, 
     for layer in LAYERS:
         yield f"/api/consensus/{consensus}/volumes/{layer}", None
         yield f"/api/consensus/{consensus}/volumes/{layer}?step={uuid.uuid4()}", None
+    here = {"client": str(uuid.uuid4()), "discrepancy": str(discrepancy), "seen": 0}
+    answers = [{**here, "step": str(uuid.uuid4())}]
+    signer = {"username": "reader2", "password": PASSWORD}
+    yield f"/api/consensus/{consensus}/agree", {**signer, "answers": answers}
     yield f"/dicom-web/consensus/{consensus}/studies", None
     yield f"/dicom-web/consensus/{consensus}/series", None
     for verb in VERBS:

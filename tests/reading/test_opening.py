@@ -120,7 +120,7 @@ def test_the_proposal_becomes_a_mask_with_measured_nodes(ready: Site) -> None:
             assert state.measures["voxels"] == voxels
             assert state.measures["volume_mm3"] == pytest.approx(2.0 * voxels)
     told = news_of(f"reading:{ready.reading().pk}")
-    assert ("mask_ready", {"mask": mask.hash, "nodes": 3}) in told
+    assert ("mask_ready", {"mask": mask.hash, "nodes": 3, "offered": False}) in told
     assert history.verify(chain=case.chain).holds
 
 

@@ -15,9 +15,10 @@ from backend.accounts.models import WorkerToken
 from backend.audit.models import Event, NewsItem
 from backend.errors import BadInput
 from backend.jobs import queue, services
-from backend.jobs.models import Run, WorkerSession
-from backend.jobs.protocol import PROMPT_QUEUE, PROPOSED_NODE
-from backend.reading.models import Change, Reading
+from backend.jobs.models import ModelVersion, Run, WorkerSession
+from backend.jobs.protocol import PROPOSED_NODE, prompt_queue
+from backend.jobs.selectors import default_model
+from backend.reading.models import Change, ProtocolModel, Reading
 from backend.reading.services import give_up_on_prompts, prompting
 from tests.reading.site import Site, Twin
 
@@ -103,7 +104,61 @@ def test_a_prompt_waits_in_a_queue_of_its_own_and_behind_no_run_of_its_case(
     (row,) = queue._rows(
         "select queue_name, lock from procrastinate_jobs where args ->> 'run' = %s", [run]
     )
-    assert row == (PROMPT_QUEUE, f"reading.reading:{ready.reading().pk}")
+    assert row == (
+        prompt_queue(ready.run().model.description),
+        f"reading.reading:{ready.reading().pk}",
+    )
+
+
+def chosen_for_the_protocol(site: Site, **facts: Any) -> ModelVersion:
+    """Another model, made the default of the case's protocol alone."""
+    model = ModelVersion.objects.create(
+        name="of the protocol", version="2", kind="constant", manifest={"version": "2"},
+        sha256="b" * 64, folder="nowhere", verified=timezone.now(), **facts,
+    )  # fmt: skip
+    ProtocolModel.objects.create(protocol=site.case.protocol, model=model, reason="It is better.")
+    return model
+
+
+def test_a_click_is_for_the_model_of_the_protocol_not_for_the_default_of_all(
+    ready: Site, twin: Twin, worker: WorkerSession
+) -> None:
+    model = chosen_for_the_protocol(ready)
+
+    run = Run.objects.get(pk=ask(ready, twin).json()["id"])
+
+    assert run.model == model != default_model()
+    (row,) = queue._rows(
+        "select queue_name from procrastinate_jobs where args ->> 'run' = %s", [str(run.pk)]
+    )
+    assert row == (prompt_queue(model.description),)
+
+
+def test_where_no_worker_holds_the_protocol_s_model_the_reader_is_told_so(
+    ready: Site, twin: Twin, worker: WorkerSession
+) -> None:
+    model = chosen_for_the_protocol(ready)
+    worker.facts = {"models": [default_model().description]}
+    worker.save()
+
+    refused = ask(ready, twin)
+
+    assert (refused.status_code, refused.json()["error"]) == (409, "NO_WORKER")
+    assert "No connected worker has of the protocol 2" in refused.json()["message"]
+    worker.facts = {"models": [model.description]}
+    worker.save()
+    assert ask(ready, twin).status_code == 202
+
+
+def test_no_other_model_answers_for_a_chosen_one_that_is_retired(
+    ready: Site, twin: Twin, worker: WorkerSession
+) -> None:
+    chosen_for_the_protocol(ready, retired=timezone.now())
+
+    refused = ask(ready, twin)
+
+    assert (refused.status_code, refused.json()["error"]) == (409, "NO_MODEL")
+    assert "of the protocol 2, the model of" in refused.json()["message"]
 
 
 def test_what_is_taken_of_a_proposal_records_where_it_came_from(
@@ -231,6 +286,9 @@ def test_who_asks_faster_than_a_person_clicks_is_told_to_wait(
         assert ask(ready, twin).status_code == 202
     refused = ask(ready, twin)
     assert (refused.status_code, refused.json()["error"]) == (429, "TOO_MANY_PROMPTS")
+    wait = int(refused.headers["Retry-After"])
+    assert 590 <= wait <= 600, "until the first of them is no longer counted"
+    assert refused.json()["cure"] == f"Try again in {wait} s."
 
 
 @pytest.mark.parametrize("name", ["reader2", "coordinator", "adjudicator"])

@@ -20,10 +20,10 @@ def test_a_new_version_takes_new_cases_and_leaves_the_old_ones_alone(db: None) -
     site = build_site()
     before, after = Protocol.objects.filter(code=new.code).order_by("version")
     assert (before.pk, before.active, before.definition) == (old.pk, False, definition)
-    assert (after.version, after.active) == (4, True)
+    assert (after.version, after.active) == (5, True)
     assert site.case.protocol == after
     event = Event.objects.get(action="protocol.superseded")
-    assert event.facts == {"code": "LN-CT-BLIND", "version": 1, "by": 4}
+    assert event.facts == {"code": "LN-CT-BLIND", "version": 1, "by": 5}
     services.install_protocols()
     assert Event.objects.filter(action="protocol.superseded").count() == 1
 

@@ -80,7 +80,7 @@ def at_once(*calls: Callable[[], Any]) -> Sequence[Any]:
     ready = Barrier(len(calls))
 
     def begin(call: Callable[[], Any]) -> Any:
-        ready.wait(20)
+        ready.wait(60)
         return call()
 
     with ThreadPoolExecutor(len(calls)) as pool:
@@ -125,14 +125,41 @@ def test_the_other_hears_of_a_step_at_once_and_an_outsider_hears_nothing(
     outsider = Settler(quiet_stack, "adjudicator", settling)
     third = first.detail()["discrepancies"][2]["id"]
     with outsider.socket() as refused, pytest.raises(ConnectionClosedError) as closed:
-        refused.recv(timeout=20)
+        refused.recv(timeout=60)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4404
     with second.socket() as heard:
-        assert json.loads(heard.recv(timeout=20))["type"] == "hello"
+        assert json.loads(heard.recv(timeout=60))["type"] == "hello"
         assert first.act("defer", third, seen=0).is_success
-        news = json.loads(heard.recv(timeout=20))
+        news = json.loads(heard.recv(timeout=60))
     assert news["type"] == "discrepancy.changed"
     assert news["payload"] == {"discrepancy": third, "version": 1, "state": "deferred"}
     with outsider.socket() as let_in:
-        assert json.loads(let_in.recv(timeout=20))["type"] == "hello"
+        assert json.loads(let_in.recv(timeout=60))["type"] == "hello"
+
+
+def test_each_sees_where_the_other_looks_until_they_leave(
+    quiet_stack: Stack, settling: str
+) -> None:
+    first, second = (Settler(quiet_stack, name, settling) for name in ("reader1", "reader2"))
+    one, two, *_ = (found["id"] for found in first.detail()["discrepancies"])
+
+    def looking(discrepancy: str) -> str:
+        return json.dumps({"looking": {"phase": "settle", "discrepancy": discrepancy}})
+
+    def present(socket: ClientConnection) -> list[Any]:
+        told = json.loads(socket.recv(timeout=60))
+        assert (told["type"], "seq" in told) == ("presence", False)
+        return [(each["who"], each["discrepancy"]) for each in told["payload"]["present"]]
+
+    with second.socket() as heard:
+        assert json.loads(heard.recv(timeout=60))["type"] == "hello"
+        with first.socket() as line:
+            assert json.loads(line.recv(timeout=60))["type"] == "hello"
+            line.send(looking(one))
+            assert present(heard) == [("other", one)]
+            line.send(looking(two))
+            assert present(heard) == [("other", two)]
+            heard.send(looking(two))
+            assert present(line) == [("other", two)]
+        assert present(heard) == []

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
+from django.test import Client
 from django.utils import timezone
 
 from backend.accounts import services as accounts
+from backend.accounts.models import User
+from backend.accounts.roles import Role
 from backend.audit.models import Event, NewsItem
 from backend.errors import BadInput, NotAllowed, WrongState
 from backend.reading import services
@@ -21,7 +24,7 @@ from backend.reading.consensus_signatures import consensus_faults
 from backend.reading.models import ConsensusSignature
 from backend.store import store
 from tests.reading.labels_room import LabelRoom
-from tests.reading.site import PASSWORD, Site
+from tests.reading.site import PASSWORD, Site, other_project
 
 
 @pytest.fixture
@@ -177,6 +180,61 @@ def test_passwords_are_not_tried_for_ever(room: LabelRoom, monkeypatch: Any) -> 
     assert room.sign("reader2").role == "reader"
     monkeypatch.setattr(accounts, "ATTEMPTS_WITHIN", timedelta(0))
     assert room.sign("reader1").role == "reader"
+
+
+def test_a_name_tried_at_many_screens_is_tried_no_more_than_on_the_sign_in_page(
+    room: LabelRoom,
+) -> None:
+    """Somebody else's account is not guessed by going from keyboard to keyboard."""
+    people = ("reader1", "adjudicator")
+    for attempt in range(accounts.MOST_ATTEMPTS):
+        with pytest.raises(NotAllowed, match="user name and its password"):
+            room.sign("reader2", session=people[attempt % 2], password="guess")
+    with pytest.raises(NotAllowed) as refused:
+        room.sign("reader2", session="coordinator")
+    assert code(refused) == "TOO_MANY_ATTEMPTS"
+    page = Client().post("/sign-in/", {"username": "reader2", "password": PASSWORD})
+    assert page.status_code == 403
+    assert not ConsensusSignature.objects.exists()
+    assert room.sign("reader1").role == "reader"
+
+
+def test_a_reader_of_another_project_signs_nothing_and_lends_no_screen(room: LabelRoom) -> None:
+    other = User.objects.create_user("other_reader", password=PASSWORD)
+    services.grant_role(project=other_project(), user=other, role=Role.READER, actor=None)
+    room.users["other_reader"] = other
+    path = f"/api/consensus/{room.consensus.pk}/sign"
+    body = {"client": str(uuid.uuid4()), "record_hash": room.hash, "password": PASSWORD}
+    refused = room.send("reader1", "POST", path, {**body, "username": "other_reader"})
+    assert (refused.status_code, refused.json()["error"]) == (403, "NOT_A_SIGNER")
+    hidden = room.send("other_reader", "POST", path, {**body, "username": "reader2"})
+    nowhere = f"/api/consensus/{uuid.uuid4()}/sign"
+    absent = room.send("other_reader", "POST", nowhere, {**body, "username": "reader2"})
+    assert (hidden.status_code, hidden.content) == (absent.status_code, absent.content)
+    assert hidden.status_code == 404
+    guess = {**body, "username": "reader2", "password": "guess"}
+    assert room.send("other_reader", "POST", path, guess).content == hidden.content
+    assert not Event.objects.filter(action="signature.refused").exists()
+    assert not ConsensusSignature.objects.exists()
+
+
+def test_one_person_is_not_two_at_one_screen(room: LabelRoom) -> None:
+    path = f"/api/consensus/{room.consensus.pk}/sign"
+
+    def signs(**own: str) -> Any:
+        body = {"client": str(uuid.uuid4()), "record_hash": room.hash, "password": PASSWORD, **own}
+        answer = room.send("reader1", "POST", path, body)
+        return answer.status_code, answer.json().get("error")
+
+    assert signs() == (200, None)
+    assert signs(username="reader1") == (409, "ALREADY_SIGNED")
+    assert signs(username="Reader1") == (403, "WRONG_PASSWORD")
+    User.objects.filter(username="reader2").update(is_active=False)
+    assert signs(username="reader2") == (403, "WRONG_PASSWORD")
+    User.objects.filter(username="reader2").update(is_active=True)
+    assert signs(username="reader2", record_hash="0" * 64) == (409, "RECORD_CHANGED")
+    assert room.consensus.state == "signing"
+    assert ConsensusSignature.objects.count() == 1
 
 
 def test_who_did_not_decide_does_not_sign_not_even_at_a_readers_screen(room: LabelRoom) -> None:

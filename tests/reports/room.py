@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from django.test import Client
+from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.archive import services as archive
@@ -89,7 +90,7 @@ class Room:
         return client
 
 
-def receive_series(folder: Path) -> None:
+def receive_series(folder: Path, *, as_is: bool = True) -> None:
     """Files of the image, taken in by the archive."""
     stored = (hounsfield() + 1024).astype(np.int16)
     slices = ct_series(SHAPE[0], Rows=SHAPE[1], Columns=SHAPE[2], PixelSpacing=[0.8, 0.8])
@@ -97,11 +98,13 @@ def receive_series(folder: Path) -> None:
         dataset.PixelData = stored[index].tobytes()
         dataset.ImagePositionPatient = [-25.0, -22.0, -100 + SPACING[0] * index]
         dataset.SliceThickness = SPACING[0]
-    archive.receive([written(folder, slices)], source="test", actor=None, as_is=True)
+    archive.receive([written(folder, slices)], source="test", actor=None, as_is=as_is)
 
 
-def build_room(folder: Path, *, with_ai: bool = True, signed: bool = True) -> Room:
-    """Receive, open, propose, correct and sign."""
+def build_room(
+    folder: Path, *, with_ai: bool = True, signed: bool = True, as_is: bool = True
+) -> Room:
+    """Receive (without `as_is` de-identified), open, propose, correct and sign."""
     users = {
         name: User.objects.create_user(name, password=PASSWORD, display_name=f"Dr {name.title()}")
         for name in PEOPLE
@@ -120,8 +123,9 @@ def build_room(folder: Path, *, with_ai: bool = True, signed: bool = True) -> Ro
             folder="nowhere",
             notice="Made for tests.",
             is_default=True,
+            verified=timezone.now(),
         )
-    receive_series(folder)
+    receive_series(folder, as_is=as_is)
     case = Case.objects.get()
     nodes = {number: str(uuid.UUID(int=1000 + number)) for number in range(1, 7)}
     if with_ai:

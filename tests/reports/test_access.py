@@ -40,6 +40,7 @@ def requests(room: Room, report: Report, export: Export) -> dict[str, tuple[str,
         "pdf": ("get", f"/api/reports/{report.pk}.pdf", None, 200),
         "csv": ("get", f"/api/reports/{report.pk}.csv", None, 200),
         "steps": ("get", f"/api/reports/{report.pk}-steps.csv", None, 200),
+        "readings": ("get", f"/api/reports/{report.pk}-readings.csv", None, 200),
         "page": ("get", f"/reports/{report.pk}/", None, 200),
         "html": ("get", f"/api/reports/{report.pk}.html", None, 200),
         "json": ("get", f"/api/reports/{report.pk}.json", None, 200),
@@ -115,7 +116,7 @@ def test_an_api_report_says_how_far_it_is_and_where_it_lies(room: Room):
     assert (told["state"], told["files"]) == ("queued", {})
     reporting.make_report(uuid.UUID(told["report"]))
     told = client.get(f"/api/reports/{told['report']}").json()
-    assert set(told["files"]) == {"html", "pdf", "document", "csv", "steps"}
+    assert set(told["files"]) == {"html", "pdf", "document", "csv", "steps", "readings"}
     for file in told["files"].values():
         answer = client.get(file["url"])
         assert answer.status_code == 200

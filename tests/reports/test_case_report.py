@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -95,6 +96,25 @@ def test_the_reader_s_account_balances(room: Room, report: Report):
     assert books["identity"] == "5 = 5 − 1 + 1 + 0 − 0"
     assert (books["rejected"], books["added"], books["reshaped"]) == ([3], [6], [2, 5])
     assert books["reasons"] == [{"reason": "vessel", "count": 1}]
+
+
+def test_the_untouched_share_and_the_time_a_reshape_took_follow_from_the_log(
+    room: Room, report: Report
+):
+    ai, final = offered(), wanted()
+    kept = [n for n in np.unique(ai) if n and (final == n).any()]
+    untouched = [n for n in kept if np.array_equal(ai == n, final == n)]
+    (told,) = document_of(report)["numbers"]["readings"]
+    hands = told["hands"]
+    assert (hands["kept"], hands["untouched"]) == (len(kept), len(untouched))
+    assert hands["untouched_share"] == len(untouched) / len(kept)
+    assert hands["reshaped"] == len(kept) - len(untouched)
+    row = next(csv.DictReader(io.StringIO(file_of(report, "readings").decode("utf-8-sig"))))
+    assert row["untouched_share"] == str(hands["untouched_share"])
+    assert row["reshape_seconds_median"] == str(hands["reshape_seconds_median"])
+    assert (row["newer_offered"], row["newer_taken"]) == ("0", "0")
+    page = file_of(report, "html").decode()
+    assert f"{len(untouched)} of {len(kept)} kept" in page
 
 
 def test_every_node_has_its_history_and_picture(room: Room, report: Report):
@@ -216,8 +236,8 @@ def test_tables_do_not_matter_to_a_report(room: Room, report: Report):
 def test_the_command_says_same(report: Report):
     said = io.StringIO()
     call_command("rebuild_report", str(report.pk), stdout=said)
-    files = ("html", "pdf", "document", "csv", "steps")
-    names = ("page", "PDF", "JSON", "CSV", "CSV of steps")
+    files = ("html", "pdf", "document", "csv", "steps", "readings")
+    names = ("page", "PDF", "JSON", "CSV", "CSV of steps", "CSV of readings")
     assert said.getvalue().splitlines() == [
         f"same {report.files[file]} {name}" for file, name in zip(files, names, strict=True)
     ]

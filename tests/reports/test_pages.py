@@ -47,10 +47,11 @@ def test_an_address_that_leads_nowhere_says_what_to_do(room: Room):
     ("who", "names"),
     [
         ("reader1", ["Worklist"]),
-        ("coordinator", ["Cases", "Archive", "Runs"]),
-        ("auditor", ["Cases", "Runs"]),
+        ("coordinator", ["Cases", "Archive", "Releases", "Runs", "Models"]),
+        ("auditor", ["Cases", "Releases", "Runs", "Models"]),
+        ("scientist", ["Releases", "Runs", "Models"]),
         ("abstractor", ["Evidence"]),
-        ("admin", ["Cases", "Archive", "Runs"]),
+        ("admin", ["Cases", "Archive", "Releases", "Runs", "Models"]),
     ],
 )
 def test_each_role_sees_its_places(room: Room, who: str, names: list[str]):

@@ -138,7 +138,7 @@ def test_differences_are_named_by_path():
     ("roles", "names"),
     [
         ({"reader"}, ["Worklist"]),
-        ({"coordinator"}, ["Cases", "Archive", "Runs"]),
+        ({"coordinator"}, ["Cases", "Archive", "Releases", "Runs", "Models"]),
         ({"abstractor"}, ["Evidence"]),
         (set(), []),
     ],

@@ -117,6 +117,7 @@ def test_a_report_is_made_again_from_the_record_byte_for_byte(
         f"same {files['document']} JSON",
         f"same {files['csv']} CSV",
         f"same {files['steps']} CSV of steps",
+        f"same {files['readings']} CSV of readings",
     ]
 
 

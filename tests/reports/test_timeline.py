@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import time
 import uuid
 from typing import Any
 
@@ -262,11 +261,9 @@ def test_five_thousand_events_are_turned_page_by_page(
     assert len(re.findall(r'<tr id="e', text)) == PAGE
     pages = max(int(n) for n in re.findall(r"page=(\d+)#lines", text))
     assert pages > 20
-    turned = time.perf_counter()
     with django_assert_max_num_queries(30):
         last = page(case, f"?page={pages}")
     assert positions(last)[-1] == 5000 + 53
-    assert time.perf_counter() - turned < 5
     at = page(case, "?at=2500")
     assert any(abs(place - 2500) < 5 for place in positions(at))
     assert at.count('class="bar') < 1500, "the picture does not grow with the events"

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 # Name → module and function that returns {"rows": [...], "sizes": ..., "peer_config": ...}.
 BENCHMARKS = {
@@ -18,6 +18,8 @@ BENCHMARKS = {
     "dicomweb": ("backend.archive.benchmarks.dicomweb", "dicomweb_benchmark"),
     "viewer": ("backend.reading.benchmarks.viewer", "viewer_benchmark"),
     "click": ("inference.prompting.benchmark", "click_benchmark"),
+    "inference": ("backend.reading.benchmarks.inference", "inference_benchmark"),
+    "recovery": ("backend.reading.benchmarks.recovery", "recovery_benchmark"),
     "model": ("inference.evaluation", "model_benchmark"),
 }
 
@@ -30,16 +32,27 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Which benchmark; whether a missed target fails."""
         parser.add_argument("name", choices=sorted(BENCHMARKS))
+        parser.add_argument(
+            "--device", choices=("cpu", "cuda"), help="of `inference`: where networks run"
+        )
         parser.add_argument("--gate", action="store_true", help="exit 1 unless every target is met")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run it and print."""
         module, function = BENCHMARKS[options["name"]]
-        result = getattr(importlib.import_module(module), function)()
+        asked = {"device": options["device"]} if options["device"] else {}
+        if asked and options["name"] != "inference":
+            raise CommandError("Only `benchmark inference` takes --device. Leave it out.")
+        measure = getattr(importlib.import_module(module), function)
+        try:
+            result = measure(**asked)
+        except RuntimeError as error:
+            raise CommandError(str(error)) from error
         gate = " --gate" if options["gate"] else ""
+        device = f" --device {options['device']}" if options["device"] else ""
         report = {
             "benchmark": options["name"],
-            "command": f"python manage.py benchmark {options['name']}{gate}",
+            "command": f"python manage.py benchmark {options['name']}{device}{gate}",
             "machine": _machine(),
             "sizes": result.get("sizes"),
             "peer_config": result.get("peer_config"),

@@ -1,19 +1,23 @@
 """`manage.py benchmark viewer`: the reading room beside stock OHIF on Orthanc, in one run.
 
-The same study, the same layout (three planes), the same viewer files and browser, software GL; each
-opening begins with an empty browser cache, the two taking turns. What the reader waits for between
-a stroke and its acknowledgement has no peer: the stock viewer saves nothing by itself.
+The same study, the same layout (three planes), the same browser, software GL; each opening begins
+with an empty browser cache, the two taking turns. What the reader waits for between a stroke and
+its acknowledgement has no peer: the stock viewer saves nothing by itself.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import uuid
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -23,19 +27,21 @@ from playwright.sync_api import Browser
 from backend.archive.benchmarks import servers
 from backend.archive.benchmarks.client import body_of, p95
 from backend.archive.benchmarks.measuring import Row
-from backend.archive.benchmarks.servers import Concord, Server
+from backend.archive.benchmarks.servers import Concord
 from backend.archive.benchmarks.slices import SIDE, Files, write_series
+from backend.database import free_port
+from backend.reading.benchmarks.following import next_rows
 from backend.reading.benchmarks.pages import SIZE, Opening, Visit, chromium
 
-SLICES, NODES, RUNS, STROKES = 250, 30, 3, 40
+SLICES, NODES, RUNS, STROKES, CASES, OPENINGS = 250, 30, 3, 40, 3, 60
 STROKE_TARGET_MS = 150.0
 _READER = "reader1"
 
 
 def viewer_benchmark(
-    slices: int = SLICES, runs: int = RUNS, strokes: int = STROKES
+    slices: int = SLICES, runs: int = RUNS, strokes: int = STROKES, openings: int = OPENINGS
 ) -> dict[str, Any]:
-    """Cold openings of both, the server's share of them, and strokes until acknowledged.
+    """Cold openings of both, the server's share of them, strokes until acknowledged, and going on.
 
     Needs Chromium and Orthanc (`make system`).
 
@@ -53,13 +59,20 @@ def viewer_benchmark(
                 peer.connections(1)[0].store(body_of(files.paths[at : at + 10]))
             desk = Desk(ours)
             desk.draw(NODES)
+            theirs_at = stack.enter_context(stock_viewer(f"http://127.0.0.1:{peer.port}/dicom-web"))
             browser = stack.enter_context(chromium())
             mine, theirs = [], []
             for _ in range(runs):
-                theirs.append(_stock(browser, ours, peer, desk, files))
+                theirs.append(_stock(browser, theirs_at, files))
                 mine.append(_reading_room(browser, desk, files))
             rows = _openings(mine, theirs, slices)
             rows.append(_strokes(browser, desk, files, strokes))
+            for number in range(2, CASES + 1):
+                more = write_series(folder / f"files{number}", slices, number)
+                ours.manage("receive", "--as-is", str(more.paths[0].parent))
+            with Visit(browser, desk.origin, desk.cookies) as visit:
+                visit.open(desk.address, slices, _READY)
+                rows += next_rows(visit, goings=2 * CASES, openings=openings)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {
@@ -129,21 +142,34 @@ class Desk:
         return data
 
 
-def _image_bytes(files: Files) -> int:
-    """What the viewer holds when all images are there (it counts one of them by half)."""
-    return (len(files.paths) - 1) * SIDE * SIDE * 2
+_READY = "window.__concord?.ready === true"
 
 
 def _reading_room(browser: Browser, desk: Desk, files: Files) -> Opening:
     with Visit(browser, desk.origin, desk.cookies) as visit:
-        return visit.open(desk.address, _image_bytes(files), "window.__concord?.ready === true")
+        return visit.open(desk.address, len(files.paths), _READY)
 
 
-def _stock(browser: Browser, ours: Concord, peer: Server, desk: Desk, files: Files) -> Opening:
+def _stock(browser: Browser, origin: str, files: Files) -> Opening:
     query = urlencode({"StudyInstanceUIDs": files.study, "hangingprotocolId": "mpr"})
-    with Visit(browser, desk.origin, desk.cookies) as visit:
-        visit.stock(f"http://127.0.0.1:{peer.port}/dicom-web")
-        return visit.open(f"/viewer/viewer?{query}", _image_bytes(files))
+    with Visit(browser, origin, {}) as visit:
+        return visit.open(f"/viewer?{query}", len(files.paths))
+
+
+@contextmanager
+def stock_viewer(root: str) -> Iterator[str]:
+    """The viewer as the npm package has it, on that DICOMweb root; its origin."""
+    port = free_port()
+    application = "backend.reading.benchmarks.stock:application"
+    command = [sys.executable, "-m", "uvicorn", application, "--port", str(port)]
+    environment = {**os.environ, "STOCK_DICOMWEB_ROOT": root}
+    process = subprocess.Popen([*command, "--log-level", "warning"], env=environment)
+    try:
+        servers.wait_for_port(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _openings(mine: list[Opening], theirs: list[Opening], slices: int) -> list[Row]:
@@ -175,14 +201,15 @@ def _openings(mine: list[Opening], theirs: list[Opening], slices: int) -> list[R
 def _strokes(browser: Browser, desk: Desk, files: Files, count: int) -> Row:
     """Strokes of the brush, from the pointer's leaving to the server's answer."""
     with Visit(browser, desk.origin, desk.cookies) as visit:
-        visit.open(desk.address, _image_bytes(files), "window.__concord?.ready === true")
+        visit.open(desk.address, len(files.paths), _READY)
         page = visit.page
         _settled(visit)
         page.get_by_test_id("continue-here").click()  # The nodes were drawn at another desk.
         page.evaluate("window.__seen.strokes.length = 0")
         _settled(visit, "saved")
         page.keyboard.press("n")
-        times = []
+        times: list[float] = []
+        parts: dict[str, list[float]] = {}
         for number in range(count):  # Each a little lower, so that it paints something new.
             slice_, row, column = page.evaluate("window.__concord.focus")
             path = f"window.__concord.canvasPoint('axial', {slice_}, {row - count + 2 * number}, "
@@ -195,6 +222,8 @@ def _strokes(browser: Browser, desk: Desk, files: Files, count: int) -> Row:
             _settled(visit)
             told = page.evaluate("window.__seen.strokes[0]")
             times.append(told["acknowledged"] - told["up"])
+            for name, milliseconds in told["parts"].items():
+                parts.setdefault(name, []).append(milliseconds)
     slowest = p95(times)
     return {
         "what": f"stroke of the brush → acknowledged, p95 of {count}",
@@ -207,6 +236,7 @@ def _strokes(browser: Browser, desk: Desk, files: Files, count: int) -> Row:
         "target": f"<= {STROKE_TARGET_MS:g} ms",
         "met": slowest <= STROKE_TARGET_MS,
         "median": round(statistics.median(times), 1),
+        "parts_median_ms": {name: round(statistics.median(of), 1) for name, of in parts.items()},
     }
 
 

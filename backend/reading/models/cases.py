@@ -8,26 +8,36 @@ from functools import cached_property
 from django.db import models
 
 from backend.imaging.grid import Grid
+from backend.lasting import Lasting
 from backend.reading.models.projects import Project, Protocol
 from backend.reading.vocabulary import AiState
 from backend.reading.workflow import CaseStage
+
+# By the case's id: a case's grid never changes.
+grids: Lasting[uuid.UUID, Grid] = Lasting(at_most=64)
 
 
 class Subject(models.Model):
     """One person of one project, across studies, under a pseudonym.
 
     `key` is a keyed hash of the patient's identity in the archive: it recognises a person who
-    comes again and names nobody.
+    comes again and names nobody. `role` is the side of every release they are on, for life:
+    `development` or `locked_test`; "" until a release first lists them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="subjects")
     key = models.CharField(max_length=64)
     pseudonym = models.CharField(max_length=32)
+    role = models.CharField(max_length=12, blank=True, default="")
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = (
+            models.CheckConstraint(
+                condition=models.Q(role__in=["", "development", "locked_test"]),
+                name="role_of_a_subject_is_known",
+            ),
             models.UniqueConstraint(fields=["project", "key"], name="one_subject_per_person"),
             models.UniqueConstraint(fields=["project", "pseudonym"], name="one_pseudonym_once"),
         )
@@ -101,7 +111,7 @@ class Case(models.Model):
     @cached_property
     def grid(self) -> Grid:
         """The grid of the case's images, ``(slices, rows, columns)``."""
-        return Grid.from_json(self.grid_json)
+        return grids.of(self.pk, lambda: Grid.from_json(self.grid_json))
 
     @property
     def chain(self) -> str:

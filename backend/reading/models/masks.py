@@ -9,8 +9,12 @@ from django.conf import settings
 from django.db import models
 
 from backend.imaging.masks import Manifest
+from backend.lasting import Lasting
 from backend.reading.models.cases import Case
 from backend.reading.vocabulary import AuthorKind, Decision, MaskKind, Origin, Reason
+
+# By their hash. A reading that is being drawn in needs two of them with every stroke.
+manifests: Lasting[str, Manifest] = Lasting(at_most=128)
 
 
 class Mask(models.Model):
@@ -76,6 +80,9 @@ class Mask(models.Model):
     @cached_property
     def manifest(self) -> Manifest:
         """The manifest; its `hash` is this mask's."""
+        return manifests.of(self.hash, self._read_manifest)
+
+    def _read_manifest(self) -> Manifest:
         value = self.manifest_json
         return Manifest(
             geometry_hash=value["geometry"],

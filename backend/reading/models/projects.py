@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 
 from backend.accounts.roles import Role
+from backend.jobs.models import ModelVersion
 from backend.reading.protocols import series_rule_of
 
 
@@ -101,3 +102,34 @@ class Protocol(models.Model):
     def series_rule(self) -> dict[str, Any]:
         """Which series it takes, and what excludes one from cohorts."""
         return series_rule_of(self.definition)
+
+    @property
+    def leaves_model_open(self) -> bool:
+        """Whether its definition leaves it to a setting which model pre-segments its new cases.
+
+        What a definition names is frozen with it; `default` is what it leaves to the setting.
+        """
+        said = self.definition.get("presegmentation") or {}
+        return bool(said.get("model") == "default")
+
+
+class ProtocolModel(models.Model):
+    """From when on new cases of a protocol version are pre-segmented by a model; the last counts.
+
+    Rows are written once. Cases that are there keep what they have.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    protocol = models.ForeignKey(Protocol, on_delete=models.PROTECT, related_name="models")
+    model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    chosen_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    reason = models.TextField(blank=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created",)
+
+    def __str__(self) -> str:
+        return f"{self.protocol} by {self.model}"

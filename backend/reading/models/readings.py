@@ -20,8 +20,9 @@ class Reading(models.Model):
     """One reader's pass in one slot.
 
     `base` is the mask it started from, `head` its latest version, `effective` what was submitted;
-    `ai_mask` is the proposal this reader was offered. The lease names the one writer. `seen` maps
-    planes to half-open slice ranges; `resume` is the viewer's own.
+    `ai_mask` is the proposal this reader was offered whole; `proposed` a newer one, offered node by
+    node, that changes nothing until the reader takes something of it. The lease names the one
+    writer. `seen` maps planes to half-open slice ranges; `resume` is the viewer's own.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -40,6 +41,9 @@ class Reading(models.Model):
     base = models.ForeignKey(Mask, on_delete=models.PROTECT, related_name="+")
     head = models.ForeignKey(Mask, on_delete=models.PROTECT, related_name="+")
     ai_mask = models.ForeignKey(
+        Mask, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    proposed = models.ForeignKey(
         Mask, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     effective = models.ForeignKey(

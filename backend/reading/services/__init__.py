@@ -1,6 +1,8 @@
 """The verbs of the reading room. Each locks, guards, changes, and records last."""
 
+from backend.reading.services.agreeing_here import agree_here
 from backend.reading.services.assigning import assign, hold, release, withdraw
+from backend.reading.services.attending import attend, keep_attending, leave
 from backend.reading.services.changes import apply_changes, change_json
 from backend.reading.services.choosing import begun, open_cases, read_instead
 from backend.reading.services.comparing import (
@@ -20,6 +22,7 @@ from backend.reading.services.projects import (
     install_demo,
     install_protocols,
     set_auto_assign,
+    use_protocol,
 )
 from backend.reading.services.prompting import (
     ask_prompt,
@@ -27,7 +30,10 @@ from backend.reading.services.prompting import (
     give_up_on_prompts,
     on_prompt_changed,
 )
+from backend.reading.services.protocol_models import choose_model, model_for
+from backend.reading.services.registering import confirm_registration
 from backend.reading.services.reopening import reopen_consensus
+from backend.reading.services.rerunning import presegment_again
 from backend.reading.services.settling import (
     agree,
     defer,
@@ -40,15 +46,19 @@ from backend.reading.services.submission import hash_of, record_of, submit
 
 __all__ = [
     "agree",
+    "agree_here",
     "apply_changes",
     "ask_prompt",
     "assign",
     "attach_presegmentation",
+    "attend",
     "begun",
     "cancel_prompt",
     "change_json",
+    "choose_model",
     "compare_again",
     "compare_readings",
+    "confirm_registration",
     "create_project",
     "defer",
     "defer_label",
@@ -59,6 +69,9 @@ __all__ = [
     "hold",
     "install_demo",
     "install_protocols",
+    "keep_attending",
+    "leave",
+    "model_for",
     "note_look",
     "note_seen",
     "object_to_consensus",
@@ -69,6 +82,7 @@ __all__ = [
     "open_cases",
     "open_reading",
     "presegment",
+    "presegment_again",
     "propose",
     "read_instead",
     "record_of",
@@ -81,6 +95,7 @@ __all__ = [
     "sign_consensus",
     "submit",
     "take_lease",
+    "use_protocol",
     "withdraw",
     "withdraw_evidence",
 ]

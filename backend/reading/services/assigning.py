@@ -103,14 +103,18 @@ def _guard_person(case: Case, slot: str, reader: User) -> None:
 def offer(reading: Reading, proposal: Mask) -> bool:
     """Give a reading the AI's proposal, if its arm sees one; True if it now starts from it.
 
-    A reading that has changes keeps its own mask: nothing moves under the reader's hands. A signed
-    one was read without this proposal, and its report goes on saying so.
+    A reading that has changes keeps its own mask, and so does one that was opened on an earlier
+    proposal: nothing moves under the reader's hands. What is newer is `proposed` then, to be taken
+    node by node (`reading.newer_proposal`). A signed one was read without this proposal, and its
+    report goes on saying so.
     """
     state = ReadingState(reading.state)
     if reading.arm != Arm.AI_FIRST or state not in CURRENT - SIGNED:
         return False
-    reading.ai_mask = proposal
-    starts = reading.changes_count == 0
+    seen_earlier = reading.opened_at is not None and reading.ai_mask_id is not None
+    starts = reading.changes_count == 0 and not seen_earlier
+    reading.ai_mask = proposal if starts else reading.ai_mask or proposal
+    reading.proposed = None if starts or not offers_later(reading.case) else proposal
     if starts:
         reading.base = reading.head = proposal
         reading.node_states.all().delete()
@@ -125,8 +129,13 @@ def offer(reading: Reading, proposal: Mask) -> bool:
             )
             for version in proposal.node_versions.filter(reading=None).select_related("node")
         )
-    reading.save(update_fields=["ai_mask", "base", "head"])
+    reading.save(update_fields=["ai_mask", "proposed", "base", "head"])
     return starts
+
+
+def offers_later(case: Case) -> bool:
+    """Whether the protocol lets a reader who has begun see what a newer run proposes."""
+    return bool(case.protocol.definition.get("later_proposals", True))
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -26,8 +27,8 @@ KINDS = (
     "undo",
 )
 FIELDS = {
-    "voxels": {"nodes", "slices", "prompt"},
-    "decision": {"node", "decision", "reason"},
+    "voxels": {"nodes", "slices", "prompt", "proposal"},
+    "decision": {"node", "decision", "reason", "proposal"},
     "impression": {"node", "value", "confidence", "reason"},
     "doubt": {"node", "value"},
     "level": {"node", "side", "level"},
@@ -38,25 +39,38 @@ FIELDS = {
     "undo": {"undoes", "inverse"},
 }
 LONGEST_MM = 300
+MOST_NODES = 255
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 # What a reader says outright; the others follow from what they do, and come back by undo.
 SAID = (Decision.ACCEPTED.value, Decision.REJECTED.value, Decision.UNDECIDED.value)
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a change takes of a newer proposal: its mask, and the nodes of it (none: a loss)."""
+
+    mask: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Voxels:
-    """New labels of voxels; `prompt` is the run whose proposal they came from, if any."""
+    """New labels of voxels; `prompt` is the run whose answer they are, `source` the mask of a
+    newer proposal that they come from, if any."""
 
     patch: Patch
     prompt: str | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True)
 class Decide:
-    """A decision on a node."""
+    """A decision on a node; `source` is the newer proposal that led to it, if any."""
 
     node: str
     decision: str
     reason: str
+    source: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,7 @@ def parse_body(body: Mapping[str, Any], grid: Grid, *, undoing: bool = False) ->
     if kind in FIELDS:
         _require_fields(body, kind)
     if kind == "voxels":
-        return Voxels(_patch(body, grid), _prompt(body, undoing))
+        return Voxels(_patch(body, grid), _prompt(body, undoing), _source(body, undoing))
     if kind == "decision":
         return _decide(body, undoing)
     if kind == "impression":
@@ -238,6 +252,22 @@ def _prompt(body: Mapping[str, Any], undoing: bool) -> str | None:
     return str(_uuid(body["prompt"], "The prompt"))
 
 
+def _source(body: Mapping[str, Any], undoing: bool) -> Source | None:
+    given = body.get("proposal")
+    if given is None:
+        return None
+    if undoing:
+        raise _bad("What is undone was proposed by nobody.")
+    if not isinstance(given, Mapping) or set(given) != {"mask", "nodes"}:
+        raise _bad("A proposal has a mask and nodes.")
+    mask, nodes = given["mask"], given["nodes"]
+    if not isinstance(mask, str) or not _SHA256.fullmatch(mask):
+        raise _bad("The mask of a proposal is named by its SHA-256.")
+    if not isinstance(nodes, list) or len(nodes) > MOST_NODES:
+        raise _bad(f"The nodes of a proposal are a list of at most {MOST_NODES}.")
+    return Source(mask, tuple(str(_uuid(node, "A node of the proposal")) for node in nodes))
+
+
 def _decide(body: Mapping[str, Any], undoing: bool) -> Decide:
     allowed = tuple(Decision.values) if undoing else SAID
     decision, reason = body.get("decision"), body.get("reason") or ""
@@ -245,7 +275,7 @@ def _decide(body: Mapping[str, Any], undoing: bool) -> Decide:
         raise _bad(f"A decision is one of {', '.join(allowed)}.")
     if reason and (decision != Decision.REJECTED or reason not in Reason.values):
         raise _bad(f"A rejection has one of the reasons {', '.join(Reason.values)}.")
-    return Decide(_node(body), decision, reason)
+    return Decide(_node(body), decision, reason, _source(body, undoing))
 
 
 def _impress(body: Mapping[str, Any]) -> Impress:

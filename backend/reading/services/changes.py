@@ -12,10 +12,12 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from backend import rows
 from backend.accounts.models import User
 from backend.audit.services import record
 from backend.errors import BadInput, NotAllowed, WrongState
 from backend.reading.checks import can_submit
+from backend.reading.maskstore import Writes
 from backend.reading.models import (
     Change,
     Mask,
@@ -27,10 +29,9 @@ from backend.reading.models import (
 from backend.reading.presentation import checks_for, node_json, region_json, shows_scores
 from backend.reading.services.announcing import to_reading
 from backend.reading.services.bodies import Undo, parse_change
-from backend.reading.services.effects import Desk, Effect, NodeNotNew
-from backend.reading.services.guards import lock_reading
-from backend.reading.services.masks import save_mask
-from backend.reading.vocabulary import AuthorKind, MaskKind
+from backend.reading.services.effects import Desk, NodeNotNew
+from backend.reading.services.ledger import Ledger, begin
+from backend.reading.services.masks import version_of
 from backend.reading.workflow import OF_A_READER, ReadingState, possible
 
 LARGEST_LIST = 500
@@ -63,23 +64,34 @@ def apply_changes(
         WrongState: `READING_CLOSED`, `LEASE_LOST`, or `HEAD_MOVED` with what changed since.
         BadInput: a change that cannot be read or applied; none of the list was applied.
     """
-    reading = lock_reading(reading.pk)
-    require_reader(reading, user)
     ids = _client_ids(changes)
-    known = {c.client_id: c for c in reading.changes.filter(client_id__in=ids)}
-    if len(known) == len(ids):
-        return [known[client_id].answer for client_id in ids]
+    begun = begin(reading.pk, ids)
+    reading, answers = begun.reading, begun.answers
+    require_reader(reading, user)
+    if len(answers) == len(ids):
+        return [answers[client_id] for client_id in ids]
     require_open(reading)
     require_lease(reading, lease)
-    desk = Desk(reading)
+    desk = Desk(reading, begun.states, begun.regions)
     made: list[Change] = []
+    writes, ledger = Writes(), Ledger()
     for client_id, change in zip(ids, changes, strict=True):
-        if client_id not in known:
+        if client_id not in answers:
             _require_head(reading, change)
-            known[client_id] = _apply_one(desk, client_id, change)
-            made.append(known[client_id])
-    _save_states(desk, made)
-    reading.save(update_fields=["head", "changes_count"])
+            made.append(_apply_one(desk, client_id, change, writes, ledger))
+            answers[client_id] = made[-1].answer
+    for name in desk.altered_regions:
+        desk.regions[name].save()
+    with rows.in_one_go():
+        ledger.write()
+        _save_states(desk, made)
+        rows.update(reading, ["head", "changes_count"])
+        _record(reading, user, made)
+    writes.finish()
+    return [answers[client_id] for client_id in ids]
+
+
+def _record(reading: Reading, user: User, made: Sequence[Change]) -> None:
     for done in made:
         told = {"head": done.head.hash, "client": str(reading.lease_client)}
         record(
@@ -94,7 +106,6 @@ def apply_changes(
             head=done.head.hash,
             **done.facts,
         )
-    return [known[client_id].answer for client_id in ids]
 
 
 def require_reader(reading: Reading, user: User) -> None:
@@ -180,15 +191,23 @@ def change_json(change: Change) -> dict[str, Any]:
     }
 
 
-def _apply_one(desk: Desk, client_id: UUID, change: Mapping[str, Any]) -> Change:
+def _apply_one(
+    desk: Desk, client_id: UUID, change: Mapping[str, Any], writes: Writes, ledger: Ledger
+) -> Change:
     reading = desk.reading
     content = {key: value for key, value in change.items() if key not in ("id", "base")}
     body = parse_change(content, desk.case.grid)
     undone = None
     if isinstance(body, Undo):
+        ledger.write()  # It may be one of this list.
         undone = _undone(reading, body.undoes)
     effect = desk.act(body, undone)
-    base, head = reading.head, _save_version(desk, effect)
+    base = reading.head
+    head, slices = version_of(reading, desk.draft.manifest, effect.slices, writes)
+    ledger.add([head, *slices])
+    if effect.created:
+        ledger.write()
+        _save_new_nodes([desk.states[node] for node in effect.created], head)
     reading.head = head
     reading.changes_count += 1
     checks = checks_for(reading, desk.states.values())
@@ -204,7 +223,7 @@ def _apply_one(desk: Desk, client_id: UUID, change: Mapping[str, Any]) -> Change
         "checks": [check.to_json() for check in checks],
         "can_submit": can_submit(checks),
     }
-    done = Change.objects.create(
+    done = Change(
         reading=reading,
         client_id=client_id,
         position=reading.changes_count,
@@ -217,7 +236,7 @@ def _apply_one(desk: Desk, client_id: UUID, change: Mapping[str, Any]) -> Change
         facts=effect.facts,
         answer=answer,
     )
-    NodeVersion.objects.bulk_create(
+    versions = (
         NodeVersion(
             node=state.node,
             mask=head,
@@ -235,6 +254,7 @@ def _apply_one(desk: Desk, client_id: UUID, change: Mapping[str, Any]) -> Change
         )
         for state in (desk.states[node] for node in effect.nodes)
     )
+    ledger.add([done, *versions])
     return done
 
 
@@ -249,36 +269,19 @@ def _undone(reading: Reading, client_id: UUID) -> Change:
     return found
 
 
-def _save_version(desk: Desk, effect: Effect) -> Mask:
-    """The new head with the slices it brought and the nodes it made."""
-    manifest = desk.draft.manifest
-    mask = save_mask(
-        case=desk.case,
-        reading=desk.reading,
-        kind=MaskKind.READING,
-        author_kind=AuthorKind.PERSON,
-        author=desk.reading.reader,
-        manifest=manifest,
-        planes=effect.slices,
-    )
-    created = [desk.states[node] for node in effect.created]
+def _save_new_nodes(created: Sequence[NodeState], mask: Mask) -> None:
     for state in created:
         state.node.first_mask = mask
         state.node.box = state.measures["bounding_box"] if state.measures else None
-    if created:
-        try:
-            with transaction.atomic():
-                Node.objects.bulk_create([state.node for state in created])
-        except IntegrityError:  # Another reading made a node of that UUID at the same moment.
-            raise NodeNotNew from None
-        NodeState.objects.bulk_create(created)
-    return mask
+    try:
+        with transaction.atomic():
+            Node.objects.bulk_create([state.node for state in created])
+    except IntegrityError:  # Another reading made a node of that UUID at the same moment.
+        raise NodeNotNew from None
+    NodeState.objects.bulk_create(created)
 
 
 def _save_states(desk: Desk, made: Sequence[Change]) -> None:
     touched = {node for change in made for node in change.states}
-    if touched:
-        states = [desk.states[node] for node in touched]
-        NodeState.objects.bulk_update(states, _STATE_FIELDS)
-    for name in desk.altered_regions:
-        desk.regions[name].save()
+    for node in sorted(touched):
+        rows.update(desk.states[node], _STATE_FIELDS)

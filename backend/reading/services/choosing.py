@@ -14,8 +14,7 @@ from backend.archive.models import Series, Study, VolumeState
 from backend.audit.services import record, revoke_grants
 from backend.errors import LONGEST_REASON, BadInput, WrongState
 from backend.jobs import services as queue
-from backend.jobs.models import Run
-from backend.jobs.protocol import RunState
+from backend.jobs.models import UNDERWAY_STATES, Run
 from backend.reading.candidates import name_of, ranked, volumes_of
 from backend.reading.models import Case, Project, Protocol
 from backend.reading.ranking import Ranked
@@ -30,8 +29,6 @@ from backend.reading.services.guards import (
 )
 from backend.reading.services.opening import facts_of, open_case, open_in, protocol_for
 from backend.reading.workflow import CURRENT, ReadingAction, ReadingState
-
-_UNFINISHED_RUN = (RunState.QUEUED, RunState.LEASED, RunState.RUNNING)
 
 
 @transaction.atomic
@@ -190,6 +187,6 @@ def _guarded(case: Case, series: Series) -> tuple[Series, Protocol]:
 def _stop_run(case: Case, actor: User) -> None:
     if case.ai_run_id is None:
         return
-    run = Run.objects.filter(pk=case.ai_run_id, state__in=_UNFINISHED_RUN).first()
+    run = Run.objects.filter(pk=case.ai_run_id, state__in=UNDERWAY_STATES).first()
     if run is not None:
         queue.cancel(run=run.pk, actor=actor)

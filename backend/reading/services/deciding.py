@@ -17,6 +17,7 @@ from backend.imaging.masks import canonical_json
 from backend.reading.consensus_presentation import act_json, moved_on, possible_for, resolutions_of
 from backend.reading.consensus_selectors import Asker, Seat, asker_of, discrepancy_for
 from backend.reading.models import Discrepancy, Mask, Step
+from backend.reading.services.acts import client_reused, named_by_client
 from backend.reading.services.agreed import joined, settle_if_nothing_open
 from backend.reading.services.announcing import case_changed, to_adjudicators, to_readers
 from backend.reading.services.guards import lock_case
@@ -67,8 +68,9 @@ class Desk:
         client: UUID,
         verb: str,
         asked: Mapping[str, Any],
+        screen: User | None = None,
     ) -> None:
-        self.user, self.client = user, client
+        self.user, self.client, self.screen = user, client, screen
         self.case = lock_case(discrepancy.consensus.case_id)
         locked = Discrepancy.objects.select_for_update().only("pk").get(pk=discrepancy.pk)
         self.found = Discrepancy.objects.select_related("cluster", "proposal__mask__case").get(
@@ -86,11 +88,7 @@ class Desk:
         if before is None:
             return None
         if (before.actor_id, before.body_hash) != (self.user.pk, self.body_hash):
-            raise WrongState(
-                "CLIENT_REUSED",
-                "This UUID stands for another act already.",
-                "Give every act a fresh random UUID.",
-            )
+            raise client_reused()
         return before
 
     def require(self, seat: Seat, message: str) -> None:
@@ -158,19 +156,20 @@ class Desk:
         """Take the step, settle what it was the last of, and record both."""
         found = self.found
         adjudicates = self.asker.seat == Seat.ADJUDICATOR
-        step = Step.objects.create(
-            id=self.client,
-            discrepancy=found,
-            position=found.version + 1,
-            actor=self.user,
-            role=SettlingRole.ADJUDICATOR if adjudicates else SettlingRole.READER,
-            action=act.action.value,
-            resolution=act.resolution,
-            rationale=act.rationale,
-            mask=act.mask,
-            proposal=act.proposal,
-            body_hash=self.body_hash,
-        )
+        with named_by_client(Step):
+            step = Step.objects.create(
+                id=self.client,
+                discrepancy=found,
+                position=found.version + 1,
+                actor=self.user,
+                role=SettlingRole.ADJUDICATOR if adjudicates else SettlingRole.READER,
+                action=act.action.value,
+                resolution=act.resolution,
+                rationale=act.rationale,
+                mask=act.mask,
+                proposal=act.proposal,
+                body_hash=self.body_hash,
+            )
         self._move(step, act)
         record(
             _EVENTS[act.action],
@@ -188,6 +187,7 @@ class Desk:
             mask=step.mask.hash if step.mask else None,
             step=str(step.pk),
             proposal=str(act.proposal.pk) if act.proposal else None,
+            **({"session": self.screen.username} if self.screen else {}),
         )
         if found.state in DECIDED:
             settle_if_nothing_open(self.consensus, self.user)

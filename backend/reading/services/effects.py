@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from backend.reading.services.bodies import (
     Merge,
     Region,
     Resize,
+    Source,
     Split,
     Undo,
     Voxels,
@@ -35,6 +37,7 @@ from backend.reading.services.inverse import (
     slices_altered,
 )
 from backend.reading.services.lineage import lineage_of, merge, remember, split
+from backend.reading.services.newer import source_of
 from backend.reading.services.not_assessable import mark
 from backend.reading.services.proposed import provenance_of
 from backend.reading.services.sizes import resize
@@ -78,17 +81,15 @@ class Effect:
 class Desk:
     """A reading while it is worked on: its mask as a draft, its nodes as they stand."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(
+        self, reading: Reading, states: Iterable[NodeState], regions: Iterable[NotAssessable]
+    ) -> None:
         self.reading = reading
         self.case: Case = reading.case
         self.draft = Draft(reading.head.manifest, self.case.grid)
         self.base: Manifest = reading.base.manifest
-        self.states: dict[str, NodeState] = {
-            str(state.node_id): state for state in reading.node_states.select_related("node")
-        }
-        self.regions: dict[str, NotAssessable] = {
-            str(row.region): row for row in reading.not_assessable.all()
-        }
+        self.states: dict[str, NodeState] = {str(state.node_id): state for state in states}
+        self.regions: dict[str, NotAssessable] = {str(row.region): row for row in regions}
         self.altered_regions: set[str] = set()
 
     def act(self, body: Body | Undo, undone: Change | None = None) -> Effect:
@@ -163,6 +164,8 @@ class Desk:
         before, reason = _decision(state), state.impression_reason
         if isinstance(body, Decide):
             facts = self._decide(state, body)
+            if body.source is not None:
+                facts["proposal"] = self._source(body.source)
         elif isinstance(body, Impress):
             facts = _impress(state, body)
         elif isinstance(body, Locate):
@@ -252,7 +255,12 @@ class Desk:
         if body.prompt is not None:
             taken = body.patch.to_json()
             facts["prompt"] = provenance_of(self.reading, body.prompt, taken)
+        if body.source is not None:
+            facts["proposal"] = self._source(body.source)
         return Effect(slices=slices, nodes=nodes, created=fresh, facts=facts, states=states)
+
+    def _source(self, source: Source) -> dict[str, Any]:
+        return source_of(self.reading, source, self.draft, self.states.values())
 
     def _create(self, node: str) -> None:
         row = Node(id=UUID(node), case=self.case, origin=Origin.ADDED, reading=self.reading)

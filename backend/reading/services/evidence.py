@@ -31,9 +31,10 @@ from backend.reading.label_selectors import (
     unfinished_version,
 )
 from backend.reading.models import Case, Consensus, ConsensusNode, Evidence
+from backend.reading.services.acts import client_reused, named_by_client
 from backend.reading.services.announcing import case_changed, to_readers
 from backend.reading.services.guards import lock_case
-from backend.reading.services.label_news import client_reused, label_changed
+from backend.reading.services.label_news import label_changed
 from backend.reading.services.moving import moved, shift_of
 from backend.reading.services.versions import consensus_changed, step_consensus
 from backend.reading.services.voiding import void_signatures
@@ -85,21 +86,22 @@ def enter_evidence(*, case: Case, user: User, client: UUID, entry: Entry) -> Evi
     node = numbers.get(entry.node) if entry.node is not None else None
     _judge(case, entry, node, shift, nodes_known=bool(numbers))
     here = entry.scope == Scope.SIDE_LEVEL
-    evidence = Evidence.objects.create(
-        id=client,
-        case=case,
-        kind=entry.kind,
-        result=entry.result,
-        date=None if entry.kind == EvidenceKind.NECR else entry.date,
-        known_at=entry.known_at,
-        source=entry.source,
-        scope=entry.scope,
-        node=node if entry.scope == Scope.NODE else None,
-        side=entry.side if here else "",
-        level=entry.level if here else "",
-        details=dict(entry.details),
-        entered_by=user,
-    )
+    with named_by_client(Evidence):
+        evidence = Evidence.objects.create(
+            id=client,
+            case=case,
+            kind=entry.kind,
+            result=entry.result,
+            date=None if entry.kind == EvidenceKind.NECR else entry.date,
+            known_at=entry.known_at,
+            source=entry.source,
+            scope=entry.scope,
+            node=node if entry.scope == Scope.NODE else None,
+            side=entry.side if here else "",
+            level=entry.level if here else "",
+            details=dict(entry.details),
+            entered_by=user,
+        )
     record(
         "evidence.entered",
         evidence,

@@ -18,6 +18,9 @@ from backend.reading.workflow import (
     next_state,
 )
 
+# Read where they are needed and not in memory (`models.cases.grids`, `models.masks.manifests`).
+_LARGE = ("case__grid_json", "base__manifest_json", "head__manifest_json")
+
 
 def lock_case(case: UUID) -> Case:
     """The case, locked until the transaction ends. Locked before any of its readings."""
@@ -32,7 +35,7 @@ def lock_reading(reading: UUID) -> Reading:
     """
     locked = Reading.objects.select_for_update().only("pk").get(pk=reading)
     joined = Reading.objects.select_related("case__protocol", "reader", "base", "head")
-    return joined.get(pk=locked.pk)
+    return joined.defer(*_LARGE).get(pk=locked.pk)
 
 
 def step(reading: Reading, action: ReadingAction) -> None:

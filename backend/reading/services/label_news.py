@@ -6,7 +6,6 @@ from typing import Any
 
 from backend.accounts.models import User
 from backend.audit.services import News, record
-from backend.errors import WrongState
 from backend.reading.label_selectors import Labelled, labelled_nodes
 from backend.reading.models import Case, Consensus, ReferenceLabel
 from backend.reading.services.guards import lock_case
@@ -20,15 +19,6 @@ def lock_consensus(consensus: Consensus) -> tuple[Case, Consensus]:
         "case__protocol", "comparison__first__reader", "comparison__second__reader"
     )
     return case, joined.get(pk=locked.pk)
-
-
-def client_reused() -> WrongState:
-    """The refusal of a UUID that already stands for something else."""
-    return WrongState(
-        "CLIENT_REUSED",
-        "This UUID stands for another act already.",
-        "Give every act a fresh random UUID.",
-    )
 
 
 def incomplete(consensus: Consensus) -> list[Labelled]:

@@ -29,10 +29,10 @@ from backend.reading.models import (
     ConsensusNode,
     ReferenceLabel,
 )
+from backend.reading.services.acts import client_reused, named_by_client
 from backend.reading.services.announcing import case_changed, to_adjudicators, to_readers
 from backend.reading.services.carrying import begin_labelling
 from backend.reading.services.label_news import (
-    client_reused,
     incomplete,
     label_changed,
     label_facts,
@@ -248,15 +248,16 @@ def _write(
     said: dict[str, Any],
 ) -> ReferenceLabel:
     before = consensus.state
-    label = ReferenceLabel.objects.create(
-        id=client,
-        node=found.node,
-        position=found.position + 1,
-        rests_on_necrosis_alone=alone,
-        by=user,
-        role=role,
-        **said,
-    )
+    with named_by_client(ReferenceLabel):
+        label = ReferenceLabel.objects.create(
+            id=client,
+            node=found.node,
+            position=found.position + 1,
+            rests_on_necrosis_alone=alone,
+            by=user,
+            role=role,
+            **said,
+        )
     step_consensus(consensus, ConsensusAction.LABEL)
     left = incomplete(consensus)
     if not left:

@@ -102,8 +102,7 @@ def note_seen(
     reading = lock_reading(reading.pk)
     require_reader(reading, user)
     require_open(reading)
-    shape = reading.case.grid_json["shape"]
-    total = slices_of(plane, (shape[0], shape[1], shape[2]))
+    total = slices_of(plane, reading.case.grid.shape)
     for pair in ranges:
         if len(pair) != 2 or not 0 <= pair[0] <= pair[1] < total:
             raise BadInput(

@@ -12,7 +12,9 @@ from uuid import UUID
 from backend.accounts.models import User
 from backend.imaging.masks import Labels, Manifest
 from backend.reading import maskstore
+from backend.reading.maskstore import Writes
 from backend.reading.models import Case, Mask, MaskSlice, Reading
+from backend.reading.models.masks import manifests
 from backend.reading.vocabulary import AuthorKind, MaskKind
 
 
@@ -47,4 +49,26 @@ def save_mask(
             return known
     mask = Mask.objects.create(**named, **own, manifest_json=maskstore.manifest_json(manifest))
     MaskSlice.objects.bulk_create(maskstore.own_slices(mask, blobs or {}))
+    manifests.keep(mask.hash, manifest)
     return mask
+
+
+def version_of(
+    reading: Reading, manifest: Manifest, planes: Mapping[int, Labels], writes: Writes
+) -> tuple[Mask, list[MaskSlice]]:
+    """A version that its reader makes, on its way to the store; its rows are not saved yet.
+
+    `planes` are the slices it brought, index → labels.
+    """
+    blobs = writes.begin(manifest, planes)
+    mask = Mask(
+        case=reading.case,
+        reading=reading,
+        hash=manifest.hash,
+        kind=MaskKind.READING,
+        author_kind=AuthorKind.PERSON,
+        author=reading.reader,
+        manifest_json=maskstore.manifest_json(manifest),
+    )
+    manifests.keep(mask.hash, manifest)
+    return mask, maskstore.own_slices(mask, blobs)

@@ -19,7 +19,6 @@ from backend.errors import WrongState
 from backend.imaging.grid import Grid
 from backend.imaging.masks import Manifest
 from backend.imaging.midline import midline_of
-from backend.jobs import selectors as jobs
 from backend.jobs import services as queue
 from backend.jobs.protocol import RunKind
 from backend.reading.inclusion import SeriesFacts, exclusions, takes
@@ -28,10 +27,10 @@ from backend.reading.services.announcing import case_changed
 from backend.reading.services.assigning import assign
 from backend.reading.services.describing import case_facts
 from backend.reading.services.masks import save_mask
+from backend.reading.services.protocol_models import model_for
 from backend.reading.vocabulary import AiState, AuthorKind, MaskKind
 
 MIDLINE_SLICES = 24
-NO_MODEL = "No model is installed that could propose nodes. The case can be read without one."
 
 
 @transaction.atomic
@@ -179,9 +178,9 @@ def _assign_all(case: Case, slots: Mapping[str, str]) -> None:
 
 def presegment(*, case: Case, actor: User | None) -> None:
     """Queue the AI's run for a case, in the caller's transaction; says why when there is none."""
-    model = jobs.default_model()
+    model, why_none = model_for(case.protocol)
     if model is None:
-        case.ai_state, case.ai_message = AiState.NONE, NO_MODEL
+        case.ai_state, case.ai_message = AiState.NONE, why_none
         case.save(update_fields=["ai_state", "ai_message"])
         return
     run = queue.enqueue(

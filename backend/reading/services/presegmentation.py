@@ -51,23 +51,32 @@ def on_run_changed(run: Run, what: str, payload: dict[str, Any]) -> None:
     elif what in _STATES:
         case.ai_state, case.ai_run_id = _STATES[what], run.pk
         case.ai_message = str(payload.get("message", ""))
+        if case.ai_state == AiState.FAILED and case.masks.filter(kind=MaskKind.AI).exists():
+            # What an earlier run proposed still stands.
+            case.ai_state = AiState.READY
+            case.ai_message = f"The newer run gave nothing: {case.ai_message}"
         case.save(update_fields=["ai_state", "ai_message", "ai_run_id"])
-        news = [*worklist_changed(_who_may_know(case.pk)), case_changed(case)]
-        for reading in _who_may_know(case.pk):
-            told = {"state": case.ai_state, "message": case.ai_message}
-            news.append(to_reading(reading, "run.state", told))
-        for item in news:
-            announce(item.audience, item.type, item.payload)
+        tell_state(case)
 
 
-def _who_may_know(case: UUID) -> list[Reading]:
+def tell_state(case: Case) -> None:
+    """Tell how the AI stands with a case: its readings that may know, worklists, coordinators."""
+    readings = who_may_know(case.pk)
+    told = {"state": case.ai_state, "message": case.ai_message}
+    news = [*worklist_changed(readings), case_changed(case)]
+    news += [to_reading(reading, "run.state", told) for reading in readings]
+    for item in news:
+        announce(item.audience, item.type, item.payload)
+
+
+def who_may_know(case: UUID) -> list[Reading]:
     """The current readings whose arm lets their reader know of the AI."""
     states = [state.value for state in CURRENT]
     return list(Reading.objects.filter(case=case, arm=Arm.AI_FIRST, state__in=states))
 
 
 def _tell(run: Run, what: str, payload: dict[str, Any]) -> None:
-    for reading in _who_may_know(run.subject_id):
+    for reading in who_may_know(run.subject_id):
         if what == "metrics":
             allowed = {k: v for k, v in payload.items() if k in METRICS_FOR_READERS}
             announce(f"reading:{reading.pk}", "run.metrics", allowed)
@@ -97,11 +106,15 @@ def attach_presegmentation(*, run: Run) -> Mask:
     scores = _add_nodes(mask, run, volume, found)
     case.ai_state, case.ai_message, case.ai_run_id = AiState.READY, "", run.pk
     case.save(update_fields=["ai_state", "ai_message", "ai_run_id"])
-    readings = [lock_reading(reading.pk) for reading in _who_may_know(case.pk)]
+    readings = [lock_reading(reading.pk) for reading in who_may_know(case.pk)]
     started = [reading for reading in readings if offer(reading, mask)]
+    offered = [reading for reading in readings if reading.proposed_id == mask.pk]
     ready = {"mask": mask.hash, "nodes": len(found)}
     news = [*worklist_changed(readings), case_changed(case)]
-    news += [to_reading(reading, "mask_ready", ready) for reading in readings]
+    news += [
+        to_reading(reading, "mask_ready", {**ready, "offered": reading in offered})
+        for reading in readings
+    ]
     record(
         "case.presegmented",
         mask,
@@ -114,6 +127,7 @@ def attach_presegmentation(*, run: Run) -> Mask:
         mask=mask.hash,
         nodes=len(found),
         readings_started_from_it=[str(reading.pk) for reading in started],
+        readings_offered_it=[str(reading.pk) for reading in offered],
         told=run_facts(run, scores),
     )
     return mask

@@ -10,9 +10,10 @@ from backend.accounts.models import User
 from backend.accounts.roles import Role, forbidden_pair
 from backend.archive.services import judge_again
 from backend.audit.services import record
-from backend.errors import WrongState
+from backend.errors import Missing, WrongState
 from backend.reading.models import Membership, Project, Protocol
 from backend.reading.protocols import BUILT_IN
+from backend.reading.services.protocol_models import carry_over
 
 DEFAULT_PROJECT = "MAIN"
 
@@ -52,6 +53,7 @@ def _supersede(protocol: Protocol) -> None:
     for before in older if protocol.active else ():
         before.active = False
         before.save(update_fields=["active"])
+        carry_over(before, protocol)
         record(
             "protocol.superseded",
             before,
@@ -60,6 +62,28 @@ def _supersede(protocol: Protocol) -> None:
             version=before.version,
             by=protocol.version,
         )
+
+
+@transaction.atomic
+def use_protocol(*, code: str) -> Protocol:
+    """From now on new cases are opened by the newest version of this protocol, and by no other.
+
+    Cases that are there keep theirs.
+
+    Raises:
+        Missing: when there is no protocol of that code.
+    """
+    protocols = list(Protocol.objects.select_for_update().order_by("-version"))
+    chosen = next((one for one in protocols if one.code == code), None)
+    if chosen is None:
+        raise Missing("protocol")
+    for one in protocols:
+        if one.active != (one.pk == chosen.pk):
+            one.active = one.pk == chosen.pk
+            one.save(update_fields=["active"])
+    record("protocol.chosen", chosen, actor=None, code=chosen.code, version=chosen.version)
+    judge_again()
+    return chosen
 
 
 @transaction.atomic

@@ -24,14 +24,16 @@ from backend.errors import BadInput, Missing, TooMany, WrongState
 from backend.imaging.masks import Labels, Manifest, diff_patch
 from backend.jobs import selectors as jobs
 from backend.jobs import services as runs
-from backend.jobs.models import Run
-from backend.jobs.protocol import ENDED, LIVE, PROPOSED_NODE, RunKind, RunState
+from backend.jobs.models import UNDERWAY_STATES, ModelVersion, Run
+from backend.jobs.protocol import ENDED, PROPOSED_NODE, RunKind, RunState
 from backend.reading.maskstore import plane_of
 from backend.reading.models import NodeState, Reading
+from backend.reading.services.acts import named_by_client
 from backend.reading.services.announcing import reading_audience
 from backend.reading.services.changes import require_lease, require_open, require_reader
 from backend.reading.services.guards import lock_reading
 from backend.reading.services.proposed import prompts_of, state_of
+from backend.reading.services.protocol_models import model_for
 from backend.reading.vocabulary import Arm, Decision
 
 REACH_MM = 45.0
@@ -39,7 +41,6 @@ MOST_CLICKS = 64
 # A reader in a hurry asks twice a second; a script that asks more is told to wait.
 MOST_PROMPTS, PROMPTS_SECONDS = 30, 10
 OTHERS = "00000000-0000-4000-8000-000000000001"
-UNFINISHED = [state.value for state in (RunState.QUEUED, *LIVE)]
 NO_ANSWER = "No worker answered within {seconds:.0f} seconds. Your clicks are kept: ask again."
 
 Voxel = tuple[int, int, int]
@@ -74,47 +75,36 @@ def ask_prompt(
     reading = lock_reading(reading.pk)
     require_reader(reading, user)
     require_arm(reading)
-    known = Run.objects.filter(pk=prompt).first()
-    if known is not None:
+    if Run.objects.filter(pk=prompt).exists():
         return prompt_of(reading, prompt)
     require_open(reading)
     require_lease(reading, lease)
     _require_clicks(reading, clicks, box)
     _require_patience(reading)
-    model = jobs.default_model()
-    if model is None:
-        raise WrongState(
-            "NO_MODEL", "No model is installed, so nothing can be proposed.",
-            "Paint the node by hand; an administrator can install a model.", possible=["paint"],
-        )  # fmt: skip
-    if not any(worker.alive for worker in jobs.workers()):
-        raise WrongState(
-            "NO_WORKER", "No worker is connected, so nothing can be proposed now.",
-            "Your clicks are kept: ask again in a moment, or paint the node by hand.",
-            possible=["retry", "paint"],
-        )  # fmt: skip
-    for earlier in prompts_of(reading).filter(state__in=UNFINISHED):
+    model = _model_of(reading)
+    for earlier in prompts_of(reading).filter(state__in=UNDERWAY_STATES):
         runs.cancel(run=earlier.pk, actor=user, why="A later click took its place.")
-    return runs.enqueue(
-        kind=RunKind.PROMPT,
-        run_id=prompt,
-        subject=reading,
-        series_id=reading.case.series_id,
-        study_uid=reading.case.study_uid,
-        series_uid=reading.case.series_uid,
-        model=model,
-        parameters={
-            "geometry_hash": reading.case.geometry_hash,
-            "shape": list(reading.case.grid.shape),
-            "clicks": [{"at": list(c.at), "within": c.within} for c in clicks],
-            "box": [list(corner) for corner in box] if box else None,
-            "node": str(node) if node else None,
-            "head": reading.head.hash,
-            "around": _around(reading, clicks, node),
-        },
-        actor=user,
-        chain=reading.case.chain,
-    )
+    with named_by_client(Run):
+        return runs.enqueue(
+            kind=RunKind.PROMPT,
+            run_id=prompt,
+            subject=reading,
+            series_id=reading.case.series_id,
+            study_uid=reading.case.study_uid,
+            series_uid=reading.case.series_uid,
+            model=model,
+            parameters={
+                "geometry_hash": reading.case.geometry_hash,
+                "shape": list(reading.case.grid.shape),
+                "clicks": [{"at": list(c.at), "within": c.within} for c in clicks],
+                "box": [list(corner) for corner in box] if box else None,
+                "node": str(node) if node else None,
+                "head": reading.head.hash,
+                "around": _around(reading, clicks, node),
+            },
+            actor=user,
+            chain=reading.case.chain,
+        )
 
 
 @transaction.atomic
@@ -157,7 +147,7 @@ def give_up_on_prompts() -> int:
     seconds = settings.PROMPT_SECONDS
     late = Run.objects.filter(
         kind=RunKind.PROMPT,
-        state__in=UNFINISHED,
+        state__in=UNDERWAY_STATES,
         created__lt=timezone.now() - timedelta(seconds=seconds),
     )
     done = 0
@@ -168,6 +158,33 @@ def give_up_on_prompts() -> int:
             continue  # It was answered in the meantime.
         done += 1
     return done
+
+
+def _model_of(reading: Reading) -> ModelVersion:
+    """The model of the reading's protocol, which some connected worker holds; no other answers."""
+    model, why_none = model_for(reading.case.protocol)
+    if model is None:
+        raise WrongState(
+            "NO_MODEL", f"Nothing can be proposed: {why_none}",
+            "Paint the node by hand; an administrator can look after the model.",
+            possible=["paint"],
+        )  # fmt: skip
+    if not any(worker.alive for worker in jobs.workers()):
+        raise WrongState(
+            "NO_WORKER", "No worker is connected, so nothing can be proposed now.",
+            "Your clicks are kept: ask again in a moment, or paint the node by hand.",
+            possible=["retry", "paint"],
+        )  # fmt: skip
+    if not jobs.is_held_at_work(model):
+        raise WrongState(
+            "NO_WORKER",
+            f"No connected worker has {model}, the model of this case's protocol, so nothing can "
+            "be proposed now.",
+            "Your clicks are kept: ask again when such a worker is connected, or paint the node "
+            "by hand.",
+            possible=["retry", "paint"],
+        )  # fmt: skip
+    return model
 
 
 def _require_clicks(
@@ -190,17 +207,19 @@ def _require_clicks(
 
 
 def _require_patience(reading: Reading) -> None:
-    since = timezone.now() - timedelta(seconds=PROMPTS_SECONDS)
-    if prompts_of(reading).filter(created__gt=since).count() >= MOST_PROMPTS:
+    now, window = timezone.now(), timedelta(seconds=PROMPTS_SECONDS)
+    asked = prompts_of(reading).filter(created__gt=now - window).order_by("-created")
+    made = list(asked.values_list("created", flat=True)[:MOST_PROMPTS])
+    if len(made) == MOST_PROMPTS:
         raise TooMany(
             "TOO_MANY_PROMPTS",
             f"More than {MOST_PROMPTS} prompts in {PROMPTS_SECONDS} seconds.",
-            "Wait a moment, then click again.",
+            seconds=(made[-1] + window - now).total_seconds(),
         )
 
 
 def _around(reading: Reading, clicks: Sequence[Click], node: UUID | None) -> dict[str, Any]:
-    """The nodes near the clicks as a patch: 1 is what others hold, 2 the node itself.
+    """The nodes near the first click as a patch: 1 is what others hold, 2 the node itself.
 
     A rejected node holds nothing: what it covers may be proposed.
     """
@@ -216,10 +235,10 @@ def _around(reading: Reading, clicks: Sequence[Click], node: UUID | None) -> dic
             "Choose one of its nodes.",
         )  # fmt: skip
     grid = reading.case.grid
-    points = np.array([clicks[0].at])
+    first = np.array(clicks[0].at)
     reach = np.ceil(REACH_MM / np.array(grid.spacing_mm)).astype(int)
-    low = np.maximum(points.min(axis=0) - reach, 0)
-    high = np.minimum(points.max(axis=0) + reach + 1, grid.shape)
+    low = np.maximum(first - reach, 0)
+    high = np.minimum(first + reach + 1, grid.shape)
     window = np.zeros(high - low, np.uint16)
     for index in range(int(low[0]), int(high[0])):
         if index in manifest.slices:

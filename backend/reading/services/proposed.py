@@ -37,11 +37,7 @@ def prompt_json(run: Run, sop_uids: Sequence[str]) -> dict[str, Any]:
             "confidence": result["confidence"],
             "unsure": result["unsure"],
             "algorithm": result["provenance"]["algorithm"],
-            "model": {
-                "name": run.model.name,
-                "version": run.model.version,
-                "sha256": run.model.sha256,
-            },
+            "model": run.model.named,
         }
     return {
         "id": str(run.pk),
@@ -72,9 +68,7 @@ def provenance_of(reading: Reading, prompt: str, taken: Mapping[str, Any]) -> di
     proposed = _canonical(run.result["slices"])
     return {
         "run": str(run.pk),
-        "model": {
-            "name": run.model.name, "version": run.model.version, "sha256": run.model.sha256
-        },
+        "model": run.model.named,
         "algorithm": run.result["provenance"]["algorithm"],
         "clicks": run.parameters["clicks"],
         "box": run.parameters["box"],
@@ -83,7 +77,7 @@ def provenance_of(reading: Reading, prompt: str, taken: Mapping[str, Any]) -> di
         "unsure": run.result["unsure"],
         "proposal_sha256": proposed,
         "taken_as_proposed": _canonical(taken["slices"]) == proposed,
-    }  # fmt: skip
+    }
 
 
 def _canonical(slices: Any) -> str:

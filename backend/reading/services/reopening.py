@@ -13,9 +13,10 @@ from backend.audit.services import record
 from backend.errors import BadInput, WrongState, reason_of
 from backend.reading.label_selectors import unfinished_version
 from backend.reading.models import Case, Consensus, Discrepancy
+from backend.reading.services.acts import client_reused
 from backend.reading.services.announcing import case_changed, to_readers
 from backend.reading.services.guards import require_role
-from backend.reading.services.label_news import client_reused, lock_consensus
+from backend.reading.services.label_news import lock_consensus
 from backend.reading.services.settling import settle_if_nothing_open
 from backend.reading.services.signing import acted_before
 from backend.reading.services.versions import (

@@ -89,13 +89,15 @@ def agree(
     seen: int,
     step: UUID,
     rationale: str = "",
+    screen: User | None = None,
 ) -> Step:
     """Agree, as the other reader, to a proposal: `step`. Agreeing that it cannot be told leaves it.
 
-    Raises as `propose` does; `NotAllowed` for one's own proposal.
+    `screen` is whose session it is, where they agree at somebody else's screen. Raises as
+    `propose` does; `NotAllowed` for one's own proposal.
     """
     asked = {"seen": seen, "step": str(step), "rationale": rationale}
-    desk = Desk(discrepancy, user, client, "agree", asked)
+    desk = Desk(discrepancy, user, client, "agree", asked, screen=screen)
     if desk.told is not None:
         return desk.told
     desk.require(Seat.READER, "Only one of the two readers agrees.")

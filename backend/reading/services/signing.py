@@ -17,9 +17,10 @@ from backend.imaging.masks import canonical_json
 from backend.reading.consensus_record import hash_of, record_of_consensus, required_signers
 from backend.reading.label_selectors import SIGNED
 from backend.reading.models import Case, Consensus, ConsensusSignature
+from backend.reading.services.acts import client_reused, named_by_client
 from backend.reading.services.announcing import case_changed, to_adjudicators, to_readers
 from backend.reading.services.guards import refresh_stage
-from backend.reading.services.label_news import client_reused, incomplete, lock_consensus
+from backend.reading.services.label_news import incomplete, lock_consensus
 from backend.reading.services.versions import consensus_changed, step_consensus
 from backend.reading.services.voiding import void_signatures
 from backend.reading.workflow import ConsensusAction, ConsensusState
@@ -95,17 +96,18 @@ def _sign(
             record_hash=hash_of(signed),
         )
     kept = store().put(canonical_json(signed), compress=True)
-    signature = ConsensusSignature.objects.create(
-        id=client,
-        consensus=consensus,
-        user=signer,
-        role=required[signer.pk],
-        printed_name=signer.shown_name,
-        at=timezone.now(),
-        meaning=MEANING,
-        record=signed,
-        record_hash=record_hash,
-    )
+    with named_by_client(ConsensusSignature):
+        signature = ConsensusSignature.objects.create(
+            id=client,
+            consensus=consensus,
+            user=signer,
+            role=required[signer.pk],
+            printed_name=signer.shown_name,
+            at=timezone.now(),
+            meaning=MEANING,
+            record=signed,
+            record_hash=record_hash,
+        )
     step_consensus(consensus, ConsensusAction.SIGN)
     consensus.save(update_fields=["state"])
     last = not set(required) - _signers(consensus)

@@ -11,6 +11,7 @@ from backend.reports.record.blobs import Blobs
 from backend.reports.record.events import Event
 
 OPENED, DESCRIBED, PRESEGMENTED = "case.opened", "case.described", "case.presegmented"
+SUBMITTED = "reading.submitted"
 
 
 class NotDescribed(ValueError):
@@ -74,11 +75,17 @@ def images_of(events: Sequence[Event], blobs: Blobs) -> dict[str, Any]:
 
 
 def model_of(events: Sequence[Event]) -> dict[str, Any] | None:
-    """The model whose proposal the case got last, and the run that made it."""
+    """The model whose proposal the first signed reading began from, and the run that made it.
+
+    Before a reading is signed, and where it had none, the model whose proposal came last.
+    """
     found = [event for event in events if event.action == PRESEGMENTED]
     if not found:
         return None
-    facts = found[-1].facts
+    signed = [e.facts.get("ai_mask") for e in events if e.action == SUBMITTED and e.succeeded]
+    began = next(filter(None, signed), None)
+    made = next((event for event in found if event.facts["mask"] == began), found[-1])
+    facts = made.facts
     name, _, version = str(facts["model"]).rpartition(" ")
     told: dict[str, Any] = facts.get("told", {})
     return {
@@ -90,10 +97,10 @@ def model_of(events: Sequence[Event]) -> dict[str, Any] | None:
         "attempt": told.get("attempt"),
         "worker": told.get("worker", ""),
         "queued": told.get("queued"),
-        "finished": told.get("finished") or found[-1].stamp,
+        "finished": told.get("finished") or made.stamp,
         "timings": told.get("timings", {}),
         "parameters": told.get("parameters", {}),
         "scores": told.get("scores", {}),
         "mask": facts["mask"],
-        "at": found[-1].stamp,
+        "at": made.stamp,
     }

@@ -77,6 +77,11 @@ class Event:
         return self.outcome == "success"
 
     @property
+    def moment(self) -> datetime:
+        """The time to the microsecond."""
+        return datetime.strptime(self.at, _MOMENT).replace(tzinfo=UTC)
+
+    @property
     def stamp(self) -> str:
         """The time as it is printed and compared: milliseconds."""
         return self.at[:23] + "Z"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.reading.hand_times import CHANGED, Step, hands_of
 from backend.reports.record.blobs import Blobs
 from backend.reports.record.events import Event
 
-CHANGED = "reading.changed."
 SLOT_NAMES = {
     "R1": "First reader",
     "R2": "Second reader",
@@ -51,8 +51,20 @@ def readings_of(
     names = [event.subject_id for event in events if event.action == "reading.assigned"]
     return [
         _reading([e for e in events if e.subject_id == name], blobs, offered, short_axes)
+        | {"newer": _newer(events, name)}
         for name in dict.fromkeys(names)
     ]
+
+
+def _newer(events: Sequence[Event], name: str) -> dict[str, int]:
+    """How many newer proposals a reader was offered, and by how many changes they took of them."""
+    own = [e for e in events if e.subject_id == name and e.action.startswith(CHANGED)]
+    undone = {e.facts.get("undoes") for e in own}
+    taken = [e for e in own if e.succeeded and "proposal" in e.facts]
+    return {
+        "offered": sum(name in e.facts.get("readings_offered_it", ()) for e in events),
+        "taken": sum(e.facts["change"] not in undone for e in taken),
+    }
 
 
 def _reading(
@@ -89,7 +101,8 @@ def _signed(
 ) -> dict[str, Any]:
     facts = submitted.facts
     record = blobs.json_of(facts["record_hash"], "The signed record")
-    changes = [e for e in events if e.action.startswith(CHANGED) and e.succeeded]
+    steps = [event for event in events if event.succeeded]
+    changes = [event for event in steps if event.action.startswith(CHANGED)]
     seen_ai = _ai_mask(record, facts, events, offered, blobs)
     ai_nodes = set(blobs.manifest(seen_ai).labels.values()) if seen_ai else set()
     histories = node_histories(
@@ -112,6 +125,12 @@ def _signed(
             "first": changes[0].stamp if changes else None,
             "last": changes[-1].stamp if changes else None,
         },
+        "hands": hands_of(
+            (Step(event.moment, event.action, event.facts) for event in steps),
+            {node["node"]: node["decision"] for node in record["nodes"]},
+            ai_nodes,
+            set(blobs.manifest(record["effective"]).labels.values()),
+        ).to_json(),
         "masks": {
             "ai": seen_ai,
             "base": record["base"],
@@ -271,6 +290,8 @@ def _touched(
         for told in facts["nodes"]:
             walk = walks.get(told["node"], _Walk())
             words = _lineage_words(told["node"], facts.get("lineage")) or _voxel_words(walk, told)
+            if "proposal" in facts:
+                words += ", from a newer proposal"
             yield told["node"], words, told["sad_mm"]
         return
     node, before, after = facts["node"], facts["before"], facts["after"]

@@ -18,12 +18,15 @@ from backend.accounts.roles import Role
 register = template.Library()
 
 _ADMIN = "admin"
+_OVERSEERS = frozenset({Role.COORDINATOR, Role.SCIENTIST, Role.AUDITOR, _ADMIN})
 _PLACES: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("Worklist", "/", frozenset({Role.READER, Role.ADJUDICATOR})),
     ("Cases", "/cases/", frozenset({Role.COORDINATOR, Role.AUDITOR, _ADMIN})),
     ("Evidence", "/evidence/", frozenset({Role.ABSTRACTOR})),
     ("Archive", "/archive/", frozenset({Role.COORDINATOR, _ADMIN})),
-    ("Runs", "/runs/", frozenset({Role.COORDINATOR, Role.SCIENTIST, Role.AUDITOR, _ADMIN})),
+    ("Releases", "/releases/", _OVERSEERS),
+    ("Runs", "/runs/", _OVERSEERS),
+    ("Models", "/models/", _OVERSEERS),
 )
 
 

@@ -48,6 +48,7 @@ def files_of(context: dict[str, Any], case: UUID | str) -> dict[str, Any]:
     return {
         "rows": rows,
         "waiting": waiting,
+        "pushable": any(row.get("push") for row in rows),
         "agreed": _agreed(case, audits=audits),
         "may_report": _may_report(user, case),
         "timeline": audits,

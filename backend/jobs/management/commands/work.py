@@ -45,15 +45,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT."""
-        self.stdout.write("work: started")
-        asyncio.run(_work(options["concurrency"]))
+        asyncio.run(_work(options["concurrency"], lambda: self.stdout.write("work: started")))
 
 
-async def _work(concurrency: int) -> None:
+async def _work(concurrency: int, started: Callable[[], object]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    started()  # From here on it ends in good order.
     chores = [asyncio.create_task(_every_second(chore, stop)) for chore in registry.every_second]
     queue = asyncio.create_task(_take_jobs(concurrency, stop))
     await stop.wait()

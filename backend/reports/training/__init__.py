@@ -1,0 +1,1 @@
+"""Training: from a frozen release to the next version of a model."""
