@@ -29,11 +29,15 @@ await Promise.all([
     },
     outdir: from("dist/ext"),
   }),
-  // app-config.js runs before the viewer as a classic script.
+  // app-config.js and concord-begin.js run before the viewer as a classic script.
   build({
     ...shared,
     format: "iife",
-    entryPoints: { "app-config": from("viewer/app_config.ts") },
+    entryPoints: {
+      "app-config": from("viewer/app_config.ts"),
+      "concord-begin": from("viewer/opening/begin.ts"),
+      "concord-fetcher": from("viewer/opening/fetcher.ts"),
+    },
     outdir: from("dist/ext"),
   }),
   build({
@@ -42,7 +46,9 @@ await Promise.all([
       worklist: from("pages/worklist.ts"),
       upload: from("pages/upload.ts"),
       remote: from("pages/remote.ts"),
+      run: from("pages/run.ts"),
       sign_out: from("pages/sign_out.ts"),
+      second_window: from("pages/second_window.ts"),
     },
     outdir: from("dist/pages"),
   }),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests import postgres
 from tests.stack import Stack
@@ -33,14 +34,47 @@ def _required(name: str) -> bool:
     return os.environ.get(name, "") == "1"
 
 
+BROWSER = ("tests/browser", "tests/journey", "tests/faults/test_chaos.py")
 # What takes minutes begins first, so that nothing is waited for alone at the end.
-LONGEST = ("tests/journey", "tests/browser", "tests/faults", "tests/reading/test_canaries.py")
+LONGEST = (*BROWSER, "tests/faults", "tests/reading/test_canaries.py")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest; among them, and after them, the order stays random."""
+    """Begin with the longest; the order stays random, but for what drives Chromium.
+
+    The tests of such a file tell one story in one Concord: as written, the later find what the
+    earlier left. A Concord for each would cost half a minute a test.
+    """
+    told: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.nodeid.startswith(BROWSER):
+            told.setdefault(item.nodeid.split("::")[0], []).append(item)
+    stories = {file: iter(sorted(tests, key=_written)) for file, tests in told.items()}
+    items[:] = [next(stories.get(item.nodeid.split("::")[0], iter([item]))) for item in items]
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+def _written(item: pytest.Item) -> int:
+    """The line a test begins in."""
+    return item.location[1] or 0
+
+
+class OneBrowserAtATime(LoadFileScheduling):
+    """The tests of one file stay together, and all that drive Chromium are one queue.
+
+    Software GL takes every core: three browsers at once take longer than one after the other.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "browser" if file.startswith(BROWSER) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneBrowserAtATime:
+    """What `-n` shares the tests out by."""
+    return OneBrowserAtATime(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import {
   keyFor,
   keysOf,
   type Own,
+  READING_KEYS,
   strokeWords,
   withKey,
   withoutOwn,
@@ -57,7 +58,7 @@ describe("the table of keys", () => {
 describe("giving an action another key", () => {
   function remap(fails = false) {
     const saved: Own[] = [];
-    const made = new Remap(async (keys) => {
+    const made = new Remap(READING_KEYS, async (keys) => {
       if (fails) throw new Error("The server cannot be reached.");
       adopt(keys);
       saved.push(keys);

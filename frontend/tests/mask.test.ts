@@ -47,6 +47,14 @@ describe("a mask in the browser", () => {
     expect(own.head).toBe(example.DECIDED);
   });
 
+  it("is named when it is asked for, though nobody asked in between", () => {
+    const own = mask();
+    own.apply(example.PATCH);
+    own.advance();
+    expect(own.head).toBe(example.DECIDED);
+    expect(manifestHash(own.manifest)).toBe(example.DECIDED);
+  });
+
   it("gives a new node one number more than any node ever had", () => {
     const own = mask();
     expect(own.nextLabel).toBe(301);

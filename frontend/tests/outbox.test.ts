@@ -75,19 +75,46 @@ describe("the outbox", () => {
     expect(await shelf.all()).toEqual([]);
   });
 
-  it("has an entry on disk before it is sent", async () => {
+  it("gives an entry to the line, then completes it, then to the disk, in one breath", async () => {
     const shelf = new MemoryShelf();
     const line = new Line();
     const { outbox } = open(line, shelf);
-    const send = line.send.bind(line);
-    const onDisk: number[] = [];
-    line.send = async (changes) => {
-      onDisk.push((await shelf.all()).length);
+    const happened: string[] = [];
+    const [send, add] = [line.send.bind(line), shelf.add.bind(shelf)];
+    line.send = (changes) => {
+      happened.push("sent");
       return send(changes);
     };
+    shelf.add = (kept) => {
+      happened.push(`kept with ${kept.head}`);
+      return add(kept);
+    };
+    const painted = { ...entry("1"), head: "" };
+    outbox.add(painted, () => {
+      painted.head = "head of 1";
+    });
+    expect(happened).toEqual(["sent", "kept with head of 1"]);
+    await outbox.idle();
+    expect(line.agreed).toEqual([true]);
+  });
+
+  it("keeps an entry on the disk whose completion fails", async () => {
+    const shelf = new MemoryShelf();
+    const { outbox } = open(new Line([() => new Unreachable("down")]), shelf);
+    const fail = () => {
+      throw new Error("no head");
+    };
+    expect(() => outbox.add(entry("1"), fail)).toThrow("no head");
+    expect((await shelf.all()).map(({ change }) => change.id)).toEqual(["1"]);
+  });
+
+  it("waits as long as the server asks", async () => {
+    const line = new Line([() => new Unreachable("too often", 40_000)]);
+    const { outbox, pauses } = open(line);
     outbox.add(entry("1"));
     await outbox.idle();
-    expect(onDisk).toEqual([1]);
+    expect(pauses).toEqual([40_000]);
+    expect(outbox.state).toBe("saved");
   });
 
   it("tries again with growing pauses while the line is down, and drops nothing", async () => {

@@ -138,7 +138,8 @@ describe("adding a missed node", () => {
       writable: true,
       node: () => undefined,
       select: () => {},
-      paint: ({ nodes }: { nodes: string[] }, prompt?: string) => painted.push({ nodes, prompt }),
+      paint: ({ nodes }: { nodes: string[] }, from: { prompt?: string }) =>
+        painted.push({ nodes, ...from }),
     } as unknown as Session;
     const { detail } = session;
     if (detail) detail.ai.state = "ready";

@@ -259,6 +259,7 @@ describe("a reading open in a tab", () => {
     server.detail.lease = { mine: false, holder: "Ada", id: "lease 1" };
     const session = new Session(server.api, shelf, "tab 2", {
       took: () => {},
+      left: () => {},
       isAbandoned: async (lease) => lease === "lease 1",
     });
     await session.open();

@@ -1,14 +1,16 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { adopt, mine } from "../viewer/keys/bindings";
 import { SettleSession } from "../viewer/settle/consensus";
 import type { Act, Evidence } from "../viewer/settle/contract";
 import { Desk } from "../viewer/settle/desk";
-import { actionOf, KEYS, type Phase } from "../viewer/settle/keys";
+import { actionOf, KEYS, keyFor, type Phase, SETTLE_KEYS } from "../viewer/settle/keys";
 import { headerHtml } from "../viewer/settle/panel/header";
 import { editHtml, labelVerbsHtml } from "../viewer/settle/panel/nodes";
 import { placeHtml } from "../viewer/settle/panel/place";
 import { settleLines } from "../viewer/settle/panel/rows";
-import { verbsHtml } from "../viewer/settle/panel/say";
+import { hereHtml, verbsHtml } from "../viewer/settle/panel/say";
 import { summaryHtml } from "../viewer/settle/panel/sign";
+import { Telling } from "../viewer/settle/presence";
 import type { Shape } from "../viewer/settle/stage";
 import { MemoryShelf } from "../viewer/shelf";
 import { Server, type Who } from "./settle_server";
@@ -18,6 +20,7 @@ let server: Server;
 let stage: Stage;
 
 beforeEach(() => {
+  adopt({});
   server = new Server();
   stage = new Stage();
 });
@@ -88,7 +91,146 @@ describe("the keys", () => {
   it("decide under the left hand", () => {
     const left = new Set("123456qwertasdfgzxcvb");
     for (const key of KEYS.filter(({ group }) => group === "Settle")) {
-      expect(left.has(key.keys[0] ?? ""), key.action).toBe(true);
+      expect(left.has((key.keys[0] ?? "").replace("shift+", "")), key.action).toBe(true);
+    }
+  });
+});
+
+describe("a person's own keys", () => {
+  it("start the action here, stand on its button, and are kept under a name of this screen", async () => {
+    adopt({ accept: ["k"], ...SETTLE_KEYS.withKey("takeX", "j") });
+    expect([actionOf("j", "settle"), actionOf("1", "settle")]).toEqual(["takeX", undefined]);
+    expect(mine()).toEqual({ accept: ["k"], "settle.takeX": ["j"] });
+    const desk = await opened();
+    expect(verbsHtml(desk)).toContain("<kbd>J</kbd><span>X");
+  });
+
+  it("are taken only from what may be meant at the same moment", () => {
+    adopt(SETTLE_KEYS.withKey("takeX", "2"));
+    expect(keyFor("takeX")).toBe("2");
+    expect(SETTLE_KEYS.keysOf("takeY")).toEqual(["y"]);
+    expect(SETTLE_KEYS.keysOf("fromY")).toEqual(["2"]);
+    expect(SETTLE_KEYS.keysOf("nonMetastatic")).toEqual(["2"]);
+    adopt(SETTLE_KEYS.withKey("overlay", "b"));
+    expect(SETTLE_KEYS.keysOf("brush")).toEqual([]);
+  });
+
+  it("leave the letters of the evidence alone, and other screens' keys when all are reset", async () => {
+    adopt({ accept: ["k"] });
+    const desk = await opened();
+    desk.remap.choose("necrosis");
+    expect(desk.remap.take("z")).toBe(true);
+    expect(desk.remap.notice).toContain("stays so");
+    adopt({ ...mine(), ...SETTLE_KEYS.withKey("union", "k") });
+    expect(SETTLE_KEYS.withoutAll()).toEqual({ accept: ["k"] });
+    press(desk, "?");
+    expect([desk.helpOpen, desk.remap.action]).toEqual([true, null]);
+  });
+});
+
+describe("two at one screen", () => {
+  it("lay out what waits for the other, in full, who agrees to it and to nothing newer", async () => {
+    const desk = await opened();
+    press(desk, "shift+a");
+    expect(desk.session.notice).toBe("Nothing of yours waits for the other reader.");
+    for (const why of ["Follows <the> border", "Seen on all planes"]) {
+      press(desk, "1");
+      desk.settling.send(why);
+    }
+    await desk.session.outbox.idle();
+    desk.settling.goTo("d1");
+    expect(verbsHtml(desk)).toContain("The other reader agrees here to all 2");
+    press(desk, "shift+a");
+    const html = hereHtml(desk);
+    expect(html).toContain("<b>1</b> X’s shape <q>Follows &lt;the&gt; border</q>");
+    expect(html).toContain("<b>2</b> X’s shape <q>Seen on all planes</q>");
+    await desk.settling.agreeHere("r2", "secret");
+    expect(desk.settling.here).toBeNull();
+    expect(server.held.slice(0, 2).map(({ state }) => state)).toEqual(["resolved", "resolved"]);
+    expect(new Set(server.answers.keys()).size).toBe(4);
+    expect(desk.session.notice).toMatch(/^1: the other reader agreed on X’s shape/);
+  });
+
+  it("is left with Esc, and by looking elsewhere", async () => {
+    const desk = await opened();
+    press(desk, "1");
+    desk.settling.send("Follows the border");
+    await desk.session.outbox.idle();
+    press(desk, "shift+a", "escape");
+    expect(desk.settling.here).toBeNull();
+    press(desk, "shift+a", "s");
+    expect(hereHtml(desk)).toBe("");
+  });
+});
+
+describe("the map", () => {
+  it("is one key away and back, and gives way to the outlines", async () => {
+    const desk = await opened();
+    press(desk, "m");
+    expect([stage.mapNow, stage.layoutNow]).toEqual([true, "overlay"]);
+    press(desk, "o");
+    expect([stage.mapNow, stage.layoutNow]).toEqual([false, "overlay"]);
+    press(desk, "o");
+    expect(stage.layoutNow).toBe("side_by_side");
+  });
+});
+
+describe("who else is there", () => {
+  const other = { who: "other", phase: "settle", discrepancy: "d4", node: null } as const;
+
+  it("is said in the head, ringed in the list, and moves nothing", async () => {
+    const desk = await opened();
+    const before = desk.session.rows.map(({ place }) => place.id);
+    desk.session.hear({ type: "presence", audience: "", seq: 0, payload: { present: [other] } });
+    expect(headerHtml(desk.session, "")).toContain("The other reader looks at 4");
+    const lines = settleLines(desk.session, new Set());
+    expect(lines.filter(({ html }) => html.includes("looks here")).map(({ key }) => key)).toEqual([
+      "d4",
+    ]);
+    expect(desk.session.selected).toBe("d1");
+    expect(stage.shown).toBe(1);
+    expect(desk.session.notice).toBe("");
+    expect(desk.session.rows.map(({ place }) => place.id)).toEqual(before);
+    desk.session.see([]);
+    expect(headerHtml(desk.session, "")).not.toContain("other reader");
+  });
+
+  it("is joined on one key, and never with a shape in the hand", async () => {
+    const desk = await opened();
+    press(desk, "shift+d");
+    expect(desk.session.notice).toBe("Nobody else is here.");
+    desk.session.see([other]);
+    press(desk, "r");
+    stage.stroke();
+    desk.run("join");
+    expect(desk.session.selected).toBe("d1");
+    stage.redraw.end();
+    press(desk, "shift+d");
+    expect(desk.session.selected).toBe("d4");
+    expect(placeHtml(desk)).toContain("the other reader is here, too");
+  });
+
+  it("learns where this person looks, and no more often than eyes move", async () => {
+    vi.useFakeTimers();
+    try {
+      const told: unknown[] = [];
+      const telling = new Telling((message) => told.push(message.looking));
+      const desk = await opened();
+      telling.at(desk.whereabouts);
+      telling.at(desk.whereabouts);
+      press(desk, "s");
+      telling.at(desk.whereabouts);
+      press(desk, "s");
+      telling.at(desk.whereabouts);
+      expect(told).toHaveLength(1);
+      vi.advanceTimersByTime(1000);
+      expect(told).toEqual([
+        { phase: "settle", discrepancy: "d1", node: null },
+        { phase: "settle", discrepancy: "d4", node: null },
+      ]);
+      telling.stop();
+    } finally {
+      vi.useRealTimers();
     }
   });
 });

@@ -2,7 +2,7 @@
 
 import { ApiError } from "../viewer/api";
 import type { ImpressionValue, Measures } from "../viewer/contract";
-import type { ConsensusApi, SignBody } from "../viewer/settle/client";
+import type { AgreeHereBody, ConsensusApi, SignBody } from "../viewer/settle/client";
 import type {
   Act,
   ActAnswer,
@@ -153,6 +153,12 @@ export class Server {
         return structuredClone(made);
       },
       sign: async (body: SignBody) => this.sign(who, body),
+      agreeHere: async ({ username, answers }: AgreeHereBody) => {
+        for (const { client: id, discrepancy, seen, step } of answers) {
+          this.act(username as Who, { kind: "agree", id, discrepancy, seen, step });
+        }
+        return { agreed: answers.length };
+      },
       object: async ({ reason }: { reason: string }) => {
         this.objection = reason;
         this.signed = [];

@@ -26,6 +26,7 @@ export class Stage extends EventTarget implements SettleStage {
   toolNow: StageTool = "window";
   brushMm = 6;
   differenceNow = true;
+  mapNow = false;
   aiNow = true;
   showsAi = true;
   phase: "settle" | "agreed" = "settle";
@@ -83,6 +84,10 @@ export class Stage extends EventTarget implements SettleStage {
     this.layoutNow = kind;
   }
   difference(): void {}
+  map(on: boolean): void {
+    this.mapNow = on;
+    if (on) this.layoutNow = "overlay";
+  }
   ai(): void {}
   preview(resolution: StageResolution | null): void {
     this.previewed = resolution;

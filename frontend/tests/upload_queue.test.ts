@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Chosen } from "../pages/upload/files";
-import { type Item, keyOf, overlap, PIECE_BYTES, Queue } from "../pages/upload/queue";
+import { type Item, keyOf, overlap, PIECE_BYTES, Queue, SMALL_BYTES } from "../pages/upload/queue";
 import {
   type Batch,
   Lost,
@@ -84,6 +84,16 @@ class Keeper implements Server {
       const kept = said.name.startsWith("bad") ? this.kept : [];
       return told({ kept, counts: kept.length ? { kept_aside: 1 } : { stored: 1 } });
     });
+  }
+
+  several(_: string, said: Said[]): Promise<Told[]> {
+    return this.step(`several ${said.length}`, () =>
+      said.map((one) => {
+        this.whole_.push(`${one.name}#${one.copy}`);
+        const kept = one.name.startsWith("bad") ? this.kept : [];
+        return told({ kept, counts: kept.length ? { kept_aside: 1 } : { stored: 1 } });
+      }),
+    );
   }
 
   begin(_: string, said: Said): Promise<Told> {
@@ -179,6 +189,54 @@ describe("a batch on its way", () => {
     queue.add([chosen("b"), chosen("a")]);
     await ended();
     expect(keeper.whole_).toEqual(["a#0", "b#0", "a#1"]);
+  });
+});
+
+describe("many small files", () => {
+  const names = Array.from({ length: 400 }, (_, at) => `tiny/${at}`);
+  const small = (): Chosen[] => names.map((name) => chosen(name));
+
+  it("go several in a request until few are left, each once", async () => {
+    keeper.kept = [{ name: "bad", code: "NOT_DICOM", message: "No.", cure: "Other." }];
+    queue.add([...small().slice(0, 20), chosen("bad"), ...small().slice(20)]);
+    await ended();
+    expect(keeper.whole_.sort()).toEqual([...names, "bad"].map((name) => `${name}#0`).sort());
+    expect(keeper.calls.filter((call) => call.startsWith("several")).length).toBeGreaterThan(5);
+    expect(keeper.calls.filter((call) => call.startsWith("whole")).length).toBeLessThan(120);
+    expect(stateNamed("bad")).toBe("problem");
+    expect([queue.filesDone, queue.bytesSent]).toEqual([401, 4010]);
+  });
+
+  it("leave larger ones alone", async () => {
+    queue.add([chosen("large", SMALL_BYTES + 1), ...small()]);
+    await ended();
+    expect(keeper.calls).toContain("whole large");
+    expect(keeper.whole_).toHaveLength(401);
+  });
+
+  it("are sent again after a break, none twice and none left", async () => {
+    keeper.trouble = [null, new Lost("gone"), null, new Lost("gone")];
+    queue.add(small());
+    await ended();
+    expect(keeper.whole_.sort()).toEqual(names.map((name) => `${name}#0`).sort());
+    expect(queue.phase).toBe("ended");
+  });
+
+  it("are sent one by one where they are refused together", async () => {
+    keeper.trouble = [new Refused(400, "BAD_FILES", "One of them is odd.", "", null)];
+    queue.add(small());
+    await ended();
+    expect(keeper.whole_.sort()).toEqual(names.map((name) => `${name}#0`).sort());
+    expect(keeper.calls.filter((call) => call.startsWith("whole")).length).toBeGreaterThan(200);
+    expect(queue.counts).toEqual({ stored: 400 });
+  });
+
+  it("stop with a batch that has ended", async () => {
+    keeper.trouble = [new Refused(409, "BATCH_CLOSED", "It has ended.", "Begin anew.", null)];
+    queue.add(small());
+    await ended();
+    expect(queue.phase).toBe("failed");
+    expect(queue.failure?.message).toBe("It has ended.");
   });
 });
 

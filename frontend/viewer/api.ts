@@ -2,6 +2,7 @@
 // a broken line becomes Unreachable, which only means: try again later.
 
 import type { Change, ChangeResult, Check, ReadingDetail, Signature } from "./contract";
+import type { Opening } from "./opening/opening";
 import { type PackedMask, unpackMask } from "./packed";
 
 export interface Refusal {
@@ -32,9 +33,17 @@ export class ApiError extends Error {
 }
 
 /** No answer, or one that says nothing about the request (gateway, restart). */
-export class Unreachable extends Error {}
+export class Unreachable extends Error {
+  constructor(
+    words: string,
+    /** The server asks to be left alone for so long. */
+    readonly waitMs = 0,
+  ) {
+    super(words);
+  }
+}
 
-const UNAVAILABLE = new Set([408, 425, 429, 500, 502, 503, 504]);
+const UNAVAILABLE = new Set([408, 425, 500, 502, 503, 504]);
 
 function csrfToken(): string {
   return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
@@ -56,10 +65,23 @@ export async function request(path: string, options: RequestInit = {}): Promise<
   if (response.type === "opaqueredirect") {
     throw new ApiError(401, { error: "SIGNED_OUT", message: "You are signed out." });
   }
+  const seconds = Math.ceil(Number(response.headers.get("Retry-After"))) || 0;
+  if (response.status === 429) {
+    throw new Unreachable(await hurryWords(response, seconds), seconds * 1000);
+  }
   if (UNAVAILABLE.has(response.status)) {
-    throw new Unreachable(`The server is not ready (${response.status}). Try again in a moment.`);
+    const words = `The server is not ready (${response.status}). Try again in a moment.`;
+    throw new Unreachable(words, seconds * 1000);
   }
   throw new ApiError(response.status, await refusalOf(response));
+}
+
+/** Of who asked too often: the server's own words, and when it hears again. */
+async function hurryWords(response: Response, seconds: number): Promise<string> {
+  const { message, error, cure } = await refusalOf(response);
+  const words = error.startsWith("HTTP_") ? "Too many requests." : message;
+  if (seconds > 0) return `${words} Try again in ${seconds} s.`;
+  return `${words} ${cure ?? "Try again in a moment."}`;
 }
 
 async function refusalOf(response: Response): Promise<Refusal> {
@@ -95,17 +117,24 @@ export async function send<T>(
 }
 
 export class ReadingApi {
-  constructor(readonly reading: string) {}
+  constructor(
+    readonly reading: string,
+    /** What was asked for before this page's scripts were there. */
+    private readonly ahead: Opening | null = null,
+  ) {}
 
   private get root(): string {
     return `/api/readings/${this.reading}`;
   }
 
   async detail(): Promise<ReadingDetail> {
-    return (await (await request(this.root)).json()) as ReadingDetail;
+    const fetched = await this.ahead?.detail();
+    return fetched ?? ((await (await request(this.root)).json()) as ReadingDetail);
   }
 
   async volume(mask: string): Promise<PackedMask> {
+    const fetched = await this.ahead?.mask(mask);
+    if (fetched) return unpackMask(fetched);
     const response = await request(`/api/masks/${mask}/volume`);
     return unpackMask(await response.arrayBuffer());
   }

@@ -25,11 +25,14 @@ function rootsOf(configuration: DataSourceConfiguration, query: URLSearchParams)
   return configuration;
 }
 
+const SETTLING = location.pathname.startsWith("/viewer/settle");
+
 window.config = {
   name: "concord",
   routerBasename: "/viewer/",
   extensions: ["/viewer/ext/concord-extension.js"],
-  modes: ["/viewer/ext/concord-mode.js", "/viewer/ext/concord-settle-mode.js"],
+  // Going from one to the other loads the page anew.
+  modes: [`/viewer/ext/${SETTLING ? "concord-settle-mode" : "concord-mode"}.js`],
   customizationService: {},
   showStudyList: false,
   showPatientInfo: "disabled",
@@ -38,7 +41,8 @@ window.config = {
   maxNumberOfWebWorkers: 2,
   showWarningMessageForCrossOrigin: false,
   showCPUFallbackMessage: true,
-  showLoadingIndicator: true,
+  // Turning wheels have the whole page drawn again and again while the first image is on its way.
+  showLoadingIndicator: false,
   strictZSpacingForVolumeViewport: true,
   investigationalUseDialog: { option: "never" },
   maxNumRequests: { interaction: 100, thumbnail: 5, prefetch: 25 },

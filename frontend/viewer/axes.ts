@@ -14,6 +14,9 @@ const STYLE = `position:absolute;inset:0;width:100%;height:100%;pointer-events:n
   font:600 11px system-ui,sans-serif;font-variant-numeric:tabular-nums`;
 /** From the end of an axis to its number. */
 const GAP_PX = 9;
+/** How wide a letter of a caption is, about; and how wide the bar of slices with its number. */
+const LETTER_PX = 6.5;
+const BAR_PX = 96;
 
 export class Axes {
   shown = true;
@@ -88,10 +91,15 @@ export class Axes {
 
   /** Long × short beside the place where a plane cuts through the axes. */
   private captionHtml(id: string, axis: InPlane, measures: Measures): string {
-    const point = this.views.canvasPoint(id, axis.part[1]);
-    if (!point) return "";
+    const ends = axis.part.map((voxel) => this.views.canvasPoint(id, voxel)?.[0] ?? 0);
+    const y = this.views.canvasPoint(id, axis.part[1])?.[1];
+    if (y === undefined) return "";
     const words = `${measures.lad_text} × ${nearWords(measures)} mm`;
-    return `<text x="${point[0] + 2 * GAP_PX}" y="${point[1]}" dy=".35em" fill="#fff" fill-opacity=".85"
+    const width = this.views.viewport(id)?.element.clientWidth ?? 0;
+    const right = Math.max(...ends) + 2 * GAP_PX;
+    const fits = right + words.length * LETTER_PX < width - BAR_PX;
+    const [x, anchor] = fits ? [right, "start"] : [Math.min(...ends) - 2 * GAP_PX, "end"];
+    return `<text x="${x}" y="${y}" dy=".35em" text-anchor="${anchor}" fill="#fff" fill-opacity=".85"
       stroke="#000" stroke-width="3" paint-order="stroke">${text(words)}</text>`;
   }
 }

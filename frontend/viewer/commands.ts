@@ -2,6 +2,7 @@
 
 import type { Axes } from "./axes";
 import type { ImpressionValue, Measures, Side, Voxel } from "./contract";
+import { READING_KEYS } from "./keys/bindings";
 import { Remap } from "./keys/remap";
 import type { Labelmap } from "./labelmap";
 import { isDecided, LEVELS } from "./order";
@@ -21,6 +22,13 @@ const LOOKING: ReadonlySet<string> = new Set([
   "lung",
   "outline",
   "axes",
+  "slab",
+  "beside",
+  "besideChoose",
+  "fuse",
+  "fuseFainter",
+  "fuseStronger",
+  "secondWindow",
 ]);
 
 /** The middle of a node's long axis, on the slice that gave its short axis. */
@@ -40,7 +48,7 @@ export class Commands extends EventTarget {
   /** The planes stay where they are while something lies over them. */
   still = false;
   helpOpen = false;
-  readonly remap = new Remap();
+  readonly remap = new Remap(READING_KEYS);
   /** The sheet to sign is open: what it shows must not change under the reader. */
   signing = false;
   /** A tool that has keys of its own while it is held; true when it took the action. */

@@ -71,6 +71,8 @@ export interface AiStatus {
   stage: string;
   message: string;
   model: { name: string; version: string; sha256: string; notice: string } | null;
+  /** Where a run under way is cancelled, for who may. */
+  cancel?: string | null;
 }
 
 /** The canonical manifest of a mask: the client computes the same hash as the server. */
@@ -99,6 +101,8 @@ export interface Resume {
   order?: string;
   filter?: string;
   views?: Record<string, ViewPlace>;
+  /** What was left of a newer proposal. */
+  left?: { mask: string; keys: string[] };
 }
 
 /** What a view is centred on (LPS mm) and half its height in the patient (mm): pan and zoom. */
@@ -155,8 +159,14 @@ export interface SliceChange {
 }
 
 export type Body =
-  | { kind: "voxels"; nodes: string[]; slices: SliceChange[]; prompt?: string }
-  | { kind: "decision"; node: string; decision: Decision; reason?: string }
+  | {
+      kind: "voxels";
+      nodes: string[];
+      slices: SliceChange[];
+      prompt?: string;
+      proposal?: Taken;
+    }
+  | { kind: "decision"; node: string; decision: Decision; reason?: string; proposal?: Taken }
   | {
       kind: "impression";
       node: string;
@@ -170,6 +180,12 @@ export type Body =
   | { kind: "merge"; node: string; merged: string }
   | RegionBody
   | { kind: "size"; node: string; long: Line; short: Line };
+
+/** What is taken of a newer proposal of the AI: its mask, and which of its nodes. */
+export interface Taken {
+  mask: string;
+  nodes: string[];
+}
 
 /** Sets what a region is; one without slices is taken back. */
 export interface RegionBody {

@@ -5,6 +5,10 @@ import { dressHost } from "./chrome";
 import { exposeHook } from "./hook";
 import { readingProtocol } from "./layout";
 import { element, type Host } from "./ohif";
+import { answerAhead } from "./opening/answering";
+import { makeOneContext, offerStrategy } from "./opening/feed";
+import { FilledPlanes } from "./opening/filled";
+import { type Opening, takeOpening } from "./opening/opening";
 import { PanelElement } from "./panel/panel";
 import { Room } from "./room";
 import { enterSettling, leaveSettling } from "./settle/enter";
@@ -17,12 +21,19 @@ import { ToolbarElement } from "./toolbar";
 
 let host: Host | null = null;
 let room: Room | null = null;
+/** Slices on their way, for the volume that is made next. */
+let images: Opening | null = null;
 
 async function enter(): Promise<void> {
   leave();
   const reading = new URLSearchParams(location.search).get("reading");
   if (!host || !reading) return;
-  const opened = await Room.open(host, reading);
+  const opening = takeOpening(reading);
+  if (opening) answerAhead(host, opening);
+  images = opening;
+  // From now on: what was fetched ahead may be on screen before the room is there.
+  const planes = new FilledPlanes(host);
+  const opened = await Room.open(host, reading, planes, opening);
   room = opened;
   announceRoom(opened);
   exposeHook(opened);
@@ -45,6 +56,12 @@ export default {
   id: "concord",
   preRegistration(context: Host) {
     host = context;
+    makeOneContext();
+    offerStrategy(context, () => {
+      const taken = images;
+      images = null;
+      return taken;
+    });
     customElements.define("concord-panel", PanelElement);
     customElements.define("concord-tools", ToolbarElement);
     customElements.define("concord-brand", BrandElement);

@@ -9,6 +9,13 @@ export function exposeHook(room: Room): void {
     get ready() {
       return room.isReady;
     },
+    get reading() {
+      return session.detail?.id ?? null;
+    },
+    /** The case that comes next, once that is known. */
+    get next() {
+      return room.next.found?.reading ?? null;
+    },
     get head() {
       return session.mask?.head ?? null;
     },
@@ -37,6 +44,21 @@ export function exposeHook(room: Room): void {
     get prompt() {
       const { active, waiting, failure, clicks, proposal, prompt, node } = room.prompting;
       return { active, waiting, failure, clicks, voxels: proposal?.voxels ?? 0, prompt, node };
+    },
+    /** The newer proposal: what waits for an answer, and what is looked at. */
+    get newer() {
+      const { active, at, waiting, failure } = room.offering;
+      const kinds = waiting.map(({ kind, dice, present }) => ({ kind, dice, present }));
+      return structuredClone({ active, at, failure, waiting: kinds });
+    },
+    /** What lies beside: which series there are, which is shown, how it lies. */
+    get beside() {
+      const { beside, slabs } = room.beside;
+      const { list, chosen, shown, fused, trying, opacity } = beside;
+      const offset = chosen && beside.offset(chosen);
+      const loaded = Boolean(chosen && shown && beside.volume(chosen));
+      const slab = slabs.slab.words;
+      return structuredClone({ list, chosen, shown, fused, trying, opacity, offset, loaded, slab });
     },
     get order() {
       return session.order;

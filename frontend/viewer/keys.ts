@@ -19,6 +19,7 @@ export const KEYS: readonly Key[] = [
   { keys: ["s", "arrowdown"], action: "next", label: "Next node", group: "Nodes" },
   { keys: ["d"], action: "nextUndecided", label: "Next undecided node", group: "Nodes" },
   { keys: ["5"], action: "contact", label: "Contact sheet of the AI's nodes", group: "Nodes" },
+  { keys: ["8"], action: "newer", label: "What the AI proposes anew", group: "Nodes" },
   {
     keys: ["space"],
     action: "vessel",
@@ -74,6 +75,17 @@ export const KEYS: readonly Key[] = [
   { keys: ["v"], action: "narrow", label: "Narrow window", group: "Image" },
   { keys: ["t"], action: "bone", label: "Bone window", group: "Image" },
   { keys: ["g"], action: "lung", label: "Lung window", group: "Image" },
+  {
+    keys: ["7"],
+    action: "slab",
+    label: "Slab: one slice, mean 5, MIP 10, MIP 20 mm",
+    group: "Image",
+  },
+  { keys: ["shift+p"], action: "beside", label: "Prior, follow-up or PET beside", group: "Image" },
+  { keys: [";"], action: "besideChoose", label: "Choose what lies beside", group: "Image" },
+  { keys: ["i"], action: "fuse", label: "PET over the CT", group: "Image" },
+  { keys: ["9"], action: "fuseFainter", label: "PET fainter", group: "Image" },
+  { keys: ["0"], action: "fuseStronger", label: "PET stronger", group: "Image" },
   { keys: ["x"], action: "crosshairs", label: "Crosshairs", group: "Image" },
   { keys: ["pageup"], action: "sliceUp", label: "One slice up", group: "Image" },
   { keys: ["pagedown"], action: "sliceDown", label: "One slice down", group: "Image" },
@@ -91,6 +103,8 @@ export const KEYS: readonly Key[] = [
   { keys: ["h"], action: "hideRejected", label: "Hide rejected nodes", group: "Image" },
   { keys: ["escape"], action: "cancel", label: "Back to the window tool", group: "Image" },
   { keys: ["ctrl+enter"], action: "submit", label: "Sign and submit", group: "Reading" },
+  { keys: ["shift+w"], action: "secondWindow", label: "Second window", group: "Reading" },
+  { keys: ["shift+n"], action: "nextCase", label: "Next case", group: "Reading" },
   { keys: ["?"], action: "help", label: "This sheet", group: "Reading" },
 ];
 

@@ -3,8 +3,9 @@
 
 import { shownColour } from "./colours";
 import { sopOf } from "./geometry";
+import { MaskFrames } from "./mask_frames";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host, type Segment } from "./ohif";
-import { diffPlane, type Patch } from "./patch";
+import { boxOfDifference, diffPlane, type Patch } from "./patch";
 import type { Block } from "./reshape/block";
 import type { Session } from "./session";
 
@@ -20,8 +21,7 @@ export class Labelmap {
   private readonly denseOf = new Map<string, number>();
   private readonly shownIn = new Set<string>();
   private readonly painted = new Map<string, string>();
-  /** Slice → its place in the host's volume. */
-  private readonly frames = new Map<number, number>();
+  readonly frames = new MaskFrames(SEGMENTATION, this.planes);
   private writing = false;
   hideRejected = false;
   outlineOnly = false;
@@ -42,7 +42,8 @@ export class Labelmap {
     return this.writing;
   }
 
-  async create(displaySet: DisplaySet): Promise<void> {
+  /** Makes the labelmap of the case; what the host made is left alone where it was `wanted` no more. */
+  async create(displaySet: DisplaySet, wanted: () => boolean): Promise<void> {
     const { mask, detail } = this.session;
     if (!mask || !detail) return;
     for (const [, node] of mask.labels) this.dense(node);
@@ -54,6 +55,7 @@ export class Labelmap {
       label: "Nodes",
       segments,
     });
+    if (!wanted()) return; // The reader went on meanwhile, and the next case's has its name.
     this.findPlanes(detail.grid.sop_uids);
     this.repaint(null);
   }
@@ -157,26 +159,9 @@ export class Labelmap {
     this.writing = true;
     cornerstoneTools().segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(
       SEGMENTATION,
-      slices && this.framesOf(slices),
+      slices && this.frames.of(slices),
     );
     this.writing = false;
-  }
-
-  /** Slices as the host's volume counts them; undefined where it has none yet. */
-  private framesOf(slices: Iterable<number>): number[] | undefined {
-    const { Labelmap } =
-      cornerstoneTools().segmentation.state.getSegmentation(SEGMENTATION).representationData;
-    const volume = Labelmap.volumeId ? cornerstone().cache.getVolume(Labelmap.volumeId) : undefined;
-    if (!volume?.imageIds) return undefined;
-    if (this.frames.size === 0) {
-      volume.imageIds.forEach((imageId, frame) => {
-        const plane = cornerstone().cache.getImage(imageId)?.voxelManager.getScalarData();
-        const index = plane ? this.planes.indexOf(plane) : -1;
-        if (index >= 0) this.frames.set(index, frame);
-      });
-    }
-    const found = [...slices].map((slice) => this.frames.get(slice));
-    return found.every((frame) => frame !== undefined) ? found : undefined;
   }
 
   /** A node drawn on screen alone, for a gesture that is not over. */
@@ -223,22 +208,28 @@ export class Labelmap {
     const before = new Uint8Array(mask.rows * mask.columns);
     const patch: Patch = { nodes: node ? [node] : [], slices: [] };
     let reverted = false;
-    this.planes.forEach((shown, index) => {
-      const truth = mask.plane(index);
-      if (truth ? isSame(shown, truth, dense) : isEmpty(shown)) return;
-      if (!truth) before.fill(0);
-      else for (let at = 0; at < before.length; at += 1) before[at] = dense[truth[at] ?? 0] ?? 0;
-      for (let at = 0; at < shown.length; at += 1) {
-        const [was, is] = [before[at] ?? 0, shown[at] ?? 0];
-        if (was === is) continue;
-        if ((was === 0 || was === own) && (is === 0 || is === own)) continue;
-        if (free && is === own) continue;
-        shown[at] = was;
-        reverted = true;
+    for (const index of this.frames.take()) {
+      const shown = this.planes[index];
+      if (!shown) continue;
+      const truth = mask.plane(index) ?? new Uint16Array(shown.length);
+      const box = boxOfDifference(truth, shown, mask.columns, (label) => dense[label] ?? 0);
+      if (!box) continue;
+      const [top, left, bottom, right] = box;
+      for (let row = top; row < bottom; row += 1) {
+        for (let at = row * mask.columns + left; at < row * mask.columns + right; at += 1) {
+          const [was, is] = [dense[truth[at] ?? 0] ?? 0, shown[at] ?? 0];
+          before[at] = was;
+          if (was === is) continue;
+          if ((was === 0 || was === own) && (is === 0 || is === own)) continue;
+          if (free && is === own) continue;
+          shown[at] = was;
+          reverted = true;
+        }
       }
-      const change = diffPlane(before, shown, mask.columns, (value) => (value === own ? 1 : 0));
+      const named = (value: number) => (value === own ? 1 : 0);
+      const change = diffPlane(before, shown, mask.columns, named, box);
       if (change) patch.slices.push({ index, ...change });
-    });
+    }
     if (reverted) this.tell();
     return patch.slices.length ? patch : null;
   }
@@ -290,19 +281,4 @@ function setLook(
 function segment(segmentIndex: number): Segment {
   const label = `Node ${segmentIndex}`;
   return { segmentIndex, label, active: segmentIndex === 1, locked: false, cachedStats: {} };
-}
-
-function isSame(shown: Uint8Array, truth: Uint16Array, dense: Uint8Array): boolean {
-  for (let at = 0; at < shown.length; at += 1) {
-    if (shown[at] !== dense[truth[at] as number]) return false;
-  }
-  return true;
-}
-
-function isEmpty(plane: Uint8Array): boolean {
-  const whole = plane.byteOffset % 8 === 0 ? plane.length >> 3 : 0;
-  const words = new BigUint64Array(plane.buffer, whole ? plane.byteOffset : 0, whole);
-  for (let at = 0; at < whole; at += 1) if (words[at] !== 0n) return false;
-  for (let at = whole * 8; at < plane.length; at += 1) if (plane[at] !== 0) return false;
-  return true;
 }

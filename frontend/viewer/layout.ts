@@ -1,5 +1,7 @@
 // The hanging protocol of a reading: axial soft tissue large, coronal and sagittal beside it.
 
+import { STRATEGY } from "./opening/feed";
+
 export const PROTOCOL = "concord-reading";
 export const TOOL_GROUP = "concord";
 export const AXIAL = "concord-axial";
@@ -48,6 +50,8 @@ export function protocol(options: {
   columns: number;
   places: Place[];
   viewports: object[];
+  /** How the host loads the images; evenly over the volume where nothing else is said. */
+  load?: string;
 }) {
   return {
     id: options.id,
@@ -60,7 +64,7 @@ export function protocol(options: {
     editableBy: {},
     numberOfPriorsReferenced: 0,
     protocolMatchingRules: [],
-    imageLoadStrategy: "nth",
+    imageLoadStrategy: options.load ?? "nth",
     toolGroupIds: [TOOL_GROUP],
     displaySetSelectors: {
       images: {
@@ -108,6 +112,7 @@ export function readingProtocol() {
     id: PROTOCOL,
     name: "Reading",
     stage: "Three planes",
+    load: STRATEGY,
     rows: 2,
     columns: 2,
     places: window.innerHeight > window.innerWidth ? BELOW : BESIDE,

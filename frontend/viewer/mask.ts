@@ -1,5 +1,6 @@
 // The reading's mask in the browser: label numbers per slice and the manifest that names it.
-// It moves forward exactly as the server does, so that the next head is known before it is sent.
+// It moves forward exactly as the server does, so that the next head is known without its answer.
+// Slices are hashed when the head is asked for: what is painted is sent before that.
 
 import type { ManifestRecord } from "./contract";
 import { manifestHash, sliceHash } from "./manifest";
@@ -10,7 +11,9 @@ export class Mask {
   readonly slices: number;
   readonly rows: number;
   readonly columns: number;
-  head: string;
+  private name: string;
+  /** Voxels moved since the head was named: these slices, and it, are still to be hashed. */
+  private unnamed: Set<number> | null = null;
   private readonly planes: Map<number, Uint16Array>;
   private readonly hashes: Map<number, string>;
   private readonly nodes: Map<number, string>;
@@ -19,18 +22,28 @@ export class Mask {
   /** Throws when the voxels are not the ones the manifest names. */
   constructor(
     shape: readonly [number, number, number],
-    public manifest: ManifestRecord,
+    private record: ManifestRecord,
     packed: PackedMask | null,
   ) {
     [this.slices, this.rows, this.columns] = shape;
     this.planes = new Map(packed?.slices);
-    this.hashes = new Map(manifest.slices);
-    this.nodes = new Map(manifest.labels);
-    this.numbers = new Map(manifest.labels.map(([number, node]) => [node, number]));
-    this.head = manifestHash(manifest);
+    this.hashes = new Map(record.slices);
+    this.nodes = new Map(record.labels);
+    this.numbers = new Map(record.labels.map(([number, node]) => [node, number]));
+    this.name = manifestHash(record);
     for (const index of this.hashes.keys()) {
       if (!this.planes.has(index)) throw new Error(`Slice ${index} of the mask is missing.`);
     }
+  }
+
+  get head(): string {
+    if (this.unnamed) this.nameIt(this.unnamed);
+    return this.name;
+  }
+
+  get manifest(): ManifestRecord {
+    if (this.unnamed) this.nameIt(this.unnamed);
+    return this.record;
   }
 
   plane(index: number): Uint16Array | undefined {
@@ -70,6 +83,7 @@ export class Mask {
 
   /** Moves the head; returns the slices whose voxels changed. */
   apply(patch: Patch): number[] {
+    if (this.unnamed) this.nameIt(this.unnamed);
     for (const node of patch.nodes) {
       if (this.numbers.has(node)) continue;
       const number = this.nextLabel;
@@ -94,29 +108,31 @@ export class Mask {
         this.keep(part.index, plane);
       }
     }
-    this.advance();
+    this.unnamed = new Set(touched);
     return touched;
   }
 
   /** A change without voxels makes a new version too. */
   advance(): void {
-    this.manifest = {
-      geometry: this.manifest.geometry,
-      labels: this.labels,
-      parents: [this.head],
-      slices: [...this.hashes].sort((a, b) => a[0] - b[0]),
-      version: this.manifest.version,
-    };
-    this.head = manifestHash(this.manifest);
+    if (this.unnamed) this.nameIt(this.unnamed);
+    this.unnamed = new Set();
   }
 
   private keep(index: number, plane: Uint16Array): void {
-    if (plane.some((label) => label !== 0)) {
-      this.planes.set(index, plane);
-      this.hashes.set(index, sliceHash(plane));
-    } else {
-      this.planes.delete(index);
-      this.hashes.delete(index);
+    if (plane.some((label) => label !== 0)) this.planes.set(index, plane);
+    else this.planes.delete(index);
+  }
+
+  private nameIt(touched: Iterable<number>): void {
+    for (const index of touched) {
+      const plane = this.planes.get(index);
+      if (plane) this.hashes.set(index, sliceHash(plane));
+      else this.hashes.delete(index);
     }
+    const { geometry, version } = this.record;
+    const slices = [...this.hashes].sort((a, b) => a[0] - b[0]);
+    this.record = { geometry, labels: this.labels, parents: [this.name], slices, version };
+    this.name = manifestHash(this.record);
+    this.unnamed = null;
   }
 }

@@ -2,7 +2,14 @@
 // of our own. A mode is loaded apart from the extension and shares the page only with it.
 
 import type { Host } from "./ohif";
+import { releaseImages } from "./opening/release";
 import { createToolGroup } from "./tools";
+
+const DEFAULT = "@ohif/extension-default";
+const CORNERSTONE = "@ohif/extension-cornerstone";
+const VERSION = "^3.0.0";
+const IMAGES = `${DEFAULT}.sopClassHandlerModule.stack`;
+const VIEWPORT = `${CORNERSTONE}.viewportModule.cornerstone`;
 
 interface Layout {
   id: string;
@@ -58,6 +65,9 @@ function instance(base: ModeInstance, layout: Layout, options: ModeOptions) {
     displayName: options.name,
     hide: false,
     hangingProtocol: options.protocol,
+    // Images alone: the host's other extensions (reports, segmentations, video, …) are not loaded.
+    extensions: { [DEFAULT]: VERSION, [CORNERSTONE]: VERSION },
+    sopClassHandlers: [IMAGES],
     isValidMode: () => ({ valid: true, description: "" }),
     initToolGroups: createToolGroup,
     toolGroupAdditions: {},
@@ -82,6 +92,7 @@ function instance(base: ModeInstance, layout: Layout, options: ModeOptions) {
           id: layout.id,
           props: {
             ...layout.props,
+            viewports: [{ namespace: VIEWPORT, displaySetsToDisplay: [IMAGES] }],
             leftPanels: [],
             leftPanelClosed: true,
             rightPanels: [options.panel],
@@ -100,6 +111,7 @@ function instance(base: ModeInstance, layout: Layout, options: ModeOptions) {
     onModeExit(host: Host) {
       options.room()?.leave();
       base.onModeExit.call(this, host);
+      releaseImages();
     },
   };
 }

@@ -55,6 +55,9 @@ export interface ToolGroupLike {
 export interface Services {
   segmentationService: SegmentationService;
   displaySetService: { getActiveDisplaySets(): DisplaySet[] };
+  hangingProtocolService: {
+    registerImageLoadStrategy<T>(name: string, load: (asked: T) => Map<string, unknown>): void;
+  };
   viewportGridService: {
     EVENTS: Record<string, string>;
     subscribe(event: string, listener: (event: unknown) => void): Subscription;
@@ -80,11 +83,29 @@ export interface Services {
   panelService: { activatePanel(id: string, force: boolean): void };
 }
 
+export interface SeriesAsked {
+  studyInstanceUID: string;
+  seriesInstanceUID?: string;
+}
+
+/** One for each visit to a mode: the host makes it anew with the roots of the address. */
+export interface DicomWebClient {
+  searchForSeries(asked: SeriesAsked): Promise<object[]>;
+  retrieveSeriesMetadata(asked: SeriesAsked): Promise<object[]>;
+}
+
+export interface DataSource {
+  query: { studies: { search(asked: { studyInstanceUid?: string }): Promise<object[]> } };
+  retrieve: { getWadoDicomWebClient(): DicomWebClient };
+  deleteStudyMetadataPromise(name: string): void;
+}
+
 export interface Host {
   servicesManager: { services: Services };
   commandsManager: { runCommand(name: string, options?: object): unknown };
   extensionManager: {
     getModuleEntry(id: string): { exports: { toolNames: Record<string, string> } };
+    getActiveDataSource(): DataSource[];
   };
 }
 
@@ -105,21 +126,33 @@ export interface Viewport {
   resetCamera(options?: object): void;
   resetProperties?(): void;
   setProperties(properties: { voiRange: { lower: number; upper: number } }): void;
+  getProperties(): { voiRange?: { lower: number; upper: number } };
   worldToCanvas(point: Point3): Point2;
   canvasToWorld(point: Point2): Point3;
   render(): void;
   /** Of a viewport that cuts volumes. */
   getAllVolumeIds?(): string[];
   setOrientation?(along: { viewPlaneNormal: Point3; viewUp: Point3 }): void;
+  getDefaultActor?(): { uid: string } | undefined;
+  /** 0 as it lies, 1 the brightest, 3 the mean. */
+  setBlendMode?(blend: number, actors: string[]): void;
+  /** In millimetres; under 0.1 it is one slice. */
+  setSlabThickness?(mm: number, actors: string[]): void;
 }
 
 /** A volume as far as it is here; counts are missing where it came all at once. */
 export interface ImageVolume {
-  loadStatus?: { loaded: boolean };
+  loadStatus?: { loaded: boolean; loading?: boolean };
+  dataType?: string;
+  autoRenderOnLoad?: boolean;
+  load?(): void;
+  /** A slice is in the cache: its part of the texture is taken anew with the next drawing. */
+  successCallback?(imageId: string, image: object): void;
   framesLoaded?: number;
   framesProcessed?: number;
   totalNumFrames?: number;
   imageIds?: string[];
+  voxelManager?: { resetModifiedSlices(): void };
 }
 
 export interface LabelmapImage {
@@ -133,14 +166,29 @@ export interface LabelmapImage {
   preScale?: { scaled?: boolean };
 }
 
+interface Rendering {
+  /** How many WebGL contexts are made; volumes are all drawn in the first. */
+  webGlContextCount?: number;
+}
+
 interface Cornerstone {
+  getConfiguration(): { rendering: Rendering };
+  setConfiguration(configuration: { rendering: Rendering }): void;
   eventTarget: EventTarget;
   Enums: { Events: Record<string, string> };
   cache: {
     getImage(imageId: string): LabelmapImage | undefined;
+    getImageLoadObject(imageId: string): object | undefined;
+    putImageSync(imageId: string, image: object): void;
+    purgeCache(): void;
     getVolume(volumeId: string): ImageVolume | undefined;
   };
   metaData: { get(kind: string, imageId: string): Record<string, unknown> | undefined };
+  imageLoadPoolManager: { clearRequestStack(kind: string): void };
+  utilities: {
+    VoxelManager: { createImageVoxelManager(options: object): object };
+    HistoryMemo?: { DefaultHistoryMemo: { size: number } };
+  };
 }
 
 interface CornerstoneTools {

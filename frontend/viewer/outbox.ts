@@ -1,5 +1,6 @@
 // Changes wait here until the server has them: in order, one request in flight, kept on disk,
-// tried again with growing pauses, never dropped.
+// tried again with growing pauses, never dropped. A change is given to the line and to the disk in
+// one breath, and neither waits for the other: whichever has it, it is not lost.
 
 import { ApiError, Unreachable } from "./api";
 import type { Change, ChangeResult } from "./contract";
@@ -16,7 +17,7 @@ export interface Answer {
   head: string;
 }
 
-/** Where entries survive a reload; an entry is on disk before it is sent. */
+/** Where entries survive a reload; what is asked of it happens in the order it was asked. */
 export interface Shelf<C extends { id: string } = Change> {
   all(): Promise<Entry<C>[]>;
   add(entry: Entry<C>): Promise<void>;
@@ -76,15 +77,23 @@ export class Outbox<C extends { id: string } = Change, R extends Answer = Change
     this.entries = [...kept, ...added];
   }
 
-  add(entry: Entry<C>): void {
+  /** Sent at once where the line is free; `complete` then fills in what no request names. */
+  add(entry: Entry<C>, complete: () => void = () => {}): void {
     this.entries.push(entry);
-    this.writes = this.writes
-      .then(() => this.shelf.add(entry))
-      .catch((error: unknown) => {
-        this.unkept.add(entry);
-        console.warn("An unsent change could not be kept on this disk.", error);
-      });
     this.start();
+    try {
+      complete();
+    } finally {
+      this.keep(entry);
+    }
+  }
+
+  private keep(entry: Entry<C>): void {
+    const kept = this.shelf.add(entry).catch((error: unknown) => {
+      this.unkept.add(entry);
+      console.warn("An unsent change could not be kept on this disk.", error);
+    });
+    this.writes = Promise.all([this.writes, kept]);
   }
 
   /** Sends what waits, after a pause, a sign-in or a regained lease. */
@@ -125,16 +134,21 @@ export class Outbox<C extends { id: string } = Change, R extends Answer = Change
     return entries;
   }
 
-  /** Resolves once nothing is in flight. */
+  /** Resolves once nothing is in flight, neither to the server nor to the disk. */
   async idle(): Promise<void> {
     await this.pump;
+    await this.writes;
+  }
+
+  /** Resolves once the line is quiet, or after so many milliseconds. */
+  answered(most: number): Promise<void> {
+    return Promise.race([this.pump, new Promise<void>((resolve) => setTimeout(resolve, most))]);
   }
 
   private async run(): Promise<void> {
     this.pumping = true;
     try {
       while (this.entries.length > 0 && this.state !== "stopped") {
-        if (this.failures === 0) this.set("saving");
         if (!(await this.sendBatch())) return;
       }
       if (this.state !== "stopped") this.set("saved");
@@ -146,18 +160,20 @@ export class Outbox<C extends { id: string } = Change, R extends Answer = Change
   /** True when the next batch, or the same one again, may be sent. */
   private async sendBatch(): Promise<boolean> {
     const batch = this.batch();
+    // On its way before anything is drawn.
+    const sending = this.courier.send(batch.map(({ change }) => change));
+    if (this.failures === 0) this.set("saving");
     try {
-      await this.writes;
-      const results = await this.courier.send(batch.map(({ change }) => change));
+      const results = await sending;
       this.failures = 0;
-      await this.settle(batch, results);
+      this.settle(batch, results);
       return true;
     } catch (error) {
       return this.survive(error);
     }
   }
 
-  private async settle(batch: Entry<C>[], results: R[]): Promise<void> {
+  private settle(batch: Entry<C>[], results: R[]): void {
     const agreed = batch.every(({ change, head }, place) => {
       const result = results[place];
       return result?.id === change.id && result.head === head;
@@ -166,7 +182,10 @@ export class Outbox<C extends { id: string } = Change, R extends Answer = Change
     this.drop(ids);
     if (!agreed) this.state = "stopped";
     this.courier.delivered(results, agreed);
-    await this.shelf.remove(ids);
+    const removed = this.shelf.remove(ids).catch((error: unknown) => {
+      console.warn("A change that arrived could not be taken off this disk.", error);
+    });
+    this.writes = Promise.all([this.writes, removed]);
   }
 
   /** True when the same batch may be tried again. */
@@ -179,7 +198,9 @@ export class Outbox<C extends { id: string } = Change, R extends Answer = Change
     if (!(error instanceof ApiError) && !(error instanceof Unreachable)) console.error(error);
     this.failures += 1;
     this.set(error instanceof ApiError ? "signed_out" : "offline");
-    const ms = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * 2 ** (this.failures - 1));
+    const asked = error instanceof Unreachable ? error.waitMs : 0;
+    const grown = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * 2 ** (this.failures - 1));
+    const ms = Math.max(asked, grown);
     await this.pause(ms, new Promise((resolve) => (this.wake = resolve)));
     this.wake = null;
     return true;

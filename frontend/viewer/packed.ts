@@ -19,7 +19,7 @@ export interface PackedReader {
   geometry: string;
   shape: [number, number, number];
   labels: [number, string][];
-  /** One plane at a time, copied out; to be walked through as often as needed. */
+  /** One plane at a time, as it lies in the answer: to be read, or copied before it is written. */
   slices(): Generator<{ index: number; plane: Uint16Array }>;
 }
 
@@ -40,13 +40,18 @@ export function readPacked(data: ArrayBuffer): PackedReader {
     shape: header.shape,
     labels: header.labels,
     *slices() {
-      let begin = 4 + length;
+      let begin = 4 + length; // A multiple of eight: the header is padded.
       for (const { index } of header.slices) {
-        yield { index, plane: new Uint16Array(data.slice(begin, begin + 2 * size)) };
+        yield { index, plane: planeAt(data, begin, size) };
         begin += 2 * size;
       }
     },
   };
+}
+
+function planeAt(data: ArrayBuffer, begin: number, size: number): Uint16Array {
+  if (begin % 2 === 0) return new Uint16Array(data, begin, size);
+  return new Uint16Array(data.slice(begin, begin + 2 * size));
 }
 
 export function unpackMask(data: ArrayBuffer): PackedMask {

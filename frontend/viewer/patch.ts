@@ -19,14 +19,16 @@ export interface Patch {
 /**
  * Box and runs of everything that differs between two planes of `columns` columns, or null.
  * `nameOf` names a new value: its place in the patch's nodes plus one, or 0 for background.
+ * Nothing is looked for outside of `within`.
  */
 export function diffPlane(
   before: ArrayLike<number>,
   after: ArrayLike<number>,
   columns: number,
   nameOf: (value: number) => number,
+  within?: Box,
 ): { box: Box; runs: Run[] } | null {
-  const box = boxOfDifference(before, after, columns);
+  const box = boxOfDifference(before, after, columns, (value) => value, within);
   if (!box) return null;
   const [r0, c0, r1, c1] = box;
   const width = c1 - c0;
@@ -48,20 +50,26 @@ export function diffPlane(
   return { box, runs };
 }
 
-function boxOfDifference(
+/** What encloses all places where `shown(before)` is not `after`. */
+export function boxOfDifference(
   before: ArrayLike<number>,
   after: ArrayLike<number>,
   columns: number,
+  shown: (value: number) => number,
+  within: Box = [0, 0, after.length / columns, columns],
 ): Box | null {
+  const [top, left, bottom, right] = within;
   let [r0, c0, r1, c1] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, -1, -1];
-  for (let at = 0; at < after.length; at += 1) {
-    if (before[at] === after[at]) continue;
-    const row = Math.floor(at / columns);
-    const column = at - row * columns;
-    if (row < r0) r0 = row;
-    if (row > r1) r1 = row;
-    if (column < c0) c0 = column;
-    if (column > c1) c1 = column;
+  for (let row = top; row < bottom; row += 1) {
+    const end = row * columns + right;
+    for (let at = row * columns + left; at < end; at += 1) {
+      if (shown(before[at] ?? 0) === after[at]) continue;
+      const column = at - row * columns;
+      if (row < r0) r0 = row;
+      r1 = row;
+      if (column < c0) c0 = column;
+      if (column > c1) c1 = column;
+    }
   }
   return r1 < 0 ? null : [r0, c0, r1 + 1, c1 + 1];
 }

@@ -5,6 +5,7 @@ import type { Hatching } from "./appearance/hatching";
 import type { Resume, ViewPlace } from "./contract";
 import type { Labelmap } from "./labelmap";
 import { FILTERS, ORDERS } from "./order";
+import type { Offering } from "./proposal/offering";
 import type { Session } from "./session";
 import type { ToolName, Tools } from "./tools";
 import { type Views, WINDOWS } from "./views";
@@ -20,9 +21,10 @@ export interface Place {
   session: Session;
   views: Views;
   tools: Tools;
+  offering: Offering;
 }
 
-export function placeOf({ session, views, tools, labelmap, hatching }: Place): Resume {
+export function placeOf({ session, views, tools, labelmap, hatching, offering }: Place): Resume {
   return {
     node: session.selected,
     window: views.window,
@@ -36,6 +38,7 @@ export function placeOf({ session, views, tools, labelmap, hatching }: Place): R
       stripes: hatching.shown,
       hide_rejected: labelmap.hideRejected,
     },
+    ...(offering.kept ? { left: offering.kept } : {}),
     ...(views.focus ? { focus: views.focus } : {}),
     views: Object.fromEntries(views.standing().map(([id, place]) => [id, rounded(place)])),
   };

@@ -5,6 +5,7 @@ import { ReadingApi } from "./api";
 import { Hatching } from "./appearance/hatching";
 import { alongTheImages } from "./askew";
 import { Axes } from "./axes";
+import { type BesideRoom, enterBeside } from "./beside/enter";
 import { Commands } from "./commands";
 import type { SliceReader } from "./contact/cut";
 import { sliceReader } from "./contact/pixels";
@@ -16,9 +17,15 @@ import { listenToKeys } from "./keys";
 import { Labelmap } from "./labelmap";
 import { AXIAL, VIEWPORTS } from "./layout";
 import { leaseMemory, takeClientId } from "./lease";
-import { cornerstone, cornerstoneTools, type DisplaySet, type Host } from "./ohif";
+import type { DisplaySet, Host } from "./ohif";
+import type { FilledPlanes } from "./opening/filled";
+import { NextCase } from "./opening/next";
+import type { Opening } from "./opening/opening";
+import { hearStrokes, sizeByWheel, strokesOf } from "./painting";
 import { enterPrompting } from "./prompt/enter";
 import type { Prompting } from "./prompt/prompting";
+import { enterOffering } from "./proposal/enter";
+import type { Offering } from "./proposal/offering";
 import { ShapeDesk } from "./reshape/desk";
 import { placeOf, restorePlace } from "./resume";
 import { Seen } from "./seen";
@@ -26,7 +33,7 @@ import { Session } from "./session";
 import { openShelf } from "./shelf";
 import { offerSignIn } from "./signin/card";
 import { NewsSocket } from "./socket";
-import { Strokes } from "./strokes";
+import type { Strokes } from "./strokes";
 import { Tools } from "./tools";
 import { VesselTest } from "./vessel/test";
 import { Views } from "./views";
@@ -43,16 +50,18 @@ export class Room {
   readonly seen: Seen;
   readonly axes: Axes;
   readonly prompting: Prompting;
+  readonly offering: Offering;
   readonly coverage: CoverageBars;
   readonly contact: ContactSheet;
   readonly vessel: VesselTest;
   readonly hatching: Hatching;
   readonly desk: ShapeDesk;
+  readonly beside: BesideRoom;
+  readonly next: NextCase;
   private readonly strokes: Strokes;
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
   private ready = false;
-  private readonly filled = new Set<string>();
   private closed = false;
   private readonly undo: (() => void)[] = [];
 
@@ -60,6 +69,8 @@ export class Room {
     private readonly host: Host,
     private readonly api: ReadingApi,
     session: Session,
+    private readonly planes: FilledPlanes,
+    private readonly ahead: Opening | null,
   ) {
     this.session = session;
     this.views = new Views(host);
@@ -77,17 +88,10 @@ export class Room {
     );
     const prompts = enterPrompting(this, api.reading);
     this.prompting = prompts.prompting;
-    this.undo.push(prompts.end);
-    this.strokes = new Strokes({
-      planeUnder: (path) => (this.tools.paints ? this.views.elementUnder(path) : null),
-      begin: (path) => {
-        const ends = [this.views.drawOnly(path), session.hold()];
-        return () => {
-          for (const end of ends) end();
-        };
-      },
-      take: () => this.takeStroke(),
-    });
+    const newer = enterOffering(this, api.reading);
+    this.offering = newer.offering;
+    this.undo.push(prompts.end, newer.end);
+    this.strokes = strokesOf(this);
     this.seen = new Seen(
       (body, leaving) => this.reportSeen(body, leaving),
       () => (this.vessel.running ? this.lastPlace : this.place()),
@@ -97,10 +101,14 @@ export class Room {
       this.views,
       (node) => this.labelmap.hideRejected && session.node(node)?.decision === "rejected",
     );
+    this.next = new NextCase(api.reading);
+    this.commands.verbs.nextCase = () => this.next.go();
     this.commands.verbs.hatching = () => {
       this.hatching.shown = !this.hatching.shown;
       this.hatching.draw();
     };
+    this.beside = enterBeside(this, api.reading);
+    this.undo.push(this.beside.end);
     this.vessel = new VesselTest(session, this.views, this.axes);
     this.commands.verbs.vessel = () => !this.contact.isOpen && this.vessel.start();
     this.contact = new ContactSheet(session, this.commands, this.views, () => this.slices());
@@ -112,36 +120,37 @@ export class Room {
     };
   }
 
-  static async open(host: Host, reading: string): Promise<Room> {
-    const api = new ReadingApi(reading);
+  static async open(
+    host: Host,
+    reading: string,
+    planes: FilledPlanes,
+    ahead: Opening | null,
+  ): Promise<Room> {
+    const api = new ReadingApi(reading, ahead);
     const shelf = await openShelf(`${window.concord?.user ?? ""}/${reading}`);
     const session = new Session(api, shelf, takeClientId(), leaseMemory(reading));
-    return new Room(host, api, session);
+    return new Room(host, api, session, planes, ahead);
   }
 
-  /** Images, mask and tools are all there. */
+  /** Images, mask and tools are all there, and the reader has not gone on to another case. */
   get isReady(): boolean {
-    return this.ready;
+    return this.ready && !this.closed;
   }
 
   async start(): Promise<void> {
-    const { cornerstoneViewportService: viewports } = this.host.servicesManager.services;
-    const changed = viewports.EVENTS.VIEWPORT_DATA_CHANGED ?? "";
-    const subscription = viewports.subscribe(changed, ({ viewportId }) => {
-      if (viewportId) this.filled.add(viewportId);
-      this.prepare();
-    });
+    this.on(this.planes, "filled", () => this.prepare());
     this.undo.push(
-      () => subscription.unsubscribe(),
+      () => this.planes.stop(),
       offerSignIn(this.session),
       this.desk.listen(),
       listenToKeys(
         (action) => this.strokes.afterwards(() => this.commands.run(action)),
         (digit) => this.commands.digit(digit),
-        (stroke) => this.commands.remap.take(stroke) || this.contact.take(stroke),
+        (stroke) =>
+          this.commands.remap.take(stroke) || this.contact.take(stroke) || this.beside.take(stroke),
         (action) => action === "vessel" && this.vessel.stop(),
       ),
-      this.sizeByWheel(),
+      sizeByWheel(this),
     );
     this.on(this.session, "voxels", (event) =>
       this.labelmap.repaint((event as CustomEvent<number[] | null>).detail),
@@ -155,44 +164,38 @@ export class Room {
     this.on(this.session, "select", () => this.labelmap.activate(this.session.selected));
     this.on(this.views, "moved", (event) => {
       const { plane, slice } = (event as CustomEvent<{ plane: Plane; slice: number }>).detail;
-      if (this.ready) this.seen.visit(plane, slice);
+      if (this.ready && !this.beside.covers(plane)) this.seen.visit(plane, slice);
       this.coverage.schedule();
     });
     this.on(this.views, "drawn", (event) => {
       const { detail: drawn } = event as CustomEvent<string>;
       this.axes.draw(drawn);
       this.hatching.draw(drawn);
-      this.axes.draw((event as CustomEvent<string>).detail);
-      if ((event as CustomEvent<string>).detail === AXIAL) this.desk.marks.draw();
+      if (drawn === AXIAL) this.desk.marks.draw();
     });
-    this.on(window, "focus", () => this.session.outbox.start());
-    this.on(window, "online", () => this.session.outbox.start());
+    for (const type of ["focus", "online"])
+      this.on(window, type, () => this.session.outbox.start());
     await this.session.open();
     if (this.closed) return;
     this.hearNews();
     this.prepare();
+    await this.ahead?.shown; // Nothing else is asked for while the first image is on its way.
+    if (this.closed) return;
+    void this.offering.look();
+    this.beside.look();
   }
 
   stop(): void {
     this.closed = true;
     for (const undo of this.undo) undo();
     this.socket?.close();
+    this.session.leave();
+    this.next.stop();
+    this.ahead?.stop();
     this.coverage.stop();
     this.contact.close();
     this.vessel.stop();
     if (this.ready) this.seen.stop();
-  }
-
-  /** Alt and the wheel size the brush; the plain wheel always scrolls. */
-  private sizeByWheel(): () => void {
-    const listener = (event: WheelEvent) => {
-      if (!event.altKey || !this.views.elementUnder(event.composedPath())) return;
-      event.preventDefault();
-      event.stopImmediatePropagation();
-      this.commands.run(event.deltaY < 0 ? "larger" : "smaller");
-    };
-    window.addEventListener("wheel", listener, { capture: true, passive: false });
-    return () => window.removeEventListener("wheel", listener, { capture: true });
   }
 
   private on(target: EventTarget, type: string, listener: (event: Event) => void): void {
@@ -207,13 +210,15 @@ export class Room {
     this.socket = new NewsSocket(`/ws/readings/${detail.id}`, since, (news) => {
       this.session.hear(news);
       this.prompting.hear(news);
+      this.offering.hear(news);
     });
     this.socket.open();
+    this.offering.restore(detail.resume.left);
   }
 
   /** Once the truth and the three planes are both there: the mask goes on screen. */
   private prepare(): void {
-    const filled = VIEWPORTS.every((id) => this.filled.has(id));
+    const filled = this.planes.all(VIEWPORTS);
     if (this.closed || !filled || !this.session.detail || !this.views.ready || !this.images) return;
     this.preparing ??= this.mount().catch((error: unknown) => {
       this.preparing = null;
@@ -223,6 +228,7 @@ export class Room {
     });
     void this.preparing.then(async () => {
       for (const id of VIEWPORTS) {
+        if (!this.isReady) return;
         await this.labelmap.show(id);
         this.views.attach(id);
       }
@@ -259,18 +265,23 @@ export class Room {
     const { session, views, images } = this;
     const { detail } = session;
     if (!detail || !images) return;
+    await this.ahead?.shown; // Making the mask takes as long as showing the first image.
+    if (this.closed) return;
     views.geometry = new Geometry(detail.grid, images);
     alongTheImages(views);
     this.desk.mount(detail.grid.sop_uids, images);
-    await this.labelmap.create(images);
+    await this.labelmap.create(images, () => !this.closed);
     for (const id of VIEWPORTS) {
+      if (this.closed) return;
       await this.labelmap.show(id);
       views.attach(id);
     }
-    this.hearStrokes();
+    if (this.closed) return;
+    this.undo.push(hearStrokes(this, this.strokes));
     this.ready = true;
     this.seen.start(detail.seen);
     this.restore();
+    void Promise.resolve(this.ahead?.whole).then(() => this.next.prepare());
   }
 
   private lastPlace: Resume = {};
@@ -294,21 +305,5 @@ export class Room {
       const slice = this.views.slice(plane);
       if (slice !== null) this.seen.visit(plane, slice);
     }
-  }
-
-  private hearStrokes(): void {
-    const modified = cornerstoneTools().Enums.Events.SEGMENTATION_DATA_MODIFIED ?? "";
-    this.on(cornerstone().eventTarget, modified, () => {
-      if (!this.labelmap.busy) this.strokes.painted();
-    });
-    this.undo.push(this.strokes.listen());
-  }
-
-  private takeStroke(): void {
-    const { session, labelmap } = this;
-    const owner = session.writable ? session.selected : null;
-    const patch = labelmap.takeStroke(owner, this.desk.shaping.free);
-    if (!patch) return;
-    if (!session.paint(patch)) labelmap.repaint(patch.slices.map(({ index }) => index));
   }
 }

@@ -2,7 +2,7 @@
 // Knows nothing of pixels on screen; it announces "change" (anything shown), "voxels" (slices to
 // repaint) and "select".
 
-import { ApiError, type ReadingApi } from "./api";
+import { ApiError, post, type ReadingApi } from "./api";
 import { bodyOf, moveMask, voxelBody } from "./bodies";
 import type {
   AiState,
@@ -14,6 +14,7 @@ import type {
   NodeRecord,
   ReadingDetail,
   RegionRecord,
+  Taken,
 } from "./contract";
 import { newId } from "./ids";
 import type { LeaseMemory } from "./lease";
@@ -172,7 +173,11 @@ export class Session extends EventTarget implements Courier {
       this.notice = `This reading moved on elsewhere. ${this.setAside.length} changes made here are kept aside.`;
       return;
     }
-    for (const { change } of entries) this.move(bodyOf(change));
+    for (const { change } of entries) {
+      if (!this.mask) return;
+      moveMask(this.mask, bodyOf(change), this.sops);
+      this.heads.add(this.mask.head);
+    }
   }
 
   hear(news: News): void {
@@ -184,6 +189,10 @@ export class Session extends EventTarget implements Courier {
       detail.ai.progress = Number(payload.progress ?? detail.ai.progress);
       detail.ai.stage = String(payload.stage ?? detail.ai.stage);
       if (payload.state === "failed" || payload.stage === "failed") void this.sync();
+      this.changed();
+    } else if (news.type === "mask_ready" && payload.offered) {
+      // Nothing of it is in the reading: it is offered beside (proposal/offering.ts).
+      Object.assign(detail.ai, { state: "ready", cancel: null });
       this.changed();
     } else if (news.type === "mask_ready" || news.type === "run.state") {
       const state = news.type === "mask_ready" ? "ready" : payload.state;
@@ -207,6 +216,19 @@ export class Session extends EventTarget implements Courier {
     } catch (error) {
       console.warn("could not catch up", error);
     }
+  }
+
+  /** Stops the run that is under way, where this user may. */
+  async cancelRun(): Promise<void> {
+    const address = this.detail?.ai.cancel;
+    if (!address) return;
+    try {
+      await post(address, {});
+    } catch (error) {
+      this.notice = error instanceof Error ? error.message : String(error);
+    }
+    await this.catchUp();
+    this.changed();
   }
 
   /** Asks which checks are met now; planes are seen without any change being made. */
@@ -257,6 +279,14 @@ export class Session extends EventTarget implements Courier {
       this.notice = error instanceof Error ? error.message : String(error);
     }
     this.changed();
+  }
+
+  /**
+   * The tab goes on to something else. What is not sent yet is still sent, and only then another
+   * tab may take the reading up without asking.
+   */
+  leave(): void {
+    void this.outbox.idle().then(() => this.leases?.left());
   }
 
   private async checkLease(): Promise<void> {
@@ -322,8 +352,21 @@ export class Session extends EventTarget implements Courier {
 
   // Changes
 
-  decide(uuid: string, decision: "accepted" | "rejected" | "undecided", reason?: string): void {
-    this.change(uuid, { kind: "decision", node: uuid, decision, ...(reason ? { reason } : {}) });
+  decide(
+    uuid: string,
+    decision: "accepted" | "rejected" | "undecided",
+    reason?: string,
+    proposal?: Taken,
+  ): void {
+    const node = this.node(uuid);
+    if (!node) return;
+    const body: NodeBody = {
+      kind: "decision",
+      node: uuid,
+      decision,
+      ...(reason ? { reason } : {}),
+    };
+    this.make(proposal ? { ...body, proposal } : body, inverseOf(body, node), body);
   }
 
   change(uuid: string, body: NodeBody): void {
@@ -331,12 +374,12 @@ export class Session extends EventTarget implements Courier {
     if (node) this.make(body, inverseOf(body, node));
   }
 
-  /** A stroke, or a proposal taken (of `prompt`); false when this tab may not write. */
-  paint(patch: Patch, prompt?: string): boolean {
+  /** A stroke, or what was proposed and is taken; false when this tab may not write. */
+  paint(patch: Patch, from: { prompt?: string; proposal?: Taken } = {}): boolean {
     if (!this.mask || !this.writable) return false;
     const inverse = voxelBody(this.mask.inverseOf(patch), this.sops);
     const body = voxelBody(patch, this.sops);
-    const id = this.enqueue(prompt ? { ...body, prompt } : body);
+    const id = this.enqueue({ ...body, ...from });
     // What is taken up again after an undo is the reader's own doing.
     if (id) this.steps.push({ id, inverse, original: body });
     if (this.draft && patch.nodes.includes(this.draft)) this.draft = null;
@@ -393,21 +436,18 @@ export class Session extends EventTarget implements Courier {
       this.changed();
       return null;
     }
-    const base = this.mask.head;
-    const touched = this.move(body);
-    const change: Change = { id: newId(), base, ...body };
-    this.outbox.add({ change, head: this.mask.head });
+    const { mask } = this;
+    const entry: Entry = { change: { id: newId(), base: mask.head, ...body }, head: "" };
+    const { change } = entry;
+    const touched = moveMask(mask, body, this.sops);
     this.made.set(change.id, performance.now());
+    this.outbox.add(entry, () => {
+      entry.head = mask.head;
+      this.heads.add(mask.head);
+    });
     if (body.kind === "undo" && touched.length) this.repaint(touched);
     this.changed();
     return change.id;
-  }
-
-  private move(body: ChangeBody): number[] {
-    if (!this.mask) return [];
-    const touched = moveMask(this.mask, body, this.sops);
-    this.heads.add(this.mask.head);
-    return touched;
   }
 
   get sops(): string[] {

@@ -1,4 +1,5 @@
-// News of a reading. The socket carries news, not truth: after a gap it asks for what it missed.
+// News of a reading. The socket carries news, not truth. Its address says which were heard last, so
+// that after a gap the missed ones come first, in order, each once.
 
 export interface News {
   type: string;
@@ -15,6 +16,7 @@ export class NewsSocket {
   private failures = 0;
   private closed = false;
   private timer = 0;
+  private told: unknown = null;
 
   constructor(
     private readonly path: string,
@@ -22,19 +24,36 @@ export class NewsSocket {
     private readonly listen: (news: News) => void,
     /** The line is back after a gap, for who keeps no numbers. */
     private readonly returned: () => void = () => {},
+    /** The line is gone: what was told beside the news is no longer known. */
+    private readonly lost: () => void = () => {},
   ) {}
 
   open(): void {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}${this.path}`);
+    const since = encodeURIComponent(JSON.stringify(this.since));
+    const socket = new WebSocket(`${scheme}//${location.host}${this.path}?since=${since}`);
     this.socket = socket;
     socket.onopen = () => {
       if (this.failures > 0) this.returned();
       this.failures = 0;
-      socket.send(JSON.stringify({ since: this.since }));
+      this.say();
     };
     socket.onmessage = (event) => this.hear(String(event.data));
-    socket.onclose = () => this.reopen();
+    socket.onclose = () => {
+      this.lost();
+      this.reopen();
+    };
+  }
+
+  /** Tells the server something that holds until the next; told anew on every new line. */
+  tell(message: unknown): void {
+    this.told = message;
+    this.say();
+  }
+
+  private say(): void {
+    const { socket, told } = this;
+    if (told && socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(told));
   }
 
   close(): void {

@@ -15,6 +15,8 @@ const word = (button: Keyed) => wordHtml({ ...button, key: keyFor(button.action)
 export class ToolbarElement extends HTMLElement {
   private room: Room | null = null;
   private readonly ends: (() => void)[] = [];
+  /** What ends when another reading is shown. */
+  private readonly roomEnds: (() => void)[] = [];
 
   connectedCallback(): void {
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
@@ -23,10 +25,22 @@ export class ToolbarElement extends HTMLElement {
     this.ends.push(
       watchRoom((room) => {
         this.room = room;
+        for (const end of this.roomEnds.splice(0)) end();
         for (const target of room
-          ? [room.session, room.tools, room.views, room.commands, room.prompting, bindings]
+          ? [
+              room.session,
+              room.tools,
+              room.views,
+              room.commands,
+              room.prompting,
+              room.beside.beside,
+              bindings,
+            ]
           : []) {
-          for (const type of ["change", "window"]) target.addEventListener(type, this.render);
+          for (const type of ["change", "window"]) {
+            target.addEventListener(type, this.render);
+            this.roomEnds.push(() => target.removeEventListener(type, this.render));
+          }
         }
         this.render();
       }),
@@ -34,7 +48,8 @@ export class ToolbarElement extends HTMLElement {
   }
 
   disconnectedCallback(): void {
-    for (const end of this.ends.splice(0)) end();
+    for (const end of [...this.ends.splice(0), ...this.roomEnds.splice(0)]) end();
+    this.room = null;
   }
 
   private readonly clicked = (event: Event) => {
@@ -87,7 +102,21 @@ export class ToolbarElement extends HTMLElement {
         }
         ${icon({ action: "undo", label: "Undo", disabled: !session.undoable })}
       </div>
-      <div class="group">${windows.join("")}</div>`,
+      <div class="group">${windows.join("")}
+        ${icon({ action: "slab", label: "Slab thickness", pressed: room.beside.slabs.slab.mm > 0 })}
+      </div>
+      ${besideHtml(room)}`,
     );
   };
+}
+
+/** Only where there is something to lay beside. */
+function besideHtml({ beside: { beside } }: Room): string {
+  if (!beside.list.length) return "";
+  const fuse = beside.pet
+    ? icon({ action: "fuse", label: "PET over the CT", pressed: beside.fused })
+    : "";
+  return `<div class="group">
+      ${icon({ action: "beside", label: "Prior, follow-up or PET beside", pressed: beside.shown })}${fuse}
+    </div>`;
 }

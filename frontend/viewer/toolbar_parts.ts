@@ -16,8 +16,11 @@ export const toolbarSheet = sheet(`${TOKENS}
     .group { padding: 0 5px; }
     button { padding: 0 6px; gap: 5px; }
   }
-  @media (max-width: 1200px) {
+  /* What does not fit beside the panel would be cut off: the keys stand in the titles, too. */
+  @media (max-width: 1580px) {
     kbd { display: none; }
+  }
+  @media (max-width: 1200px) {
     .group { padding: 0 3px; }
   }
   output.wide { white-space: nowrap; padding: 0 4px; }
@@ -43,6 +46,10 @@ const ICONS: Record<string, string> = {
     '<circle cx="12" cy="12" r="5"/><path d="M12 2.500v6M12 15.500v6M2.500 12h6M15.500 12h6"/>',
   undo: '<path d="M8 5 4 9l4 4"/><path d="M4 9h10a5.500 5.500 0 0 1 0 11h-3"/>',
   contact: '<path d="M4 5h7v6H4zM13 5h7v6h-7zM4 13h7v6H4zM13 13h7v6h-7z"/>',
+  slab: '<path d="M4 8.500 12 5l8 3.500-8 3.500z"/><path d="m4 12 8 3.500 8-3.500M4 15.500 12 19l8-3.500"/>',
+  beside:
+    '<rect x="3.500" y="5" width="7.500" height="14" rx="1"/><rect x="13" y="5" width="7.500" height="14" rx="1" stroke-dasharray="3 2.600"/>',
+  fuse: '<circle cx="9.500" cy="12" r="5.500"/><circle cx="14.500" cy="12" r="5.500"/>',
   reset: '<path d="M5 12a7 7 0 1 0 2.200-5.100"/><path d="M4.500 4v4h4"/>',
 };
 

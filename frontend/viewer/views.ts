@@ -27,6 +27,8 @@ export class Views extends EventTarget {
   private away: Voxel | null = null;
   protected readonly ids: string[];
   private readonly heard = new WeakSet<Element>();
+  /** Has the planes drawn again that rest while a stroke is drawn. */
+  private wake: (draw: boolean) => void = () => {};
 
   constructor(
     private readonly host: Host,
@@ -50,11 +52,13 @@ export class Views extends EventTarget {
 
   /** The plane an event happened on. */
   elementUnder(path: EventTarget[]): HTMLElement | null {
+    if (path.some(covers)) return null;
     const elements = this.ids.flatMap((id) => this.viewport(id)?.element ?? []);
     return elements.find((element) => path.includes(element)) ?? null;
   }
 
   viewportUnder(path: EventTarget[]): Viewport | null {
+    if (path.some(covers)) return null;
     const found = this.ids.flatMap((id) => this.viewport(id) ?? []);
     return found.find(({ element }) => path.includes(element)) ?? null;
   }
@@ -180,20 +184,28 @@ export class Views extends EventTarget {
   }
 
   /**
-   * While a stroke lasts only the plane under the hand is drawn; the others follow at its end.
-   * Returns the end.
+   * While a stroke lasts only the plane under the hand is drawn; the others follow once `later` is
+   * kept that its end is given. Returns the end.
    */
-  drawOnly(under: EventTarget[]): () => void {
+  drawOnly(under: EventTarget[]): (later?: Promise<unknown>) => void {
+    this.wake(false); // A stroke right after another.
     const resting = this.ids
       .flatMap((id) => this.viewport(id) ?? [])
       .filter(({ element }) => !under.includes(element));
     const renders = resting.map((viewport) => viewport.render);
     for (const viewport of resting) viewport.render = () => {};
-    return () => {
+    const wake = (draw: boolean) => {
+      if (this.wake !== wake) return;
+      this.wake = () => {};
       resting.forEach((viewport, place) => {
         viewport.render = renders[place] ?? viewport.render;
-        viewport.render();
+        if (draw) viewport.render();
       });
+    };
+    this.wake = wake;
+    return (later) => {
+      if (later) void later.then(() => wake(true));
+      else wake(true);
     };
   }
 
@@ -270,6 +282,11 @@ export class Views extends EventTarget {
     if (!viewport || !this.geometry) return null;
     return viewport.worldToCanvas(this.geometry.world(voxel));
   }
+}
+
+/** Something else lies over the plane there. */
+function covers(part: EventTarget): boolean {
+  return part instanceof HTMLElement && part.dataset.covers !== undefined;
 }
 
 /** What the server kept comes from a browser, perhaps an older one. */

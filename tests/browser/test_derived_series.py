@@ -22,7 +22,7 @@ from tests.archive.made_frames import enhanced, localizer
 from tests.journey.room import ReadingRoom, browser
 from tests.stack import Stack, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.deep]
 SHAPE, SPACING = (40, 112, 112), (2.5, 1.2, 1.2)
 Slices = list[Dataset]
 

@@ -1,9 +1,13 @@
-"""A missed node, added with one click in a real browser: proposed, taken, on record."""
+"""What the AI proposes while a reading is open, in a real browser: a missed node by one click, and
+what a newer model has otherwise; taken, left, on record."""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +18,10 @@ from playwright.sync_api import Browser, expect
 from fixtures.phantom_dicom import truth_paths
 from tests.journey.conftest import chrome, short_neck
 from tests.journey.room import SLOW_MS, ReadingRoom
-from tests.stack import Stack, until
+from tests.stack import ROOT, Stack, until
 
 __all__ = ["chrome", "short_neck"]
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.deep]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +98,8 @@ def test_a_missed_node_is_clicked_proposed_taken_and_on_record(
     (added,) = set(nodes) - before
     voxels = mask == nodes[added]
     assert voxels[slice_, row, column]
-    assert 2 * (voxels & truth).sum() / (voxels.sum() + truth.sum()) > 0.4
+    # It is of the node that was clicked; how well proposals fit is for `benchmark click` to say.
+    assert (voxels & truth).sum() > voxels.sum() / 2
     ((facts,),) = stack.query(
         "select facts from reading_change where kind = 'voxels' order by at desc limit 1"
     )
@@ -102,6 +107,35 @@ def test_a_missed_node_is_clicked_proposed_taken_and_on_record(
     assert facts["prompt"]["clicks"] == [{"at": [slice_, row, column], "within": True}]
     assert facts["prompt"]["taken_as_proposed"] is True
     assert reader.hook("selected") == added
+
+    # A click on the selected node refines it: what is wrong is taken off it, or all of it dropped.
+    head = reader.hook("head")
+    line = reader.page.get_by_test_id("prompt-line")
+    reader.press("Escape")
+    for taken in (False, True):
+        reader.wait("!window.__concord.prompt.active")
+        reader.press("6")
+        reader.page.mouse.click(*reader.point(slice_, row, column))
+        reader.wait("window.__concord.prompt.voxels > 0 && !window.__concord.prompt.waiting")
+        expect(line).to_contain_text("Refined")
+        reader.page.keyboard.down("Shift")
+        reader.page.mouse.click(*reader.point(slice_, row - 4, column))
+        reader.page.keyboard.up("Shift")
+        reader.wait(
+            "window.__concord.prompt.clicks.length === 2 && !window.__concord.prompt.waiting"
+        )
+        reader.picture("one-click-refined")
+        reader.press("Enter" if taken else "Escape")
+        reader.wait("window.__concord.prompt.clicks.length === 0")
+        reader.press("Escape")
+        reader.saved()
+        assert (reader.hook("head") != head) is taken, "what is dropped changes nothing"
+    refined, mask = reader.server_mask()
+    assert set(refined) == set(nodes), "a node that is refined stays the node it is"
+    assert not np.array_equal(mask == refined[added], voxels)
+    reader.press("z")
+    reader.saved()
+    np.testing.assert_array_equal(reader.server_mask()[1] == nodes[added], voxels)
     assert reader.complaints == []
 
 
@@ -129,3 +163,98 @@ def test_without_a_worker_the_click_is_kept_and_the_reader_told(
     reader.wait("window.__concord.prompt.clicks.length === 0")
     reader.press("Escape")
     reader.wait("!window.__concord.prompt.active")
+
+
+NEXT_VERSION = "next"
+REGISTER = """
+from pathlib import Path
+from backend.jobs.services import register_model
+register_model(folder=Path({folder!r}), actor=None)
+"""
+
+
+def newer_model(stack: Stack, folder: Path) -> None:
+    """The shipped model at another operating point, as its next version; a worker that has it."""
+    shutil.copytree(ROOT / "inference" / "models", folder)
+    model = folder / "foveal-ln-ct"
+    told = json.loads((model / "model.json").read_text())
+    told["version"] = NEXT_VERSION
+    told["output"]["threshold"] = 0.3
+    told["output"]["second_look"]["threshold"] = 0.05
+    (model / "model.json").write_text(json.dumps(told))
+    alive = "select 1 from jobs_workersession where gone is null"
+    stack.kill(stack.workers[-1])
+    until(lambda: not stack.query(alive), "the worker to be missed", 30, stack.words)
+    stack.manage("shell", "-c", REGISTER.format(folder=str(model)))
+    stack.start_worker(CONCORD_MODELS=str(folder))
+    until(lambda: stack.query(alive), "the worker with the newer model", 90, stack.words)
+
+
+def test_a_newer_model_s_differences_are_offered_beside_the_reading_and_taken_one_by_one(
+    reader: ReadingRoom, stack: Stack, tmp_path: Path
+) -> None:
+    page = reader.page
+    ours = next(node for node in reader.nodes if node["origin"] == "ai" and not node["empty"])
+    reader.select(ours["uuid"])
+    reader.press("=")
+    reader.saved()
+    head, focus, labels = reader.hook("head"), reader.hook("focus"), reader.server_mask()[0]
+
+    newer_model(stack, tmp_path / "models")
+    case = reader.detail()["case"]["id"]
+    with closing(stack.client("coordinator")) as coordinator:
+        page_of_case = coordinator.get(f"/cases/{case}/").text
+        assert "Run the AI again" in page_of_case
+        assert coordinator.post(f"/cases/{case}/presegment").status_code == 302
+    expect(page.get_by_test_id("ai-progress")).to_be_visible(timeout=SLOW_MS)
+    done = "select 1 from jobs_run where kind = 'presegment' and state = 'succeeded' offset 1"
+    until(lambda: stack.query(done), "the newer run", 120, stack.words)
+    line = page.get_by_test_id("newer-proposal")
+    expect(line).to_contain_text("The AI has a new proposal:", timeout=SLOW_MS)
+    assert reader.hook("head") == head
+    assert reader.hook("focus") == focus
+    assert reader.hook("selected") == ours["uuid"]
+    assert reader.server_mask()[0] == labels
+    waiting = reader.hook("newer.waiting")
+    kinds = [one["kind"] for one in waiting]
+    assert "changed" in kinds
+    edited = [one for one in waiting if any(node["edited"] for node in one["present"])]
+    assert [[node["uuid"] for node in one["present"]] for one in edited] == [[ours["uuid"]]]
+    reader.picture("newer-proposal-announced")
+
+    reader.press("8")
+    reader.wait("window.__concord.newer.active")
+    expect(page.get_by_test_id("proposal-line")).to_contain_text("Enter takes")
+    expect(page.get_by_test_id("proposal-shape").first).to_be_attached()
+    for _ in range(kinds.index("changed")):
+        reader.press("s")
+    expect(page.get_by_test_id("proposal-line")).to_contain_text("Dice")
+    reader.picture("newer-proposal-changed")
+    key = reader.hook("newer.at")
+    reader.press("Escape")
+    reader.wait(f"window.__concord.newer.waiting.length === {len(kinds) - 1}")
+    assert reader.hook("head") == head, "what is left changes nothing"
+
+    still = reader.hook("newer.waiting")
+    place = next(n for n, one in enumerate(still) if one["kind"] == "changed" and one not in edited)
+    page.get_by_test_id("newer-list").locator("li > button").nth(place).click()
+    reader.picture("newer-proposal-list")
+    reader.press("Enter")
+    reader.saved()
+    reader.wait(f"window.__concord.newer.waiting.length === {len(still) - 1}")
+    assert reader.hook("head") != head
+    ((facts,),) = stack.query(
+        "select facts from reading_change where kind = 'voxels' order by at desc limit 1"
+    )
+    assert facts["proposal"]["model"]["version"] == NEXT_VERSION
+    taken = still[place]["present"][0]["uuid"]
+    assert taken in [node["node"] for node in facts["nodes"]]
+    assert [n["decision"] for n in reader.nodes if n["uuid"] == taken] == ["reshaped"]
+
+    reader.press("z")
+    reader.saved()
+    reader.wait(f"window.__concord.newer.waiting.length === {len(still)}")
+    reader.press("8")
+    reader.wait("!window.__concord.newer.active")
+    assert key not in str(reader.hook("newer.waiting"))
+    assert reader.complaints == []

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fixtures.phantom import generate
 from fixtures.phantom_dicom import write_series
+from fixtures.small import short_neck_phantom
+from tests.browser.accessibility import keeps_nobody_out
 from tests.journey.room import SLOW_MS, ReadingRoom, browser
 from tests.stack import Stack, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.browser, pytest.mark.deep, pytest.mark.timeout(420)]
 SHEET = "document.querySelector('[data-testid=contact-sheet]')"
 TILES = f"[...{SHEET}.shadowRoot.querySelectorAll('.tile')]"
 PLANES = ("axial", "coronal", "sagittal")
@@ -23,9 +24,7 @@ PLANES = ("axial", "coronal", "sagittal")
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A short neck in which the model found some nodes."""
-    made = generate(
-        77_003, (2.5, 0.8, 0.8), (110.0, 190.0, 200.0), contrast=True, slice_mm=2.5, node_count=9
-    )
+    made = short_neck_phantom()
     folder = tmp_path_factory.mktemp("short-neck") / "dicom"
     write_series(made, folder, patient_id="PHANTOM-2")
     stack = Stack()
@@ -109,10 +108,8 @@ def test_a_jump_centres_the_node_in_every_plane_and_draws_its_axes(reader: Readi
 def test_the_contact_sheet_triages_with_single_keys(reader: ReadingRoom) -> None:
     offered = [node["uuid"] for node in reader.nodes if node["origin"] == "ai"]
     reader.select(offered[0])
-    began = time.monotonic()
     reader.press("5")
     expect(reader.page.get_by_test_id("contact-sheet")).to_be_visible()
-    assert time.monotonic() - began < 2, "the sheet kept the reader waiting"
     reader.wait(f"{TILES}.length === {len(offered)}")
     reader.wait(f"{TILES}.every(tile => tile.dataset.ready === 'true')")
     greys = reader.page.evaluate(
@@ -226,6 +223,46 @@ def test_a_key_given_to_another_action_follows_the_reader_to_another_machine(
     other.context.close()
 
 
+def test_a_reading_opens_on_another_machine_exactly_as_it_was_left(
+    reader: ReadingRoom, chrome: Browser
+) -> None:
+    reader.select(reader.nodes[2]["uuid"])
+    reader.press("t")
+    reader.page.get_by_test_id("order").select_option("size")
+    x, y = _middle(reader.page, "axial")
+    reader.page.mouse.move(x, y)
+    reader.page.mouse.down(button="right")
+    reader.page.mouse.move(x, y + 60, steps=3)
+    reader.page.mouse.up(button="right")
+    reader.page.mouse.down(button="middle")
+    reader.page.mouse.move(x + 40, y + 60, steps=3)
+    reader.page.mouse.up(button="middle")
+    reader.page.mouse.wheel(0, 100)
+    reader.page.get_by_test_id("tool-pan").click()
+    left = {plane: reader.hook(f"camera('{plane}')") for plane in PLANES}
+    expected = [reader.hook(name) for name in ("selected", "window", "tool", "order", "focus")]
+
+    def kept() -> bool:
+        resume: dict[str, Any] = reader.detail()["resume"]
+        axial = resume.get("views", {}).get("concord-axial", {})
+        at = axial.get("at", [0, 0, 0])
+        return resume.get("tool") == "pan" and at == pytest.approx(
+            left["axial"]["focalPoint"], abs=0.02
+        )
+
+    until(kept, "the place to be kept", 30, reader.words)
+    other = _opened_elsewhere(reader, chrome)
+    found = [other.hook(name) for name in ("selected", "window", "tool", "order", "focus")]
+    assert found == expected
+    for plane in PLANES:
+        now = other.hook(f"camera('{plane}')")
+        assert now["focalPoint"] == pytest.approx(left[plane]["focalPoint"], abs=0.02)
+        assert now["parallelScale"] == pytest.approx(left[plane]["parallelScale"], abs=0.02)
+    other.context.close()
+    reader.press("Escape")
+    reader.page.get_by_test_id("order").select_option("place")
+
+
 def test_side_and_level_are_said_with_two_keys_and_taken_back(reader: ReadingRoom) -> None:
     node = reader.nodes[0]
     reader.select(node["uuid"])
@@ -239,3 +276,70 @@ def test_side_and_level_are_said_with_two_keys_and_taken_back(reader: ReadingRoo
     reader.press("z")
     expect(row.get_by_test_id("node-place")).to_contain_text("level not set", timeout=SLOW_MS)
     reader.saved()
+
+
+def test_nothing_in_the_reading_room_keeps_anybody_out(reader: ReadingRoom) -> None:
+    keeps_nobody_out(reader.page)
+    reader.press("5")
+    reader.wait(f"{TILES}.length > 0")
+    keeps_nobody_out(reader.page)
+    reader.press("Escape")
+    reader.press("?")
+    expect(reader.page.get_by_test_id("help-sheet")).to_be_visible()
+    keeps_nobody_out(reader.page)
+    reader.press("?")
+    reader.page.goto("/")
+    reader.page.locator("tr[data-reading]").first.wait_for()
+    keeps_nobody_out(reader.page)
+
+
+def test_a_whole_case_is_read_and_signed_with_the_keyboard_alone(
+    chrome: Browser, stack: Stack
+) -> None:
+    reader = ReadingRoom(chrome, stack, "reader2")
+    reader.page.goto("/sign-in/?next=/")
+    reader.page.get_by_label("User name").focus()
+    reader.page.keyboard.type(reader.name)
+    reader.press("Tab")
+    reader.page.keyboard.type(stack.users[reader.name])
+    reader.press("Enter")
+    row = reader.page.locator("tr[data-reading][data-ai='ready']").first
+    row.wait_for(timeout=180_000)
+    focused = "document.activeElement.closest('tr[data-reading]') !== null"
+    for _ in range(40):
+        if reader.page.evaluate(focused):
+            break
+        reader.press("Tab")
+    with reader.page.expect_navigation(url="**/viewer/**"):
+        reader.press("Enter")
+    reader.wait("window.__concord?.ready")
+    _writes(reader)
+    reader.press("5")
+    reader.wait(f"{TILES}.length > 0")
+    reader.press("r")
+    reader.press("8")
+    while undecided := sum(node["decision"] == "undecided" for node in reader.nodes):
+        reader.press("a")
+        reader.wait(
+            f"window.__concord.nodes.filter(n => n.decision === 'undecided').length < {undecided}"
+        )
+    reader.press("Enter")
+    reader.press("1")
+    submit = reader.page.get_by_test_id("submit")
+
+    def complete() -> bool:
+        reader.press("u")
+        return submit.is_enabled()
+
+    until(complete, "every check to be met", 90, reader.words)
+    reader.saved()
+    reader.press("Control+Enter")
+    expect(reader.page.get_by_test_id("submit-form")).to_be_visible()
+    reader.page.keyboard.type(stack.users[reader.name])
+    reader.press("Enter")
+    expect(reader.page.get_by_test_id("signed")).to_be_visible(timeout=SLOW_MS)
+    detail = reader.detail()
+    assert detail["state"] == "submitted"
+    assert [n["reason"] for n in detail["nodes"]].count("too_small") == 1
+    assert [bool(n["impression"]) for n in detail["nodes"]].count(True) == 1
+    assert reader.complaints == []

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from fixtures.phantom_dicom import write_series
 from fixtures.small import small_phantom
+from tests.browser.accessibility import keeps_nobody_out
 from tests.journey.room import ReadingRoom, browser
 from tests.reading.test_comparison_live import SHAPE, Reader
 from tests.stack import Stack, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.deep, pytest.mark.timeout(300)]
 
 AXIAL_X, AXIAL_Y = "concord-axial-x", "concord-axial-y"
 CORONAL_X, SAGITTAL = "concord-coronal-x", "concord-settle-sagittal"
@@ -217,11 +218,27 @@ def test_x_and_y_stand_side_by_side_and_move_as_one(room: Settling, compared: Co
     room.wait(f"window.__concordStage.zoomOf('{AXIAL_X}') !== {zoom}")
     assert room.stage(f"zoomOf('{AXIAL_X}')") == pytest.approx(room.stage(f"zoomOf('{AXIAL_Y}')"))
 
+    window = room.stage(f"windowOf('{AXIAL_X}')")
+    room.page.mouse.move(*on_y)
+    room.page.mouse.down()
+    room.page.mouse.move(on_y[0] + 40, on_y[1] + 30, steps=4)
+    room.page.mouse.up()
+    until(
+        lambda: (
+            window != room.stage(f"windowOf('{AXIAL_X}')") == room.stage(f"windowOf('{AXIAL_Y}')")
+        ),
+        "X to be windowed as Y is",
+        20,
+        room.words,
+    )
+    room.press("q")
+
     room.page.mouse.dblclick(*middle)
     assert len(room.stage("shownIds")) == 4
     text = room.page.locator("body").inner_text()
     for name in ("Rita", "Rolf", "R1", "R2"):
         assert name not in text, "the settling screen names a reader"
+    keeps_nobody_out(room.page)
 
 
 def test_only_voxels_of_clusters_are_there_each_on_its_own_side(
@@ -262,6 +279,51 @@ def test_overlaid_the_difference_is_hatched_and_a_resolution_is_previewed(
     assert "X and Y together" in room.stage(f"legend('{AXIAL_X}')")
     room.press("Escape")
     room.has_inks(AXIAL_X, "x", "y", wider)
+
+    room.press("o")
+    room.wait("window.__concordStage.shownIds.length === 4")
+    room.press("m")
+    for viewport in (AXIAL_X, CORONAL_X):
+        room.has_inks(viewport, "drawn-1", "drawn-2")
+    legend = room.stage(f"legend('{AXIAL_X}')")
+    assert "1 of 2 drew it" in legend
+    assert "both drew it" in legend
+    assert "only X" not in legend
+    for width, height in ((1280, 720), (1920, 1080)):
+        room.page.set_viewport_size({"width": width, "height": height})
+        room.wait(f"innerWidth === {width}")
+        room.has_inks(AXIAL_X, "drawn-1", "drawn-2")
+        room.picture(f"settling-map-{width}x{height}")
+    room.press("m")
+    room.wait("window.__concordStage.shownIds.length === 4 && !window.__concordStage.mapped")
+
+
+def test_a_readers_own_key_takes_x_on_every_machine(room: Settling, compared: Compared) -> None:
+    room.select(str(compared.different["number"]))
+    row = room.page.get_by_test_id("key-takeX")
+    room.press("?")
+    row.click()
+    expect(row).to_have_attribute("aria-pressed", "true")
+    room.picture("settling-keys")
+    room.press("2")
+    expect(room.page.get_by_test_id("keys-notice")).to_contain_text("Take Y")
+    room.press("j")
+    expect(room.page.get_by_test_id("keys-notice")).to_contain_text("J is now “Take X”")
+    with room.http() as client:
+        assert client.get("/api/me/keys").json() == {"keys": {"settle.takeX": ["j"]}}
+    room.press("Escape")
+    room.enter(compared.url)
+    room.select(str(compared.different["number"]))
+    expect(room.page.get_by_test_id("verb-takeX")).to_contain_text("J")
+    room.press("1")
+    room.press("j")
+    expect(room.page.get_by_test_id("say")).to_have_attribute("data-resolution", "X")
+    room.press("Escape")
+    room.press("?")
+    room.page.get_by_test_id("reset-keys").click()
+    expect(room.page.get_by_test_id("keys-notice")).to_contain_text("as they came")
+    with room.http() as client:
+        assert client.get("/api/me/keys").json() == {"keys": {}}
 
 
 def test_a_shape_is_redrawn_within_a_margin_and_taken_back(

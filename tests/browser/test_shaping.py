@@ -14,7 +14,7 @@ from fixtures.small import small_phantom
 from tests.journey.room import ReadingRoom, browser
 from tests.stack import Stack, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.deep, pytest.mark.timeout(400)]
 STEP_MS = 100
 # A node of the phantom: radius 6 mm round this voxel, 95 HU in a body of 45.
 MIDDLE = (14, 28, 44)
@@ -197,13 +197,35 @@ def test_a_node_is_cut_merged_marked_and_measured(reader: ReadingRoom) -> None:
     manual = next(one for one in reader.detail()["nodes"] if one["uuid"] == node)["manual"]
     assert abs(manual["long"]["mm"] - 16) < 0.5
     assert abs(manual["short"]["mm"] - 12) < 0.5
+    reader.press("Shift+C")
+    form = reader.page.get_by_test_id("by-hand")
+    reader.type_into(form.get_by_label("Long axis"), "14.5")
+    reader.type_into(form.get_by_label("Short axis"), "9")
+    reader.picture("shaping-5-typed")
+    form.get_by_role("button", name="Keep").click()
+    agreed(reader)
+    manual = next(one for one in reader.detail()["nodes"] if one["uuid"] == node)["manual"]
+    assert [(manual[axis]["mm"], manual[axis]["ends_vox"]) for axis in ("long", "short")] == [
+        (14.5, None),
+        (9.0, None),
+    ]
     reader.press("Shift+R")
     reader.press("1")
     agreed(reader)
     (region,) = reader.detail()["regions"]
     assert (region["reason"], len(region["slices"])) == ("streaks", 1)
+    reader.press("Shift+R")
+    reader.page.keyboard.down("Shift")
+    reader.drag(here, [(row, column), (row + 12, column), (row + 12, column + 12)])
+    reader.page.keyboard.up("Shift")
+    reader.press("2")
+    agreed(reader)
+    (freely,) = (one for one in reader.detail()["regions"] if one != region)
+    runs = freely["slices"][0]["runs"]
+    assert len(runs) > 8, "a row of the triangle each"
+    assert 50 < sum(length for _, length, _ in runs) < 100
     reader.picture("shaping-5-marked")
-    for _ in range(4):
+    for _ in range(6):
         reader.press("z")
     agreed(reader)
     assert reader.detail()["regions"] == []

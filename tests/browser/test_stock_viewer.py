@@ -1,4 +1,4 @@
-"""Stock OHIF, without our extension and mode, opens a study of the archive as of any PACS."""
+"""Stock OHIF, the npm package as it is, opens a study of the archive as of any PACS."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import io
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Route
 
+from backend.reading.benchmarks.stock import FILES
 from fixtures.phantom_dicom import write_series
 from fixtures.small import small_phantom
 from tests.journey.room import Person, browser
 from tests.stack import Stack, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.deep]
 
 # The configuration that OHIF's documentation gives for a DICOMweb server.
 CONFIGURATION = """
 window.config = {
-  routerBasename: "/viewer/",
+  routerBasename: "/",
   extensions: [],
   modes: [],
   showStudyList: true,
@@ -77,18 +79,29 @@ def test_stock_ohif_lists_and_opens_a_study(
     uid = study["0020000D"]["Value"][0]
     person = Person(chrome, archive, "coordinator")
     person.sign_in("/archive/")
-    person.page.route("**/viewer/app-config.js", _plain_configuration)
-    person.page.goto("/viewer/")
+    person.page.route(_is_of_the_viewer, _from_the_package)
+    person.page.goto("/")
     person.page.get_by_text("PHANTOM-7").first.wait_for()
-    person.page.goto(f"/viewer/viewer?StudyInstanceUIDs={uid}")
+    person.page.goto(f"/viewer?StudyInstanceUIDs={uid}")
     canvas = person.page.locator("canvas.cornerstone-canvas").first
     canvas.wait_for()
     until(lambda: _grey_levels(canvas.screenshot()) > 20, "an image on the canvas", 90)
     assert person.foreign == []
 
 
-def _plain_configuration(route: Route) -> None:
-    route.fulfill(body=CONFIGURATION, content_type="text/javascript")
+def _is_of_the_viewer(url: str) -> bool:
+    """The archive answers what is below its own address; all else is the package's."""
+    return not urlsplit(url).path.startswith("/dicom-web")
+
+
+def _from_the_package(route: Route) -> None:
+    name = urlsplit(route.request.url).path.lstrip("/")
+    if name == "app-config.js":
+        route.fulfill(body=CONFIGURATION, content_type="text/javascript")
+    elif (FILES / name).is_file():
+        route.fulfill(path=FILES / name)
+    else:
+        route.fulfill(path=FILES / "index.html")
 
 
 def _grey_levels(picture: bytes) -> int:

@@ -16,10 +16,11 @@ from playwright.sync_api import Browser, Request, expect
 from fixtures.phantom import generate
 from fixtures.phantom_dicom import write_series
 from tests.archive.made import ct_series, encoded, written
+from tests.browser.accessibility import keeps_nobody_out
 from tests.journey.room import Person, browser
 from tests.stack import Stack, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.deep]
 SLICES = 300
 
 
@@ -351,7 +352,10 @@ def test_where_files_come_from_is_chosen_and_what_that_does_is_said(
 ) -> None:
     alone.manage("sources", "--deidentify", "upload", "North hospital", "--reason", "patients")
     page = coordinator.page
+    page.goto("/archive/sources/")
+    keeps_nobody_out(page)
     page.goto("/archive/")
+    keeps_nobody_out(page)
     chosen = page.get_by_label("From")
     told = page.locator("#upload .from")
     assert chosen.input_value() == "upload page"

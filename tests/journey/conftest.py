@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from fixtures.__main__ import demo_phantom
-from fixtures.phantom import GENERATOR_VERSION, generate
+from fixtures.phantom import GENERATOR_VERSION
 from fixtures.phantom_dicom import write_series
+from fixtures.small import short_neck_phantom
 from tests.journey.room import browser
 from tests.postgres import ROOT
 
@@ -28,10 +29,8 @@ def phantom() -> Path:
 
 @pytest.fixture(scope="session")
 def short_neck(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A phantom of 44 slices in which the model finds ten nodes: soon read by two."""
-    made = generate(
-        77_003, (2.5, 0.8, 0.8), (110.0, 190.0, 200.0), contrast=True, slice_mm=2.5, node_count=9
-    )
+    """A phantom of 44 slices in which the model finds a handful of nodes: soon read by two."""
+    made = short_neck_phantom()
     folder = tmp_path_factory.mktemp("short-neck") / "dicom"
     return write_series(made, folder, patient_id="PHANTOM-2", study_description="CT neck (phantom)")
 

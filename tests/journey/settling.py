@@ -92,10 +92,29 @@ class Settler(ReadingRoom):
             f"{cluster})?.state === {json.dumps(state)}"
         )
 
+    def meets(self, who: str, cluster: int) -> None:
+        """Until this window knows, by itself, that somebody else looks at a row."""
+        found = self.discrepancy(cluster)["id"]
+        self.wait(
+            f"window.__concordSettle.present.some(p => p.who === {json.dumps(who)}"
+            f" && p.discrepancy === {json.dumps(found)})"
+        )
+        expect(self.page.get_by_test_id("present")).to_contain_text(f"looks at {cluster}")
+
     def agree(self, cluster: int) -> None:
         """Agree to what the other proposed, once it is here."""
         self.hears(cluster, "proposed")
         self.act(cluster, "a")
+
+    def agrees_here(self, name: str) -> None:
+        """The other reader, at this screen, to all that waits for them."""
+        self.press("Shift+A")
+        expect(self.page.get_by_test_id("here")).to_be_visible(timeout=SLOW_MS)
+        self.type_into(self.page.get_by_test_id("here-user"), name)
+        self.type_into(self.page.get_by_test_id("here-password"), self.stack.users[name])
+        self.picture("consensus-5b-agrees-here")
+        self.press("Enter")
+        expect(self.page.get_by_test_id("here")).to_have_count(0, timeout=SLOW_MS)
 
     def redraw(self, cluster: int) -> None:
         """A shape of one's own: from X or Y, with a stroke beside it; not sent yet."""
@@ -131,7 +150,16 @@ class Settler(ReadingRoom):
         self.wait(f"window.__concordSettle.selected === {number}")
 
     def sign(self) -> None:
-        """With one's own password."""
+        """With one's own password, once the record on screen is the server's."""
+        until(
+            lambda: (
+                self.settle("signing")["record_hash"]
+                == self.consensus_detail()["signing"]["record_hash"]
+            ),
+            "the record that is to be signed",
+            SLOW_MS / 1000,
+            self.words,
+        )
         self.type_into(self.page.get_by_test_id("sign-password"), self.stack.users[self.name])
         self.press("Enter")
 

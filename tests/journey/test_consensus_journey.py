@@ -213,6 +213,7 @@ def _are_compared(
 def _settle(first: Settler, second: Settler, case: Case) -> None:
     plan = case.plan
     first.choose(plan["said"])
+    second.meets("other", plan["said"])
     first.picture("consensus-2-settling")
     second.act(plan["grown"], "u", WHY["union"])
     first.hears(plan["grown"], "proposed")
@@ -228,16 +229,19 @@ def _settle(first: Settler, second: Settler, case: Case) -> None:
     second.agree(plan["doubted"])
 
     first.act(plan["kept"], "c", WHY["cannot"])
-    second.agree(plan["kept"])
 
     _settle_one_at_once(first, second, plan["added"])
 
     second.act(plan["gone"], "f", WHY["defer"])
     first.hears(plan["gone"], "deferred")
-    for row in [row for row in first.settle("discrepancies") if row["state"] == "open"]:
+    rows = [row for row in first.settle("discrepancies") if row["state"] == "open"]
+    for row in rows:
         side = _side_of(first, row["cluster"])
         first.act(row["cluster"], side or "u", WHY["take"])
-        second.agree(row["cluster"])
+    first.agrees_here("reader2")
+    second.hears(plan["kept"], "indeterminate")
+    for row in rows:
+        second.hears(row["cluster"], "resolved")
     states = {row["cluster"]: row["state"] for row in first.consensus_detail()["discrepancies"]}
     assert states[plan["gone"]] == "deferred"
     assert states[plan["kept"]] == "indeterminate"
@@ -370,8 +374,15 @@ def _sign(first: Settler, second: Settler, adjudicator: Settler) -> None:
     first.type_into(first.page.get_by_test_id("sign-password"), "not my password")
     first.press("Enter")
     expect(first.page.get_by_test_id("sign-error")).to_contain_text("not your password")
+    second.tab("sign")
+    password = second.page.get_by_test_id("sign-password")
+    second.type_into(password, "typed before the first signed")
     for count, person in enumerate((first, second, adjudicator), 1):
         person.wait("['ready', 'signing'].includes(window.__concordSettle.state)")
+        if person is second:
+            expect(second.page.get_by_test_id("object")).to_be_visible(timeout=SLOW_MS)
+            expect(password).to_have_value("typed before the first signed")
+            expect(password).to_be_focused()
         person.tab("sign")
         person.sign()
         person.signed(count)

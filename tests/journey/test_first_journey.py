@@ -13,12 +13,14 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from backend.imaging.seg import read_seg_labels
+from tests.browser.accessibility import keeps_nobody_out
 from tests.journey.files import export_of, grid_of, read_nifti
 from tests.journey.room import SLOW_MS, Person, ReadingRoom
 from tests.journey.second_path import numbers
 from tests.stack import Stack, until
 
 
+@pytest.mark.deep
 @pytest.mark.browser
 @pytest.mark.timeout(900)
 def test_one_reader_reads_a_phantom_and_signs(chrome: Browser, stack: Stack, phantom: Path) -> None:
@@ -249,11 +251,13 @@ def _is_reported(
     """Report, its numbers by a second path, exports that say what was signed, a whole chain."""
     auditor.sign_in("/cases/")
     auditor.picture(f"{prefix}-9-cases")
+    keeps_nobody_out(auditor.page)
     auditor.page.get_by_role("link", name=label).first.click()
     auditor.page.get_by_role("button", name="Make report").first.click()
     auditor.page.wait_for_url("**/reports/**")
     auditor.page.wait_for_selector("iframe", timeout=120_000)  # The page follows the making.
     auditor.picture(f"{prefix}-10-report")
+    keeps_nobody_out(auditor.page)
     report = auditor.page.url.rstrip("/").rsplit("/", 1)[-1]
     detail = reader.detail()
     with auditor.http() as client:

@@ -19,6 +19,11 @@ import {
 
 export const AT_ONCE = 3;
 export const PIECE_BYTES = 4 << 20;
+// Where many files wait, small ones go several in a request: each request costs more than they do.
+export const MANY_FILES = 100;
+export const SMALL_BYTES = 128 << 10;
+export const SEVERAL_FILES = 50;
+export const SEVERAL_BYTES = 1 << 20;
 const FIRST_DELAY_MS = 1000;
 const LONGEST_DELAY_MS = 30_000;
 const SIGNED_OUT_DELAY_MS = 3000;
@@ -58,6 +63,7 @@ export class Queue {
   private readonly again: Item[] = [];
   private workers = 0;
   private failures = 0;
+  private singly = false;
   private wake: (() => void)[] = [];
   private timer: ReturnType<typeof setTimeout> | null = null;
   private opened: Promise<unknown> | null = null;
@@ -212,12 +218,75 @@ export class Queue {
         if (item.state === "waiting") this.again.push(item);
         break;
       }
-      if (item.state === "waiting") await this.send(item);
+      if (item.state === "waiting") {
+        const others = this.smallOnesWith(item);
+        await (others.length > 0 ? this.sendSeveral([item, ...others]) : this.send(item));
+        for (const other of others) if (other.state === "waiting") this.again.push(other);
+      }
       if (item.state !== "waiting") item = this.again.shift() ?? this.following();
     }
     this.workers -= 1;
     this.changed();
     this.pump();
+  }
+
+  // Small files that go with this one, where many are still to come.
+  private smallOnesWith(item: Item): Item[] {
+    const others: Item[] = [];
+    let bytes = item.said.size;
+    if (this.singly || bytes > SMALL_BYTES) return others;
+    while (others.length + 1 < SEVERAL_FILES && this.items.length - this.next > MANY_FILES) {
+      const next = this.items[this.next];
+      if (!next || (next.state === "waiting" && next.said.size > SMALL_BYTES)) break;
+      if (next.state === "waiting" && bytes + next.said.size > SEVERAL_BYTES) break;
+      this.next += 1;
+      if (next.state !== "waiting") continue; // Here already, or refused before.
+      others.push(next);
+      bytes += next.said.size;
+    }
+    return others;
+  }
+
+  private async sendSeveral(items: Item[]): Promise<void> {
+    const tell = (state?: FileState): void => {
+      for (const item of items) {
+        if (state) item.state = state;
+        this.changed(item);
+      }
+    };
+    tell("sending");
+    try {
+      await this.open();
+      const all = await this.server.several(
+        this.receipt,
+        items.map((item) => item.said),
+        items.map((item) => item.file),
+        (bytes) => {
+          let left = bytes;
+          for (const item of items) {
+            item.sent = Math.min(left, item.said.size);
+            left -= item.sent;
+          }
+          tell();
+        },
+      );
+      this.failures = 0;
+      for (const [at, item] of items.entries()) {
+        const told = all[at];
+        if (told) this.done(item, told);
+        else item.state = "waiting";
+      }
+    } catch (error) {
+      for (const item of items) {
+        item.state = "waiting";
+        item.sent = 0;
+      }
+      // One of them is refused: alone, each hears of itself.
+      if (error instanceof Refused && !ended(error)) this.singly = true;
+      else for (const item of items) await this.trouble(item, error);
+    }
+    for (const item of items) if (item.state === "waiting" && this.cancelled) this.leave(item);
+    tell();
   }
 
   private async send(item: Item): Promise<void> {
@@ -292,7 +361,7 @@ export class Queue {
   private async trouble(item: Item, error: unknown): Promise<void> {
     if (error instanceof Refused) {
       const { code, message, cure } = error;
-      if (code === "BATCH_CLOSED" || error.status === 403) {
+      if (ended(error)) {
         this.phase = "failed";
         this.failure = { name: "", code, message, cure };
       } else {
@@ -351,6 +420,11 @@ export class Queue {
     }
     this.changed();
   }
+}
+
+// Whether nothing more is taken for this batch, of this person.
+function ended(error: Refused): boolean {
+  return error.code === "BATCH_CLOSED" || error.status === 403;
 }
 
 export function settled(item: Item): boolean {

@@ -73,6 +73,8 @@ export interface Server {
   open(receipt: string, source: string, files: number, bytes: number): Promise<Batch>;
   unfinished(): Promise<Batch[]>;
   whole(receipt: string, said: Said, file: Blob, progress: Progress): Promise<Told>;
+  // What became of each, in their order.
+  several(receipt: string, said: Said[], files: Blob[], progress: Progress): Promise<Told[]>;
   begin(receipt: string, said: Said): Promise<Told>;
   piece(file: string, offset: number, bytes: Blob, progress: Progress): Promise<Told>;
   take(file: string, name: string): Promise<Told>;
@@ -101,6 +103,18 @@ export function serverAt(root: string): Server {
       }
       body.append("file", file, "file");
       return post(root, body, (bytes) => progress(Math.min(bytes, file.size)));
+    },
+    several: async (receipt, said, files, progress) => {
+      const body = new FormData();
+      body.append("receipt", receipt);
+      for (const { name, modified, copy } of said) {
+        body.append("name", name);
+        body.append("modified", String(modified));
+        body.append("copy", String(copy));
+      }
+      for (const file of files) body.append("file", file, "file");
+      const answer = await post<{ files: Told[] }>(`${root}/several`, body, progress);
+      return answer.files;
     },
     begin: (receipt, said) => post(`${root}/begin`, form({ receipt, ...said })),
     piece: (file, offset, bytes, progress) =>

@@ -1,17 +1,18 @@
-// Which keys start which action: the built-in table, with the reader's own keys over it. The
-// reader's are kept on the server and come with the viewer's configuration.
+// The reading screen's keys, and the person's own keys of all screens, which are kept on the server
+// and come with the viewer's configuration.
 
 import { send } from "../api";
 import { KEYS } from "../keys";
+import { KeyTable, type Own } from "./table";
 
-export type Own = Readonly<Record<string, readonly string[]>>;
+export { type Own, strokeWords } from "./table";
 
 let own: Own = {};
 let begun = false;
 /** Announces "change" when a key means something else. */
 export const bindings = new EventTarget();
 
-function mine(): Own {
+export function mine(): Own {
   if (!begun) {
     begun = true;
     own = window.concord?.keys ?? {};
@@ -19,45 +20,19 @@ function mine(): Own {
   return own;
 }
 
-export function keysOf(action: string): readonly string[] {
-  return mine()[action] ?? KEYS.find((key) => key.action === action)?.keys ?? [];
-}
+/** Every action can be meant at any time. */
+export const READING_KEYS = new KeyTable(() => KEYS, mine, {
+  nameOf: ({ action }) => action,
+  meet: () => true,
+});
 
-/** An action's first key as it stands on the board; "" where it has none. */
-export function keyFor(action: string): string {
-  return strokeWords(keysOf(action)[0] ?? "");
-}
+export const keysOf = (action: string) => READING_KEYS.keysOf(action);
+export const keyFor = (action: string) => READING_KEYS.keyFor(action);
+export const actionOf = (stroke: string) => READING_KEYS.actionOf(stroke);
+export const withKey = (action: string, stroke: string) => READING_KEYS.withKey(action, stroke);
+export const withoutOwn = (action: string) => READING_KEYS.withoutOwn(action);
 
-export function actionOf(stroke: string): string | undefined {
-  return KEYS.find(({ action }) => keysOf(action).includes(stroke))?.action;
-}
-
-export function labelOf(action: string): string {
-  return KEYS.find((key) => key.action === action)?.label ?? action;
-}
-
-export function isOwn(action: string): boolean {
-  return action in mine();
-}
-
-/** The reader's keys after one action was given one key, which is taken from whoever had it. */
-export function withKey(action: string, stroke: string): Own {
-  const other = actionOf(stroke);
-  const next: Record<string, readonly string[]> = { ...mine(), [action]: [stroke] };
-  if (other && other !== action) next[other] = keysOf(other).filter((key) => key !== stroke);
-  return next;
-}
-
-/** The reader's keys with one action's built-in keys back, as far as nobody else has them. */
-export function withoutOwn(action: string): Own {
-  const { [action]: _gone, ...rest } = mine();
-  const taken = new Set(Object.values(rest).flat());
-  const built = KEYS.find((key) => key.action === action)?.keys ?? [];
-  const free = built.filter((key) => !taken.has(key));
-  return free.length === built.length ? rest : { ...rest, [action]: free };
-}
-
-/** Uses these keys from now on, here and wherever the reader signs in; throws when not saved. */
+/** Uses these keys from now on, here and wherever the person signs in; throws when not saved. */
 export async function useKeys(next: Own): Promise<void> {
   const before = mine();
   adopt(next);
@@ -73,24 +48,4 @@ export function adopt(next: Own): void {
   begun = true;
   own = next;
   bindings.dispatchEvent(new Event("change"));
-}
-
-const WORDS: Readonly<Record<string, string>> = {
-  arrowup: "↑",
-  arrowdown: "↓",
-  arrowleft: "←",
-  arrowright: "→",
-  escape: "Esc",
-  space: "Space",
-  enter: "Enter",
-};
-
-/** A stroke as it stands on the board: "ctrl+z" → "Ctrl Z", "shift+e" → "⇧E". */
-export function strokeWords(stroke: string): string {
-  const parts = stroke === "+" ? ["+"] : stroke.split("+");
-  const key = parts.pop() ?? "";
-  const held = parts.map(
-    (part) => ({ shift: "⇧", ctrl: "Ctrl ", meta: "⌘", alt: "Alt " })[part] ?? `${part} `,
-  );
-  return held.join("") + (WORDS[key] ?? key.toUpperCase());
 }

@@ -1,7 +1,8 @@
 // Giving an action another key: choose the action, press the key; a key that is taken says by
 // what, and is taken over when it is pressed once more.
 
-import { actionOf, labelOf, type Own, strokeWords, useKeys, withKey, withoutOwn } from "./bindings";
+import { useKeys } from "./bindings";
+import { type KeyTable, type Own, type Row, strokeWords } from "./table";
 
 const HELD_ALONE =
   /^(?:(?:ctrl|meta|alt|shift)\+)*(?:shift|control|alt|meta|capslock|dead|altgraph)$/;
@@ -9,20 +10,25 @@ const HELD_ALONE =
 const RESERVED = new Set(["tab", "enter", "f5", "f11", "f12", "ctrl+r", "ctrl+w", "ctrl+t"]);
 
 /** Announces "change". */
-export class Remap extends EventTarget {
+export class Remap<K extends Row> extends EventTarget {
   /** The action that waits for its key. */
   action: string | null = null;
   notice = "";
   private pending = "";
 
-  constructor(private readonly save: (keys: Own) => Promise<void> = useKeys) {
+  constructor(
+    readonly table: KeyTable<K>,
+    private readonly save: (keys: Own) => Promise<void> = useKeys,
+  ) {
     super();
   }
 
   choose(action: string): void {
     this.action = this.action === action ? null : action;
     this.pending = "";
-    this.notice = this.action ? `Press the key for “${labelOf(action)}”. Esc leaves it.` : "";
+    this.notice = this.action
+      ? `Press the key for “${this.table.labelOf(action)}”. Esc leaves it.`
+      : "";
     this.changed();
   }
 
@@ -35,37 +41,40 @@ export class Remap extends EventTarget {
 
   /** True when the stroke was meant for here. */
   take(stroke: string): boolean {
-    const { action } = this;
+    const { action, table } = this;
     if (!action) return false;
     if (stroke === "escape") {
       this.leave();
       return true;
     }
     if (HELD_ALONE.test(stroke)) return true;
-    const other = actionOf(stroke);
+    const rival = table.rivalOf(action, stroke);
+    const [label, key] = [table.labelOf(action), strokeWords(stroke)];
     if (RESERVED.has(stroke)) {
-      this.notice = `${strokeWords(stroke)} belongs to the browser. Press another key.`;
-    } else if (other && other !== action && this.pending !== stroke) {
+      this.notice = `${key} belongs to the browser. Press another key.`;
+    } else if (rival?.fixed) {
+      this.notice = `${key} is “${rival.label}” and stays so. Press another key.`;
+    } else if (rival && this.pending !== stroke) {
       this.pending = stroke;
-      this.notice = `${strokeWords(stroke)} is “${labelOf(other)}”. Press it again to take it over, or another key.`;
+      this.notice = `${key} is “${rival.label}”. Press it again to take it over, or another key.`;
     } else {
       this.action = null;
-      const lost = other && other !== action ? ` “${labelOf(other)}” lost it.` : "";
-      void this.keep(
-        withKey(action, stroke),
-        `${strokeWords(stroke)} is now “${labelOf(action)}”.${lost}`,
-      );
+      const lost = rival ? ` “${rival.label}” lost it.` : "";
+      void this.keep(table.withKey(action, stroke), `${key} is now “${label}”.${lost}`);
     }
     this.changed();
     return true;
   }
 
   reset(action: string): void {
-    void this.keep(withoutOwn(action), `“${labelOf(action)}” has its own key back.`);
+    void this.keep(
+      this.table.withoutOwn(action),
+      `“${this.table.labelOf(action)}” has its own key back.`,
+    );
   }
 
   resetAll(): void {
-    void this.keep({}, "All keys are as they came.");
+    void this.keep(this.table.withoutAll(), "All keys are as they came.");
   }
 
   private async keep(keys: Own, words: string): Promise<void> {

@@ -2,10 +2,12 @@
 
 import type { Check } from "../contract";
 import { text } from "../html";
+import { keyFor } from "../keys";
+import type { Following } from "../opening/next";
 import type { Session } from "../session";
 import { minuteOf } from "../words";
 
-export function footerHtml(session: Session): string {
+export function footerHtml(session: Session, next: Following | null = null): string {
   const { detail } = session;
   if (!detail) return "";
   const { signature } = detail;
@@ -15,7 +17,7 @@ export function footerHtml(session: Session): string {
       signature
         ? `Signed by <b>${text(signature.name)}</b>, ${text(when)}<div class="hash">${text(signature.hash)}</div>`
         : `This reading is <b>${text(detail.state)}</b> and can no longer be changed.`
-    }</div>`;
+    }</div>${nextHtml(next)}`;
   }
   const open = session.checks.filter(({ ok }) => !ok);
   const warnings = session.checks.filter(({ warning }) => warning);
@@ -26,6 +28,12 @@ export function footerHtml(session: Session): string {
     .map((check) => checkHtml(check, check.ok || !check.node ? 0 : alike(check).length - 1))
     .join("")}</ul>
     <button class="primary" data-act="openSubmit" data-testid="submit" ${session.canSubmit ? "" : "disabled"}>Submit reading</button>`;
+}
+
+function nextHtml(next: Following | null): string {
+  if (!next) return "";
+  const key = keyFor("nextCase");
+  return `<button class="primary" data-act="nextCase" data-testid="next-case">Next case: ${text(next.label)}${key ? ` (${text(key)})` : ""}</button>`;
 }
 
 /** Of checks that differ in their node only, one line: "… (and 10 more)". */

@@ -37,7 +37,7 @@ function aiHtml(ai: AiStatus): string {
     const percent = Math.round(100 * ai.progress);
     const stage = ai.state === "queued" ? STAGES.queued : (STAGES[ai.stage] ?? ai.stage);
     return `<div class="run" data-testid="ai-progress" data-progress="${ai.progress}">
-        <div class="words"><span>AI · ${text(stage)}</span><span>${percent} %</span></div>
+        <div class="words"><span>AI · ${text(stage)}</span><span>${percent} %${cancelHtml(ai)}</span></div>
         <div class="track"><i style="width:${percent}%"></i></div>
       </div>${notice}`;
   }
@@ -47,7 +47,16 @@ function aiHtml(ai: AiStatus): string {
   if (ai.state === "none") {
     return `<p class="fine" data-testid="ai-none">No AI proposals in this reading. Press N to add nodes.</p>`;
   }
-  return notice;
+  const failed = ai.message
+    ? `<p class="fine" data-testid="ai-message">${text(ai.message)}</p>`
+    : "";
+  return notice + failed;
+}
+
+/** For who may. */
+function cancelHtml({ cancel }: AiStatus): string {
+  if (!cancel) return "";
+  return ` <button data-act="cancelRun" data-testid="cancel-run" title="Stop this run; what you have stays">Cancel</button>`;
 }
 
 function barsHtml(session: Session): string {

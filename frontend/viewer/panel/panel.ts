@@ -10,15 +10,18 @@ import { FILTERS, type Filter, isDecided, ORDERS, type Order } from "../order";
 import type { ShownNode } from "../projection";
 import type { Room } from "../room";
 import { watchRoom } from "../stage";
+import { typedAxes } from "./by_hand";
 import { footerHtml } from "./footer";
 import { headerHtml } from "./header";
 import { NodeList } from "./list";
+import { newerHtml } from "./newer";
 import type { RowContext } from "./rows";
 import { submitHtml } from "./sheets";
 import { panelSheet } from "./styles";
 
 const FRAME = `<div class="panel" data-testid="concord-panel">
   <header></header>
+  <div class="newer"></div>
   <div class="counts"></div>
   <div class="empty" hidden></div>
   <div class="list" role="list" tabindex="0" aria-label="Nodes" data-testid="node-list"></div>
@@ -31,6 +34,8 @@ export class PanelElement extends HTMLElement {
   private readonly root = this.attachShadow({ mode: "open" });
   private room: Room | null = null;
   private readonly ends: (() => void)[] = [];
+  /** What ends when another reading is shown. */
+  private readonly roomEnds: (() => void)[] = [];
   private list: NodeList | null = null;
   private scheduled = false;
 
@@ -45,14 +50,20 @@ export class PanelElement extends HTMLElement {
   }
 
   disconnectedCallback(): void {
-    for (const end of this.ends.splice(0)) end();
+    for (const end of [...this.ends.splice(0), ...this.roomEnds.splice(0)]) end();
+    // The browser itself may keep the element: it watches form controls it has seen.
+    this.room = null;
+    this.list = null;
   }
 
   private enter(room: Room | null): void {
     this.room = room;
-    for (const target of room ? [room.session, room.commands, room.commands.remap, bindings] : []) {
+    for (const end of this.roomEnds.splice(0)) end();
+    for (const target of room
+      ? [room.session, room.commands, room.commands.remap, room.next, bindings]
+      : []) {
       target.addEventListener("change", this.schedule);
-      this.ends.push(() => target.removeEventListener("change", this.schedule));
+      this.roomEnds.push(() => target.removeEventListener("change", this.schedule));
     }
     this.schedule();
   }
@@ -76,14 +87,16 @@ export class PanelElement extends HTMLElement {
     const { session, commands } = room;
     const { nodes } = session;
     write(this.find("header"), headerHtml(session));
+    write(this.find(".newer"), newerHtml(room.offering, session.writable));
     this.renderRows(nodes, {
       selected: session.selected,
       rejecting: commands.rejecting,
       placing: commands.placing,
+      measuring: room.desk.hands.measuring,
       writable: session.writable,
       reasons: session.detail?.case.protocol.reject_reasons ?? [],
     });
-    write(this.find("footer"), footerHtml(session));
+    write(this.find("footer"), footerHtml(session, room.next.found));
     const help = this.find('[data-sheet="help"]');
     if (help) help.hidden = !commands.helpOpen;
     if (commands.helpOpen) write(help, keysHtml(commands.remap));
@@ -158,6 +171,11 @@ export class PanelElement extends HTMLElement {
       continueHere: () => void session.continueHere(),
       applyAgain: () => void session.applyAgain(),
       discardAside: () => void session.discardAside(),
+      newer: () => commands.run("newer"),
+      goToNewer: () => this.room?.offering.goTo(value),
+      takeNewer: () => this.room?.offering.take(),
+      leaveNewer: () => this.room?.offering.leave(),
+      cancelRun: () => void session.cancelRun(),
       openSubmit: () => this.showSubmit(true),
       closeSubmit: () => this.showSubmit(false),
       chooseKey: () => commands.remap.choose(value),
@@ -202,6 +220,13 @@ export class PanelElement extends HTMLElement {
   private readonly signed = async (event: Event) => {
     event.preventDefault();
     const form = event.target as HTMLFormElement;
+    if (form.dataset.form === "size") {
+      const axes = typedAxes(new FormData(form));
+      if (axes) this.room?.desk.hands.keepTyped(axes);
+      else
+        form.querySelector("p")?.replaceChildren("The long axis first; no shorter than the short.");
+      return;
+    }
     const password = String(new FormData(form).get("password") ?? "");
     const button = form.querySelector<HTMLButtonElement>("[type=submit]");
     const wrong = form.querySelector(".wrong");

@@ -7,12 +7,15 @@ import { keyFor } from "../keys";
 import { SIDE_WORDS } from "../order";
 import type { ShownNode } from "../projection";
 import { DECISIONS, IMPRESSIONS, REASONS, volume } from "../words";
+import { byHandHtml } from "./by_hand";
 import { placeHtml } from "./place";
 
 export interface RowContext {
   selected: string | null;
   rejecting: string | null;
   placing: string | null;
+  /** The node that is measured by hand. */
+  measuring: string | null;
   writable: boolean;
   reasons: string[];
   /** A heading above says the side already. */
@@ -90,6 +93,7 @@ function badgeHtml(node: ShownNode): string {
 function openHtml(node: ShownNode, context: RowContext, off: string): string {
   if (context.rejecting === node.uuid) return reasonsHtml(context.reasons);
   if (context.placing === node.uuid) return placeHtml(node);
+  if (context.measuring === node.uuid) return byHandHtml(node);
   const labels = (Object.keys(IMPRESSIONS) as ImpressionValue[]).map((value) => {
     const { short, long, action } = IMPRESSIONS[value];
     const pressed = node.impression?.value === value;

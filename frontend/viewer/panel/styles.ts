@@ -53,6 +53,19 @@ export const panelSheet = sheet(`${TOKENS}
   .track { height: 3px; margin-top: 5px; border-radius: 2px; background: var(--line); overflow: hidden; }
   .track i { display: block; height: 100%; background: var(--accent); border-radius: 2px; transition: width .4s; }
 
+  .offer { display: flex; align-items: center; gap: 8px; padding: 8px 14px; border-bottom: 1px solid var(--line); background: var(--accent-ground); font-size: 12.5px; }
+  .offer span { flex: 1; }
+  .offer > button { padding: 3px 9px; border-color: var(--accent); color: var(--accent); white-space: nowrap; }
+  .differences { list-style: none; margin: 0; padding: 0; max-height: 34vh; overflow-y: auto; border-bottom: 1px solid var(--line); scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
+  .differences li { display: flex; align-items: center; gap: 8px; padding-right: 10px; border-left: 3px solid transparent; }
+  .differences li[aria-current="true"] { background: var(--raised); border-left-color: var(--accent); }
+  .differences li > button { flex: 1; display: grid; grid-template-columns: 62px minmax(0, 1fr); gap: 8px; padding: 5px 0 5px 11px; text-align: left; font-size: 12.5px; }
+  .differences li > button:hover { background: var(--hover); }
+  .differences b { font-weight: 600; color: var(--accent); }
+  .differences [data-kind="gone"] b { color: var(--warn); }
+  .differences small { display: block; color: var(--soft); font-size: 11.5px; }
+  .run .words button { color: var(--soft); text-decoration: underline; text-underline-offset: 2px; }
+
   .counts { display: grid; grid-template-columns: 1fr 1fr auto; align-items: center; gap: 7px 6px; padding: 9px 14px; border-bottom: 1px solid var(--line); }
   .tally { grid-column: 1 / -1; display: flex; align-items: center; gap: 10px; white-space: nowrap; }
   select {
@@ -84,7 +97,7 @@ export const panelSheet = sheet(`${TOKENS}
   .size { font-weight: 550; white-space: nowrap; }
   .size small { font-weight: 400; color: var(--soft); font-size: 12px; }
   .near { padding: 0 4px; border-radius: 3px; background: var(--warn-ground); color: var(--warn); font-size: 11px; font-weight: 550; }
-  .sub { display: flex; gap: 6px; align-items: center; color: var(--soft); font-size: 11.5px; white-space: nowrap; overflow: hidden; }
+  .sub { display: flex; gap: 6px; align-items: center; color: var(--soft); font-size: 11.5px; white-space: nowrap; flex-wrap: wrap; overflow: hidden; }
   .sub .unset { color: var(--faint); }
   .sub .place { color: var(--ink); }
   .score { color: var(--faint); margin-left: auto; }
@@ -111,6 +124,12 @@ export const panelSheet = sheet(`${TOKENS}
   .reasons p { grid-column: 1 / -1; margin: 0 0 2px; color: var(--soft); font-size: 11.5px; }
   .reasons button { display: flex; align-items: center; gap: 5px; padding: 4px 5px; border-color: var(--line); font-size: 11.5px; text-align: left; line-height: 1.15; }
   .reasons button[aria-pressed="true"] { background: var(--accent-ground); border-color: var(--accent); color: var(--accent); }
+  .by-hand { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; margin-top: 2px; font-size: 11.5px; }
+  .by-hand p { flex: 1 0 100%; margin: 0; color: var(--soft); }
+  .by-hand label { display: flex; align-items: center; gap: 5px; color: var(--soft); }
+  .by-hand input { width: 52px; padding: 4px 6px; border: 1px solid var(--line); border-radius: 4px; background: var(--ground); color: inherit; font: inherit; font-variant-numeric: tabular-nums; appearance: textfield; }
+  .by-hand input::-webkit-inner-spin-button { display: none; }
+  .by-hand button { padding: 4px 10px; border-color: var(--line); }
   .place-choice button { overflow: hidden; text-overflow: ellipsis; }
   .reasons button:hover { background: var(--hover); border-color: var(--faint); }
 

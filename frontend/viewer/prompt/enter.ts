@@ -1,6 +1,7 @@
 // The click tool in its room: keys, pointer, overlay, and when they come and go.
 
 import type { Plane } from "../contract";
+import { DRAWING } from "../hands";
 import type { Room } from "../room";
 import { PromptClient } from "./client";
 import { listenToPrompts } from "./hand";
@@ -8,25 +9,7 @@ import { PromptOverlay } from "./overlay";
 import { Prompting } from "./prompting";
 
 /** Actions that pick up another tool: this one is put away. */
-const OTHER_TOOLS = new Set([
-  "brush",
-  "eraser",
-  "sphere",
-  "threshold",
-  "scissors",
-  "reshape",
-  "split",
-  "merge",
-  "mark",
-  "measure",
-  "newNode",
-  "crosshairs",
-  "window",
-  "pan",
-  "zoom",
-  "accept",
-  "reject",
-]);
+const OTHERS = new Set([...DRAWING, "crosshairs", "window", "pan", "zoom", "accept", "reject"]);
 
 type Needs = Pick<Room, "session" | "views" | "labelmap" | "commands" | "tools">;
 
@@ -53,7 +36,7 @@ export function enterPrompting(room: Needs, reading: string) {
     if (!prompting.active) return false;
     if (action === "undo") return prompting.back();
     if (action === "cancel" && prompting.drop()) return true;
-    if (action === "cancel" || OTHER_TOOLS.has(action)) prompting.leave();
+    if (action === "cancel" || OTHERS.has(action)) prompting.leave();
     return false;
   };
   const listening = listenToPrompts(prompting, views, detail);

@@ -154,7 +154,7 @@ export class Prompting extends EventTarget {
     const gone = session.nodes.filter(({ decision }) => decision === "rejected");
     const free = new Set(gone.map(({ uuid }) => mask.numberOf(uuid) ?? 0));
     const patch = taking(proposal, mask, detail.grid.sop_uids, node, free);
-    if (!patch || !session.paint(patch, prompt)) return null;
+    if (!patch || !session.paint(patch, { prompt })) return null;
     this.steps = [];
     this.node = null;
     this.failure = "";

@@ -1,6 +1,6 @@
 // What a reader is told about a proposal.
 
-export const UNSURE: Record<string, string> = {
+const UNSURE: Record<string, string> = {
   no_tissue: "no soft tissue at the click",
   no_fat_between: "no fat between it and what lies beside it",
   neighbour: "touches another node",

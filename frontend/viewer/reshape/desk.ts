@@ -24,7 +24,7 @@ export class ShapeDesk {
   readonly gesture: Gesture;
   readonly pointing: Pointing;
   readonly marks: Marks;
-  private readonly hands: Hands;
+  readonly hands: Hands;
   private ready = false;
 
   constructor(

@@ -58,12 +58,12 @@ function surrounded(own: Uint8Array, [, rows, columns]: Voxel): Uint8Array {
 }
 
 /** What no way through the outside reaches from the block's faces. */
-export function holesOf(solid: Uint8Array, size: Voxel): Uint8Array {
+function holesOf(solid: Uint8Array, size: Voxel): Uint8Array {
   return unreached(solid, size, false);
 }
 
 /** The same within each slice. */
-export function holesInSlices(solid: Uint8Array, size: Voxel): Uint8Array {
+function holesInSlices(solid: Uint8Array, size: Voxel): Uint8Array {
   return unreached(solid, size, true);
 }
 

@@ -19,6 +19,13 @@ export interface SignBody {
   username?: string;
 }
 
+/** What the other reader agrees to at this screen, as it was shown. */
+export interface AgreeHereBody {
+  username: string;
+  password: string;
+  answers: { client: string; discrepancy: string; seen: number; step: string }[];
+}
+
 export interface Signed {
   state: ConsensusState;
   signing: Signing;
@@ -55,6 +62,10 @@ export class ConsensusApi {
 
   sign(body: SignBody): Promise<Signed> {
     return post(`${this.root}/sign`, body);
+  }
+
+  agreeHere(body: AgreeHereBody): Promise<{ agreed: number }> {
+    return post(`${this.root}/agree`, body);
   }
 
   object(body: { client: string; reason: string }): Promise<Signed> {

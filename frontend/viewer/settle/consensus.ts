@@ -16,8 +16,9 @@ import type {
   Evidence,
   MovedOn,
   NewEvidence,
+  Present,
 } from "./contract";
-import { Shown } from "./shown";
+import { type Offered, Shown } from "./shown";
 import { type Subject, subjectOf, tidings } from "./tidings";
 import { firstWords } from "./words";
 
@@ -90,6 +91,10 @@ export class SettleSession extends Shown implements Courier<Act, Sent> {
 
   hear({ type, payload }: News): void {
     if (!this.detail) return;
+    if (type === "presence") {
+      this.see(payload.present as Present[]);
+      return;
+    }
     if (type === "discrepancy.changed") {
       const known = this.truth(String(payload.discrepancy));
       if (known && known.version >= Number(payload.version)) return;
@@ -100,6 +105,12 @@ export class SettleSession extends Shown implements Courier<Act, Sent> {
       return;
     }
     this.catchUp();
+  }
+
+  /** Who is there now; nobody, where the line is gone. */
+  see(present: readonly Present[]): void {
+    this.present = present;
+    this.changed();
   }
 
   catchUp(): void {
@@ -144,6 +155,25 @@ export class SettleSession extends Shown implements Courier<Act, Sent> {
     if (this.detail) Object.assign(this.detail, { state, signing });
     this.changed();
     this.catchUp();
+  }
+
+  /** The other reader agrees here, with their name and password, to what was shown. */
+  async agreeHere(username: string, password: string, shown: readonly Offered[]): Promise<void> {
+    const what = `agree ${username} ${shown.map(({ step }) => step).join(" ")}`;
+    await this.attempts.ask(what, (client) =>
+      this.api.agreeHere({
+        username,
+        password,
+        answers: shown.map(({ discrepancy, seen, step }, at) => ({
+          client: at === 0 ? client : partOf(client, at),
+          discrepancy,
+          seen,
+          step,
+        })),
+      }),
+    );
+    await this.sync();
+    this.arrange();
   }
 
   async object(reason: string): Promise<void> {
@@ -235,6 +265,12 @@ export class SettleSession extends Shown implements Courier<Act, Sent> {
   refused(error: ApiError): void {
     this.warn(error.message);
   }
+}
+
+/** The ids of several acts that are asked for in one: the same again when it is asked again. */
+function partOf(client: string, at: number): string {
+  const last = (Number.parseInt(client.slice(-6), 16) + at) % 0x1000000;
+  return client.slice(0, -6) + last.toString(16).padStart(6, "0");
 }
 
 /** Who was first, and what they did. */

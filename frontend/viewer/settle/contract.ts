@@ -253,6 +253,18 @@ export interface MovedOn {
   since?: Step[];
 }
 
+/** Where somebody looks: a phase, in it a discrepancy (its id) or an agreed node (its number). */
+export interface Whereabouts {
+  phase: "settle" | "label" | "sign";
+  discrepancy: string | null;
+  node: number | null;
+}
+
+/** Somebody else who has the consensus open now. */
+export interface Present extends Whereabouts {
+  who: By;
+}
+
 export interface NewEvidence {
   client: string;
   kind: Evidence["kind"];

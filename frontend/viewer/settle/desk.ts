@@ -1,13 +1,14 @@
 // What keys and buttons do on the settling screen: one verb each, in the phase that is open.
 
+import { Remap } from "../keys/remap";
 import type { WindowName } from "../views";
 import type { SettleSession } from "./consensus";
-import type { ConsensusState } from "./contract";
-import type { Phase } from "./keys";
+import type { ConsensusState, Whereabouts } from "./contract";
+import { keyFor, type Phase, SETTLE_KEYS } from "./keys";
 import { Labelling } from "./labelling";
 import { waitsForMe } from "./projection";
 import { Settling } from "./settling";
-import type { StageLayout, ToolStage } from "./stage";
+import { type StageLayout, type ToolStage, turnOver } from "./stage";
 
 export type Tab = "settle" | "label" | "sign";
 export const TABS: readonly Tab[] = ["settle", "label", "sign"];
@@ -21,10 +22,11 @@ const TAB_OF: Record<ConsensusState, Tab> = {
   superseded: "sign",
 };
 
+/** `next` stands for the key that leads on. */
 const NEWS_OF: Record<ConsensusState, string> = {
   draft: "Disagreements are open again.",
-  labelling: "Now the labels: D goes on.",
-  ready: "Every node is labelled: D leads to the signatures.",
+  labelling: "Now the labels: next goes on.",
+  ready: "Every node is labelled: next leads to the signatures.",
   signing: "The first signature is given.",
   published: "Published.",
   superseded: "A later version took its place.",
@@ -34,6 +36,7 @@ const NEWS_OF: Record<ConsensusState, string> = {
 export class Desk extends EventTarget {
   tab: Tab = "settle";
   helpOpen = false;
+  readonly remap = new Remap(SETTLE_KEYS);
   readonly settling: Settling;
   readonly labelling: Labelling;
   private shownAgreed = false;
@@ -70,7 +73,7 @@ export class Desk extends EventTarget {
   }
 
   run(action: string, stroke = ""): void {
-    if (action !== "help" && action !== "cancel") this.helpOpen = false;
+    if (action !== "help" && action !== "cancel" && this.helpOpen) this.help();
     const verb = this.verbs[action];
     if (verb) verb();
     else if (this.tab === "label") this.labelling.run(action, stroke);
@@ -87,8 +90,8 @@ export class Desk extends EventTarget {
     smaller: () => this.stage.resizeBrush(-1),
     larger: () => this.stage.resizeBrush(1),
     undo: () => this.stage.redraw.undo(),
-    overlay: () =>
-      this.stage.layout(this.stage.layoutNow === "overlay" ? "side_by_side" : "overlay"),
+    overlay: () => turnOver(this.stage),
+    map: () => this.stage.map(!this.stage.mapNow),
     difference: () => this.stage.difference(!this.stage.differenceNow),
     ai: () => this.stage.ai(!this.stage.aiNow),
     reset: () => this.stage.reset(),
@@ -98,18 +101,45 @@ export class Desk extends EventTarget {
     lung: () => this.window("lung"),
     phaseBefore: () => this.show(TABS[TABS.indexOf(this.tab) - 1] ?? this.tab),
     phaseAfter: () => this.show(TABS[TABS.indexOf(this.tab) + 1] ?? this.tab),
+    join: () => this.join(),
     cancel: () => this.cancel(),
-    help: () => {
-      this.helpOpen = !this.helpOpen;
-    },
+    help: () => this.help(),
   };
+
+  /** What this person looks at, as the others are told. */
+  get whereabouts(): Whereabouts {
+    const { session, tab } = this;
+    return {
+      phase: tab,
+      discrepancy: tab === "settle" ? session.selected : null,
+      node: tab === "label" ? session.node : null,
+    };
+  }
+
+  /** Looks where somebody else looks. */
+  private join(): void {
+    const [other] = this.session.present;
+    if (!other) {
+      this.session.notice = "Nobody else is here.";
+      return;
+    }
+    this.show(other.phase);
+    if (this.tab !== other.phase) return;
+    if (other.discrepancy) this.settling.goTo(other.discrepancy);
+    if (other.node !== null) this.labelling.goTo(other.node);
+  }
+
+  private help(): void {
+    this.remap.leave();
+    this.helpOpen = !this.helpOpen;
+  }
 
   private window(name: WindowName): void {
     this.stage.window(this.stage.windowNow === name ? "soft" : name);
   }
 
   private cancel(): void {
-    if (this.helpOpen) this.helpOpen = false;
+    if (this.helpOpen) this.help();
     else if (this.tab === "settle") this.settling.cancel();
     else this.labelling.cancel();
     this.focus("");
@@ -201,7 +231,8 @@ export class Desk extends EventTarget {
     if (!state || state === this.state) return;
     const before = this.state;
     this.state = state;
-    if (before) this.session.notice = NEWS_OF[state];
+    if (before)
+      this.session.notice = NEWS_OF[state].replace("next", keyFor("nextWaiting") || "“Next”");
   }
 
   /** How many things of a phase wait for this person. */

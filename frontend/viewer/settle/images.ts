@@ -45,7 +45,10 @@ export class Stage extends EventTarget implements ToolStage {
     decided: false,
     difference: true,
     ai: true,
+    map: false,
   };
+  /** The layout that the map took the place of. */
+  private unmapped: StageLayout = "side_by_side";
   private consensus: StageConsensus | null = null;
   private preparing: Promise<void> | null = null;
   private ready = false;
@@ -102,6 +105,10 @@ export class Stage extends EventTarget implements ToolStage {
 
   get differenceNow(): boolean {
     return this.wish.difference;
+  }
+
+  get mapNow(): boolean {
+    return this.wish.map;
   }
 
   get aiNow(): boolean {
@@ -217,12 +224,22 @@ export class Stage extends EventTarget implements ToolStage {
   layout(kind: StageLayout): void {
     if (this.wish.layout === kind) return;
     this.wish.layout = kind;
+    if (kind !== "overlay") this.wish.map = false;
     this.arrange();
     this.dispatchEvent(new Event("layout"));
   }
 
   difference(on: boolean): void {
     this.wish.difference = on;
+    this.schedule();
+    this.dispatchEvent(new Event("layout"));
+  }
+
+  map(on: boolean): void {
+    if (this.wish.map === on) return;
+    if (on) this.unmapped = this.wish.layout;
+    this.wish.map = on;
+    this.layout(on ? "overlay" : this.unmapped);
     this.schedule();
     this.dispatchEvent(new Event("layout"));
   }
@@ -351,12 +368,14 @@ export class Stage extends EventTarget implements ToolStage {
 
   private draw(id: string): void {
     if (!this.ready || this.closed || !this.volumes) return;
+    const { shape, spacing_mm: spacing } = this.consensus?.grid ?? {};
+    if (!shape || !spacing) return;
     const scene = compose(id, this.wish, this.volumes.solids, {
       showAi: this.consensus?.show_ai ?? false,
+      voxelMm3: spacing[0] * spacing[1] * spacing[2],
       drawing: this.redraw.solid,
     });
-    const shape = this.consensus?.grid.shape;
-    if (shape) this.overlays.get(id)?.draw(scene, shape);
+    this.overlays.get(id)?.draw(scene, shape);
   }
 
   private point(event: PointerEvent | null): void {

@@ -1,7 +1,10 @@
-// The keys of the settling screen: one table, read by the listener, the buttons and the sheet.
-// Deciding and moving lie under the left hand; the mouse hand stays on the image.
+// The keys of the settling screen: one table, read by the listener, the buttons and the sheet, and
+// each person's own over it. Deciding and moving lie under the left hand; the mouse hand stays on
+// the image.
 
 import { strokeName } from "../keys";
+import { mine } from "../keys/bindings";
+import { KeyTable } from "../keys/table";
 
 /**
  * Where a key means something: settling, drawing, saying why of what is drawn, labelling, picking
@@ -14,8 +17,23 @@ export interface SettleKey {
   action: string;
   label: string;
   in: readonly Phase[];
-  group: "List" | "Settle" | "Redraw" | "Label" | "Evidence" | "Image" | "Screen";
+  group: Group;
+  /** Its keys are the letters of what is listed. */
+  fixed?: boolean;
 }
+
+export const GROUPS = ["List", "Settle", "Redraw", "Label", "Evidence", "Image", "Screen"] as const;
+type Group = (typeof GROUPS)[number];
+/** Of one room no two actions are ever meant by one stroke; own keys are kept by room. */
+const ROOMS: Record<Group, string> = {
+  List: "settle",
+  Settle: "settle",
+  Image: "settle",
+  Screen: "settle",
+  Redraw: "redraw",
+  Label: "label",
+  Evidence: "evidence",
+};
 
 const LISTS: readonly Phase[] = ["settle", "label"];
 const IMAGES: readonly Phase[] = ["settle", "redraw", "say", "label", "pick"];
@@ -67,6 +85,13 @@ export const KEYS: readonly SettleKey[] = [
     keys: ["a"],
     action: "agree",
     label: "Agree to what the other proposes",
+    in: ["settle"],
+    group: "Settle",
+  },
+  {
+    keys: ["shift+a"],
+    action: "agreeHere",
+    label: "The other reader is here: they agree at this screen",
     in: ["settle"],
     group: "Settle",
   },
@@ -144,6 +169,7 @@ export const KEYS: readonly SettleKey[] = [
     label: "Take or leave the evidence of that letter",
     in: ["pick"],
     group: "Evidence",
+    fixed: true,
   },
   {
     keys: ["n"],
@@ -174,6 +200,13 @@ export const KEYS: readonly SettleKey[] = [
     in: ["settle"],
     group: "Image",
   },
+  {
+    keys: ["m"],
+    action: "map",
+    label: "Map: how many drew each voxel",
+    in: ["settle"],
+    group: "Image",
+  },
   { keys: ["shift+e"], action: "ai", label: "The AI's outline", in: ["settle"], group: "Image" },
   { keys: ["shift+q"], action: "reset", label: "Whole field of view", in: IMAGES, group: "Image" },
   { keys: ["q"], action: "soft", label: "Soft tissue window", in: IMAGES, group: "Image" },
@@ -181,6 +214,13 @@ export const KEYS: readonly SettleKey[] = [
   { keys: ["t"], action: "bone", label: "Bone window", in: IMAGES, group: "Image" },
   { keys: ["g"], action: "lung", label: "Lung window", in: IMAGES, group: "Image" },
 
+  {
+    keys: ["shift+d"],
+    action: "join",
+    label: "Look where the other one looks",
+    in: ["settle", "label", "sign"],
+    group: "Screen",
+  },
   { keys: ["shift+w"], action: "phaseBefore", label: "Phase before", in: ALL, group: "Screen" },
   { keys: ["shift+s"], action: "phaseAfter", label: "Phase after", in: ALL, group: "Screen" },
   { keys: ["escape"], action: "cancel", label: "Back", in: ALL, group: "Screen" },
@@ -190,23 +230,17 @@ export const KEYS: readonly SettleKey[] = [
 /** A key held down repeats only these. */
 const REPEATING = new Set(["previous", "next", "smaller", "larger"]);
 
+export const SETTLE_KEYS = new KeyTable<SettleKey>(() => KEYS, mine, {
+  nameOf: ({ group, action }) => `${ROOMS[group]}.${action}`,
+  meet: (a, b) => a.in.some((phase) => b.in.includes(phase)),
+});
+
 export function actionOf(stroke: string, phase: Phase): string | undefined {
-  return KEYS.find((key) => key.keys.includes(stroke) && key.in.includes(phase))?.action;
+  return SETTLE_KEYS.actionOf(stroke, (key) => key.in.includes(phase));
 }
 
-export function keyName(stroke: string): string {
-  const words: Record<string, string> = {
-    arrowup: "↑",
-    arrowdown: "↓",
-    escape: "Esc",
-    enter: "⏎",
-  };
-  return words[stroke] ?? stroke.replace("shift+", "⇧").replace("ctrl+", "Ctrl ").toUpperCase();
-}
-
-export function keyFor(action: string): string {
-  return keyName(KEYS.find((key) => key.action === action)?.keys[0] ?? "");
-}
+/** An action's first key as it stands on the board; "" where it has none. */
+export const keyFor = (action: string) => SETTLE_KEYS.keyFor(action);
 
 /** Text fields keep their keys, also those inside our shadow roots; buttons keep Enter. */
 function keepsKey(event: KeyboardEvent, stroke: string): boolean {
@@ -219,13 +253,20 @@ function keepsKey(event: KeyboardEvent, stroke: string): boolean {
   return presses && (stroke === "enter" || stroke.startsWith("arrow"));
 }
 
+/** `taken` is asked first: a stroke that is to become somebody's key starts nothing. */
 export function listenToKeys(
   phase: () => Phase,
   act: (action: string, stroke: string) => void,
+  taken: (stroke: string) => boolean = () => false,
 ): () => void {
   const listener = (event: KeyboardEvent) => {
     const stroke = strokeName(event);
     if (event.defaultPrevented || keepsKey(event, stroke)) return;
+    if (taken(stroke)) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
     const action = actionOf(stroke, phase());
     if (!action) return;
     event.preventDefault();

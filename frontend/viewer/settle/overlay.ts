@@ -2,35 +2,42 @@
 // and can be told apart by dash and hatch as well as by colour.
 
 import type { Plane, Voxel } from "../contract";
-import { text, write } from "../html";
+import { write } from "../html";
 import type { Point2 } from "../ohif";
 import { AXIS } from "../views";
+import {
+  BOLD_WIDTH,
+  dashHtml,
+  defs,
+  fixed,
+  INK_COLOURS,
+  type InkKind,
+  type Strength,
+  widthOf,
+} from "./inks";
 import type { Box3, Polygon, Solid } from "./layers";
 import { cut, outlines } from "./layers";
+import { type LegendRow, legendHtml } from "./legend";
+import { colourOf, type Drawn } from "./map";
 import type { StageViews } from "./views";
-
-export type InkKind = "x" | "y" | "ai" | "agreed" | "preview" | "ignored" | "redraw";
 
 /** Outlines of one kind. */
 export interface Ink {
   kind: InkKind;
   solids: readonly Solid[];
-  strength: "faint" | "calm" | "strong";
+  strength: Strength;
   /** Written beside each outline. */
   numberOf?: (solid: Solid) => number;
-}
-
-export interface LegendRow {
-  swatch: InkKind | "only-x" | "only-y" | "absent" | "limit";
-  words: string;
-  /** Said in a fainter tone. */
-  aside?: string;
 }
 
 export interface Scene {
   inks: Ink[];
   /** Voxels that only one of the two has, hatched. */
   only: { x: Solid | null; y: Solid | null };
+  /** The map: voxels by how many drew them, filled. */
+  drawn: readonly Drawn[];
+  /** The cluster that is looked at, of the map. */
+  selected?: number | null;
   /** Crossed out: a resolution leaves nothing here. */
   crossed: Box3 | null;
   /** As far as the brush reaches. */
@@ -38,28 +45,7 @@ export interface Scene {
   legend: LegendRow[];
 }
 
-/** Okabe and Ito's orange, sky blue and purple; teal for what is agreed, white for what would be. */
-export const INK_COLOURS: Record<InkKind, string> = {
-  x: "#e69f00",
-  y: "#56b4e9",
-  ai: "#e08bbb",
-  agreed: "#57c7b4",
-  preview: "#fff",
-  ignored: "#fff",
-  redraw: "#fff",
-};
-const DASHES: Partial<Record<InkKind, string>> = { y: "7 4", ai: "0.1 10", ignored: "0.1 6" };
-const DOTTED = new Set<InkKind>(["ai", "ignored"]);
-const WIDTHS: Record<Ink["strength"], number> = { faint: 1, calm: 1.5, strong: 2.25 };
-const BOLD = new Set<InkKind>(["ignored"]);
-const BOLD_WIDTH = 3.5;
 const READERS = new Set<InkKind>(["x", "y"]);
-/** Wide enough to be seen on both sides of a reader's outline on top of it. */
-const UNDER = new Set<InkKind>(["preview", "redraw"]);
-const UNDER_WIDTH = 6.5;
-/** Beads, seen on both sides of a reader's outline on top of them. */
-const AI_WIDTH = 6;
-
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const FULL = "position:absolute;inset:0;width:100%;height:100%;pointer-events:none;overflow:hidden";
 const FONT = "font:600 11px system-ui,sans-serif;font-variant-numeric:tabular-nums";
@@ -136,11 +122,12 @@ export class Overlay {
     return `slice ${axis === 0 ? among - index : index + 1}/${among}`;
   }
 
-  private html({ inks, only, crossed, limit }: Scene): string {
+  private html({ inks, only, drawn, selected = null, crossed, limit }: Scene): string {
     const index = this.views.sliceIn(this.id);
     const place = index === null ? null : this.mapping(index);
     if (index === null || !place) return "";
-    const parts = [defs(this.id, place([0, 0]))];
+    const parts = [defs(this.id, place([0, 0]), drawn)];
+    for (const level of drawn) parts.push(this.levelHtml(level, selected, index, place));
     for (const side of ["x", "y"] as const) {
       const solid = only[side];
       const d = solid ? this.path(solid, index, place) : "";
@@ -152,6 +139,23 @@ export class Overlay {
     for (const ink of inks) parts.push(this.inkHtml(ink, index, place));
     if (crossed) parts.push(this.crossHtml(crossed, index, place));
     return parts.join("");
+  }
+
+  /** Of the map; clusters that are not looked at stand back, with their numbers. */
+  private levelHtml(level: Drawn, selected: number | null, index: number, place: Map2): string {
+    const { count, among } = level;
+    return [false, true]
+      .map((own) => {
+        const solids = level.solids.filter(({ cluster }) => (cluster === selected) === own);
+        const d = solids.map((solid) => this.path(solid, index, place)).join("");
+        if (!d) return "";
+        const numberOf = ({ cluster }: Solid) => cluster;
+        const numbers = own ? "" : this.numbersHtml({ solids, numberOf }, "#e8eef0", index, place);
+        return `<g data-ink="drawn-${count}" data-strength="${own ? "strong" : "faint"}" ${own ? "" : 'opacity=".6"'}>
+          <path d="${d}" fill="url(#drawn-${count}-${this.id})" fill-rule="evenodd" stroke="#000" stroke-opacity=".6" stroke-width="3"/>
+          <path d="${d}" fill="none" stroke="${colourOf({ count, among })}" stroke-width="1.4"/>${numbers}</g>`;
+      })
+      .join("");
   }
 
   private haloHtml({ kind, solids, strength }: Ink, index: number, place: Map2): string {
@@ -170,17 +174,22 @@ export class Overlay {
     const fill = kind === "redraw" ? `<path d="${d}" fill="#57c7b4" fill-opacity=".18"/>` : "";
     return `<g data-ink="${kind}" data-strength="${strength}" ${strength === "faint" ? 'opacity=".55"' : ""}>
       ${fill}${halo}<path ${line} stroke="${INK_COLOURS[kind]}" stroke-width="${width}"${dashHtml(kind)}/>
-      ${this.numbersHtml(ink, index, place)}</g>`;
+      ${this.numbersHtml(ink, INK_COLOURS[kind], index, place)}</g>`;
   }
 
-  private numbersHtml({ kind, solids, numberOf }: Ink, index: number, place: Map2): string {
+  private numbersHtml(
+    { solids, numberOf }: Pick<Ink, "solids" | "numberOf">,
+    colour: string,
+    index: number,
+    place: Map2,
+  ): string {
     if (!numberOf) return "";
     return solids
       .map((solid) => {
         const points = polygonsOf(solid, this.plane, index).flat().map(place);
         if (!points.length) return "";
         const right = points.reduce((best, point) => (point[0] > best[0] ? point : best));
-        return `<text x="${fixed(right[0] + 4)}" y="${fixed(right[1])}" dy=".35em" fill="${INK_COLOURS[kind]}"
+        return `<text x="${fixed(right[0] + 4)}" y="${fixed(right[1])}" dy=".35em" fill="${colour}"
           stroke="#000" stroke-width="3" paint-order="stroke">${numberOf(solid)}</text>`;
       })
       .join("");
@@ -269,50 +278,4 @@ export function repainted(data: Uint8Array): void {
   kept.delete(data);
 }
 
-function widthOf(kind: InkKind, strength: Ink["strength"]): number {
-  if (strength === "faint") return WIDTHS.faint;
-  if (UNDER.has(kind)) return UNDER_WIDTH;
-  if (kind === "ai") return AI_WIDTH;
-  return BOLD.has(kind) ? BOLD_WIDTH : WIDTHS[strength];
-}
-
-function dashHtml(kind: InkKind): string {
-  const dash = DASHES[kind];
-  if (!dash) return "";
-  return ` stroke-dasharray="${dash}" stroke-linecap="${DOTTED.has(kind) ? "round" : "butt"}"`;
-}
-
-const fixed = (value: number) => value.toFixed(1);
 const spot = ([x, y]: Point2) => `${fixed(x)} ${fixed(y)}`;
-
-/** Hatching that stays with the image: X leans one way, Y the other. */
-function defs(id: string, [x, y]: Point2): string {
-  const pattern = (side: "x" | "y", angle: number) =>
-    `<pattern id="${side}-${id}" width="6" height="6" patternUnits="userSpaceOnUse"
-      patternTransform="translate(${fixed(x)} ${fixed(y)}) rotate(${angle})">
-      <rect width="6" height="6" fill="${INK_COLOURS[side]}" fill-opacity=".16"/>
-      <path d="M0 0V6" stroke="${INK_COLOURS[side]}" stroke-width="2.4" stroke-opacity=".85"/></pattern>`;
-  return `<defs>${pattern("x", 45)}${pattern("y", -45)}</defs>`;
-}
-
-function legendHtml({ swatch, words, aside }: LegendRow): string {
-  const rest = aside ? ` <span style="color:#9fb0b5">${text(aside)}</span>` : "";
-  return `<span style="display:flex;align-items:center;gap:7px" data-swatch="${swatch}">${swatchHtml(swatch)}<span>${text(words)}${rest}</span></span>`;
-}
-
-function swatchHtml(swatch: LegendRow["swatch"]): string {
-  const box = `<svg width="24" height="10" viewBox="0 0 24 10" aria-hidden="true" style="flex:none">`;
-  if (swatch === "only-x" || swatch === "only-y") {
-    const side = swatch === "only-x" ? "x" : "y";
-    const lean = side === "x" ? "M1 9L9 1M8 9L16 1M15 9L23 1" : "M1 1L9 9M8 1L16 9M15 1L23 9";
-    return `${box}<path d="${lean}" stroke="${INK_COLOURS[side]}" stroke-width="2"/></svg>`;
-  }
-  if (swatch === "absent") {
-    return `${box}<path d="M8 1L16 9M8 9L16 1" stroke="#fff" stroke-width="2.5"/></svg>`;
-  }
-  if (swatch === "limit") {
-    return `${box}<path d="M1 5H23" stroke="#57c7b4" stroke-opacity=".8" stroke-dasharray="3 5"/></svg>`;
-  }
-  const width = widthOf(swatch, "strong");
-  return `${box}<path d="M1 5H23" stroke="${INK_COLOURS[swatch]}" stroke-width="${width}"${dashHtml(swatch)}/></svg>`;
-}

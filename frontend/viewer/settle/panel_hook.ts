@@ -31,6 +31,9 @@ export function exposePanelHook(room: SettleRoom): void {
     get signing() {
       return structuredClone(room.session?.detail?.signing ?? null);
     },
+    get present() {
+      return structuredClone(room.session?.present ?? []);
+    },
     /** The cluster, and in the later phases the agreed node, that is looked at. */
     get selected() {
       const { session, desk } = room;

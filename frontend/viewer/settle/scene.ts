@@ -1,8 +1,11 @@
 // What is to be drawn over a viewport: whose outlines, how strong, and the words of its legend.
 
+import { volume } from "../words";
 import { combine, type Solid } from "./layers";
 import { AXIAL_X, sidesOf } from "./layout";
-import type { Ink, LegendRow, Scene } from "./overlay";
+import type { LegendRow } from "./legend";
+import { type Drawn, drawnBy, volumeOf, wordsOf } from "./map";
+import type { Ink, Scene } from "./overlay";
 import type { StageCluster, StageLayout, StageResolution } from "./stage";
 import type { Solids } from "./volumes";
 
@@ -20,10 +23,13 @@ export interface Wish {
   decided: boolean;
   difference: boolean;
   ai: boolean;
+  /** Fills by how many drew a voxel, in the place of whose outline it is. */
+  map: boolean;
 }
 
 interface Beside {
   showAi: boolean;
+  voxelMm3: number;
   /** The shape in the hand. */
   drawing: Solid | null;
 }
@@ -45,6 +51,8 @@ export function compose(id: string, wish: Wish, solids: Solids, beside: Beside):
     : settleScene(id, wish, solids, beside);
 }
 
+const NOBODY: Scene["only"] = { x: null, y: null };
+
 function agreedScene(id: string, wish: Wish, { agreed, ignored }: Solids): Scene {
   const own = (solid: Solid) => solid.label === wish.selected;
   const numberOf = ({ label }: Solid) => label;
@@ -56,7 +64,7 @@ function agreedScene(id: string, wish: Wish, { agreed, ignored }: Solids): Scene
   const legend: LegendRow[] = [{ swatch: "agreed", words: "agreed" }];
   if (ignored.length) legend.push({ swatch: "ignored", words: "ignored" });
   const words = id === AXIAL_X ? legend : [];
-  return { inks, only: { x: null, y: null }, crossed: null, limit: null, legend: words };
+  return { inks, only: NOBODY, drawn: [], crossed: null, limit: null, legend: words };
 }
 
 function settleScene(id: string, wish: Wish, solids: Solids, beside: Beside): Scene {
@@ -65,7 +73,10 @@ function settleScene(id: string, wish: Wish, solids: Solids, beside: Beside): Sc
   const own = (kind: keyof Solids) =>
     solids[kind].filter((solid) => solid.cluster === wish.selected);
   const { drawing } = beside;
-  const inks: Ink[] = sides.map((side) => ({
+  const mapped = wish.map && layout === "overlay" && !drawing;
+  const aiCounts = beside.showAi && wish.ai && solids.ai.length > 0;
+  const drawn = mapped ? drawnBy(solids, aiCounts) : [];
+  const inks: Ink[] = (mapped ? [] : sides).map((side) => ({
     kind: side,
     solids: solids[side].filter((solid) => solid.cluster !== wish.selected),
     strength: "faint",
@@ -80,17 +91,40 @@ function settleScene(id: string, wish: Wish, solids: Solids, beside: Beside): Sc
     const kind = wish.preview === "indeterminate" ? "ignored" : "preview";
     inks.push({ kind, solids: shapeOf(wish.preview, wish, own), strength: "strong" });
   }
+  const limit = drawing?.box ?? null;
+  if (mapped) {
+    const legend = id === AXIAL_X ? mapLegend(drawn, wish, own, beside) : [];
+    return { inks, only: NOBODY, drawn, selected: wish.selected, crossed, limit, legend };
+  }
   const withAi = beside.showAi && wish.ai && own("ai").length > 0;
   if (withAi) inks.push({ kind: "ai", solids: own("ai"), strength: "calm" });
   for (const side of sides) inks.push({ kind: side, solids: own(side), strength: "strong" });
-  const only = { x: null as Solid | null, y: null as Solid | null };
+  const only = { ...NOBODY };
   if (layout === "overlay" && wish.difference && !drawing) {
     only.x = onlyIn(own("x"), own("y"));
     only.y = onlyIn(own("y"), own("x"));
   }
-  const limit = drawing?.box ?? null;
   const legend = legendOf(id, wish, { sides, own, withAi, drawing: drawing !== null, only });
-  return { inks, only, crossed, limit, legend };
+  return { inks, only, drawn, crossed, limit, legend };
+}
+
+/** How much of the cluster shown so many drew, and who was counted. */
+function mapLegend(
+  drawn: readonly Drawn[],
+  wish: Wish,
+  own: Own,
+  { voxelMm3 }: Beside,
+): LegendRow[] {
+  const rows: LegendRow[] = drawn.map((level) => {
+    const mm3 = wish.selected === null ? 0 : volumeOf(level, wish.selected, voxelMm3);
+    const { count, among } = level;
+    const words = wordsOf(level);
+    return { swatch: { count, among }, words, aside: mm3 ? volume(mm3) : "nothing here" };
+  });
+  const who = drawn.length > 2 ? "X, Y and the AI are counted" : "X and Y are counted";
+  rows.push({ swatch: null, words: "", aside: who });
+  if (wish.preview) rows.push(previewRow(wish, wish.preview, own));
+  return rows;
 }
 
 type Own = (kind: keyof Solids) => readonly Solid[];

@@ -1,6 +1,7 @@
 // The settling screen's room: one consensus, its images, news and keys, brought together when the
 // viewer opens it and taken apart when it leaves.
 
+import { bindings } from "../keys/bindings";
 import { openShelf } from "../shelf";
 import { offerSignIn } from "../signin/card";
 import { NewsSocket } from "../socket";
@@ -10,6 +11,7 @@ import type { Act } from "./contract";
 import { Desk } from "./desk";
 import { listenToKeys } from "./keys";
 import { exposePanelHook } from "./panel_hook";
+import { Telling } from "./presence";
 import type { StageConsensus, ToolStage } from "./stage";
 
 /** The images as the viewer made them; they start once the consensus is known. */
@@ -73,7 +75,7 @@ export class SettleRoom extends EventTarget {
     this.stage.start(session.detail);
     exposePanelHook(this);
     announce(this);
-    this.hearNews(session);
+    this.hearNews(session, this.desk);
     this.hear(session, this.desk);
   }
 
@@ -82,12 +84,14 @@ export class SettleRoom extends EventTarget {
       listenToKeys(
         () => desk.phase,
         (action, stroke) => desk.run(action, stroke),
+        (stroke) => desk.remap.take(stroke),
       ),
       this.stage.redraw.changed(() => desk.redrawn()),
     );
     this.on(window, "focus", () => session.outbox.start());
     this.on(window, "online", () => session.outbox.start());
     this.on(session, "change", () => desk.follow());
+    for (const target of [desk.remap, bindings]) this.on(target, "change", () => desk.changed());
     for (const type of ["ready", "loading", "layout", "tool", "window"]) {
       this.on(this.stage, type, () => desk.changed());
     }
@@ -97,7 +101,7 @@ export class SettleRoom extends EventTarget {
     });
   }
 
-  private hearNews(session: SettleSession): void {
+  private hearNews(session: SettleSession, desk: Desk): void {
     if (!session.detail) return;
     const audience = `consensus:${this.consensus}`;
     const since = { [audience]: session.detail.news_seq };
@@ -106,8 +110,14 @@ export class SettleRoom extends EventTarget {
       since,
       (item) => session.hear(item),
       () => session.catchUp(),
+      () => session.see([]),
     );
     this.socket.open();
+    if (session.detail.role === "observer") return;
+    const telling = new Telling((message) => this.socket?.tell(message));
+    telling.at(desk.whereabouts);
+    this.on(desk, "change", () => telling.at(desk.whereabouts));
+    this.ends.push(() => telling.stop());
   }
 
   private on(target: EventTarget, type: string, listener: (event: Event) => void): void {

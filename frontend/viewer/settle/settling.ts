@@ -4,6 +4,7 @@
 import type { SettleSession } from "./consensus";
 import type { Resolution } from "./contract";
 import type { ShownDiscrepancy } from "./projection";
+import type { Offered } from "./shown";
 import type { RedrawStart, SettleStage, Shape } from "./stage";
 import { stepsSince } from "./tidings";
 import { loadingWords } from "./words";
@@ -37,6 +38,8 @@ const STARTS: Record<string, RedrawStart> = {
 
 export class Settling {
   choice: Choice | null = null;
+  /** The other reader is at this screen, and answers these. */
+  here: Offered[] | null = null;
   /** What was written for a discrepancy and not sent. */
   readonly drafts = new Map<string, string>();
   /** What the outline was last drawn for. */
@@ -57,6 +60,7 @@ export class Settling {
     else if (action === "drawn") this.drawn();
     else if (action === "agree") this.agree();
     else if (action === "defer") this.defer();
+    else if (action === "agreeHere") this.offer();
   }
 
   get redrawing(): boolean {
@@ -74,6 +78,7 @@ export class Settling {
     const { session } = this;
     if (id !== session.selected && !this.mayLeave()) return;
     if (this.choice && this.choice.discrepancy !== id) this.choice = null;
+    if (id !== session.selected) this.here = null;
     session.select(id);
     this.lookAt();
   }
@@ -194,6 +199,29 @@ export class Settling {
     else if (this.mayLeave()) this.open(found, "defer", "");
   }
 
+  /** Lays out what waits for the other reader, who is here and agrees with their own password. */
+  private offer(): void {
+    const { offered, detail } = this.session;
+    if (detail?.role !== "reader" || !offered.length) {
+      this.session.warn("Nothing of yours waits for the other reader.");
+    } else if (this.mayLeave()) {
+      this.choice = null;
+      this.here = offered;
+      this.session.notice = "";
+      this.focus("here");
+    }
+  }
+
+  /** Agreed to as it was laid out; what changed since is refused by the server. */
+  async agreeHere(username: string, password: string): Promise<void> {
+    if (!this.here) return;
+    await this.session.agreeHere(username, password, this.here);
+    this.here = null;
+    const next = this.session.nextWaiting();
+    if (next) this.goTo(next.id);
+    this.focus("");
+  }
+
   private open(
     found: ShownDiscrepancy,
     verb: Choice["verb"],
@@ -202,6 +230,7 @@ export class Settling {
   ): void {
     const { id: discrepancy, version: seen, proposal } = found;
     this.choice = { discrepancy, verb, resolution, seen, shape, step: proposal?.step ?? "" };
+    this.here = null;
     this.session.notice = "";
     this.preview();
     this.focus("rationale");
@@ -275,6 +304,7 @@ export class Settling {
   /** Back by one: from the rationale, else from the shape in the hand. */
   cancel(): boolean {
     if (this.choice) this.choice = null;
+    else if (this.here) this.here = null;
     else if (this.redrawing) this.stage.redraw.end();
     else return false;
     this.preview();

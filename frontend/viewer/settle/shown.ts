@@ -1,7 +1,7 @@
 // What a person sees of a consensus: the truth with the acts still on their way laid over it, the
 // list in its order, and what is looked at.
 
-import type { Act, Cluster, ConsensusDetail, Discrepancy, Evidence } from "./contract";
+import type { Act, Cluster, ConsensusDetail, Discrepancy, Evidence, Present } from "./contract";
 import {
   groupOf,
   inOrder,
@@ -15,9 +15,21 @@ import {
 } from "./projection";
 import type { Overtaken, Subject } from "./tidings";
 
+/** A proposal of this person's, as it stands on this screen for the other reader to agree to. */
+export interface Offered {
+  discrepancy: string;
+  cluster: number;
+  seen: number;
+  step: string;
+  resolution: string;
+  rationale: string;
+}
+
 /** Announces "change": anything shown. */
 export abstract class Shown extends EventTarget {
   detail: ConsensusDetail | null = null;
+  /** Who else has it open now. */
+  present: readonly Present[] = [];
   /** The discrepancy, and in the later phases the agreed node, that is looked at. */
   selected: string | null = null;
   node: number | null = null;
@@ -86,6 +98,16 @@ export abstract class Shown extends EventTarget {
 
   agreed(number = this.node): ShownNode | undefined {
     return this.nodes.find((node) => node.number === number);
+  }
+
+  /** What waits for the other reader's answer, as the server has it. */
+  get offered(): Offered[] {
+    return this.rows.flatMap(({ found }) => {
+      const { proposal, state, saving, id: discrepancy, cluster, version: seen } = found;
+      if (state !== "proposed" || saving || proposal?.by !== "you") return [];
+      const { step, resolution, rationale } = proposal;
+      return [{ discrepancy, cluster, seen, step, resolution, rationale }];
+    });
   }
 
   cluster(number: number | undefined): Cluster | undefined {

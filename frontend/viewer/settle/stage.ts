@@ -87,6 +87,8 @@ export interface SettleStage extends EventTarget {
   layout(kind: StageLayout): void;
   /** Fills where only one of the two has a voxel (overlay); on at first. */
   difference(on: boolean): void;
+  /** Fills by how many drew each voxel, in place of the outlines; back where it came from when off. */
+  map(on: boolean): void;
   /** The AI's outline of the selected cluster, where the protocol shows it; on at first. */
   ai(on: boolean): void;
   /**
@@ -115,9 +117,17 @@ export interface SettleStage extends EventTarget {
 /** What the tools above the images show besides. */
 export interface ToolStage extends SettleStage {
   readonly differenceNow: boolean;
+  readonly mapNow: boolean;
   readonly aiNow: boolean;
   /** The protocol opens the AI's shapes. */
   readonly showsAi: boolean;
+}
+
+/** Side by side or overlaid; from the map to the outlines that it took the place of. */
+export function turnOver(stage: ToolStage): void {
+  const overlaid = stage.layoutNow === "overlay" && !stage.mapNow;
+  stage.map(false);
+  stage.layout(overlaid ? "side_by_side" : "overlay");
 }
 
 const news = new EventTarget();

@@ -46,6 +46,11 @@ export function exposeStage(stage: Stage): void {
     /** The slice (row, column) that one viewport shows, and its zoom. */
     sliceIn: (id: string) => views.sliceIn(id),
     zoomOf: (id: string) => views.viewport(id)?.getCamera().parallelScale ?? null,
+    /** Lowest and highest value that are told apart in a viewport. */
+    windowOf: (id: string) => views.viewport(id)?.getProperties().voiRange ?? null,
+    get mapped() {
+      return stage.mapNow;
+    },
     /** Kinds of outlines drawn in a viewport, with how strong each is. */
     inks: (id: string) =>
       [...(views.viewport(id)?.element.querySelectorAll("[data-ink]") ?? [])].map((ink) => {

@@ -1,10 +1,11 @@
 // The tools above the images of the settling screen; each says the key that does the same.
 
-import { write } from "../html";
+import { text, write } from "../html";
+import { bindings } from "../keys/bindings";
 import { type Button, iconHtml, toolbarSheet, wordHtml } from "../toolbar_parts";
 import { WINDOWS, type WindowName } from "../views";
 import { keyFor } from "./keys";
-import { type StageTool, type ToolStage, watchStage } from "./stage";
+import { type StageTool, type ToolStage, turnOver, watchStage } from "./stage";
 
 type Keyed = Omit<Button, "key">;
 const icon = (button: Keyed) => iconHtml({ ...button, key: keyFor(button.action) });
@@ -23,6 +24,8 @@ export class SettleToolbarElement extends HTMLElement {
       () => root.removeEventListener("click", this.clicked),
       watchStage((stage) => this.follow(stage)),
     );
+    bindings.addEventListener("change", this.render);
+    this.ends.push(() => bindings.removeEventListener("change", this.render));
   }
 
   disconnectedCallback(): void {
@@ -46,9 +49,9 @@ export class SettleToolbarElement extends HTMLElement {
     if (!button || !stage) return;
     const action = button.dataset.act ?? "";
     if (action in WINDOWS) stage.window(action as WindowName);
-    else if (action === "overlay") {
-      stage.layout(stage.layoutNow === "overlay" ? "side_by_side" : "overlay");
-    } else if (action === "difference") stage.difference(!stage.differenceNow);
+    else if (action === "overlay") turnOver(stage);
+    else if (action === "map") stage.map(!stage.mapNow);
+    else if (action === "difference") stage.difference(!stage.differenceNow);
     else if (action === "ai") stage.ai(!stage.aiNow);
     else if (action === "reset") stage.reset();
     else if (action === "undo") stage.redraw.undo();
@@ -71,18 +74,29 @@ function toolsHtml(stage: ToolStage): string {
   const held = (tool: StageTool) => stage.toolNow === tool;
   const off = stage.redraw.cluster === null;
   const settles = stage.phase === "settle";
-  const overlaid = stage.layoutNow === "overlay";
+  const mapped = settles && stage.mapNow;
+  const overlaid = stage.layoutNow === "overlay" && !mapped;
   const brush = off
     ? ""
     : `<div class="group">
       ${icon({ action: "brush", label: "Brush", pressed: held("brush") })}
       ${icon({ action: "eraser", label: "Eraser", pressed: held("eraser") })}
-      <output class="wide" data-testid="brush-size" title="Radius of the brush ([ and ])">brush radius ${stage.brushMm} mm</output>
+      <output class="wide" data-testid="brush-size" title="Radius of the brush (${text(keyFor("smaller"))} and ${text(keyFor("larger"))})">radius ${stage.brushMm} mm</output>
       ${icon({ action: "undo", label: "Undo a stroke", disabled: !stage.redraw.undoable })}
     </div>`;
   const windows = (Object.keys(WINDOWS) as WindowName[]).map((name) =>
     word({ action: name, label: WINDOWS[name].label, pressed: stage.windowNow === name }),
   );
+  // While a shape is drawn neither shows anything, and the brush needs the room.
+  const looks = [
+    word({
+      action: "difference",
+      label: "Difference",
+      pressed: overlaid && settles && stage.differenceNow,
+      disabled: !settles || !overlaid,
+    }),
+    word({ action: "map", label: "Map", pressed: mapped, disabled: !settles }),
+  ].join("");
   const draws = settles && stage.sizeOf("AI") !== null;
   const ai = { action: "ai", label: "AI", pressed: draws && stage.aiNow, disabled: !draws };
   return `<div class="group">
@@ -93,12 +107,7 @@ function toolsHtml(stage: ToolStage): string {
     </div>
     <div class="group">
       ${word({ action: "overlay", label: "Overlay", pressed: overlaid && settles, disabled: !settles })}
-      ${word({
-        action: "difference",
-        label: "Difference",
-        pressed: overlaid && settles && stage.differenceNow,
-        disabled: !settles || !overlaid || !off,
-      })}
+      ${off ? looks : ""}
       ${stage.showsAi ? word(ai) : ""}
     </div>
     ${brush}

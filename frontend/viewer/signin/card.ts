@@ -94,7 +94,7 @@ export class SignInCard extends HTMLElement {
   };
 }
 
-export function keptWords(waiting: number): string {
+function keptWords(waiting: number): string {
   const changes = waiting === 1 ? "1 change is" : `${waiting} changes are`;
   return `${changes} kept on this computer and sent as soon as you sign in. You can go on reading.`;
 }

@@ -9,10 +9,19 @@ import type { Patch } from "../patch";
 import { type Block, boxOf, cutBlock, patchOf } from "../reshape/block";
 import type { Session } from "../session";
 import { NOT_ASSESSABLE } from "../words";
+import { enclosed } from "./area";
 import { cutByLine, cutBySeeds } from "./cut";
 import { takenOver, voxelsOf } from "./lineage";
 import type { Aim, Pointing } from "./pointing";
 
+/** Voxels of a slice. */
+type Area = Pick<SliceChange, "box" | "runs">;
+
+const wholeBox = (box: SliceChange["box"]): Area => ({
+  box,
+  runs: [[0, (box[2] - box[0]) * (box[3] - box[1]), 1]],
+});
+const shapeOf = ({ box, runs }: Area) => `${box}/${runs}`;
 const REASONS = Object.keys(NOT_ASSESSABLE) as WhyNotAssessable[];
 
 /** What the hands need of the planes. */
@@ -24,6 +33,9 @@ export interface Planes {
 }
 
 export class Hands {
+  /** The node that is measured by hand. */
+  measuring: string | null = null;
+
   constructor(
     private readonly session: Session,
     private readonly labelmap: Labelmap,
@@ -123,7 +135,7 @@ export class Hands {
     const slice = this.planes.axial();
     if (slice === null) return;
     const [, rows, columns] = session.detail.grid.shape;
-    let box: SliceChange["box"] = [0, 0, rows, columns];
+    let area = wholeBox([0, 0, rows, columns]);
     const here = session.regions.find(({ slices }) =>
       slices.some(({ sop }) => sop === session.sops[slice]),
     );
@@ -131,25 +143,36 @@ export class Hands {
     const takeBack = here ? " · 9 take back" : "";
     const words = (of: string) => `Cannot be read: ${of} · ${choices.join("  ")}${takeBack} · Esc`;
     const aim: Aim = {
-      hint: words("this slice (or draw a box)"),
+      hint: words("this slice (or draw a box, or freely with ⇧)"),
       line: (from, to, { id }) => {
         if (this.planes.axisOf(id) !== 0) return false;
         const [r0, r1] = [from[1], to[1]].map(Math.round).sort((a, b) => a - b) as [number, number];
         const [c0, c1] = [from[2], to[2]].map(Math.round).sort((a, b) => a - b) as [number, number];
         const clamp = (place: number, size: number) => Math.min(size, Math.max(0, place));
-        box = [
+        area = wholeBox([
           clamp(r0, rows - 1),
           clamp(c0, columns - 1),
           clamp(r1 + 1, rows),
           clamp(c1 + 1, columns),
-        ];
+        ]);
         this.pointing.say(words("this box"));
+        return false;
+      },
+      outline: (along, { id }) => {
+        if (this.planes.axisOf(id) !== 0) return false;
+        const within = enclosed(
+          along.map(([, row, column]) => [row, column] as const),
+          rows,
+          columns,
+        );
+        area = within ?? wholeBox([0, 0, rows, columns]);
+        this.pointing.say(words(within ? "this area" : "this slice (that line holds nothing)"));
         return false;
       },
       digit: (number) => {
         const reason = REASONS[number - 1];
         if (number === 9 && here) this.setRegion(here, { ...here, reason: "", slices: [] });
-        else if (reason) this.addTo(slice, box, reason);
+        else if (reason) this.addTo(slice, area, reason);
         else return false;
         return true;
       },
@@ -157,16 +180,15 @@ export class Hands {
     this.pointing.ask(aim);
   }
 
-  /** A slice beside a region of the same reason and box makes that region longer. */
-  private addTo(slice: number, box: SliceChange["box"], reason: WhyNotAssessable): void {
+  /** A slice beside a region of the same reason and shape makes that region longer. */
+  private addTo(slice: number, { box, runs }: Area, reason: WhyNotAssessable): void {
     const { session } = this;
-    const size = (box[2] - box[0]) * (box[3] - box[1]);
-    const part: SliceChange = { sop: session.sops[slice] ?? "", box, runs: [[0, size, 1]] };
+    const part: SliceChange = { sop: session.sops[slice] ?? "", box, runs };
     const beside = new Set([slice - 1, slice + 1].map((index) => session.sops[index]));
     const found = session.regions.find(
       (region) =>
         region.reason === reason &&
-        region.slices.every((each) => String(each.box) === String(box)) &&
+        region.slices.every((each) => shapeOf(each) === shapeOf(part)) &&
         region.slices.some(({ sop }) => beside.has(sop)) &&
         region.slices.every(({ sop }) => sop !== part.sop),
     );
@@ -180,7 +202,7 @@ export class Hands {
     this.session.make({ kind: "region", ...after }, { kind: "region", ...before });
   }
 
-  /** Two lines: the long axis, then the short one. */
+  /** Two lines: the long axis, then the short one; the panel takes them typed meanwhile. */
   measure(): void {
     const { session } = this;
     const node = session.node(session.selected);
@@ -189,10 +211,15 @@ export class Hands {
       return;
     }
     let long: [Voxel, Voxel] | null = null;
+    const watch = (measuring: string | null) => {
+      this.measuring = measuring;
+      session.changed();
+    };
     this.pointing.ask({
+      ended: () => watch(null),
       hint: node.manual
-        ? "Draw the long axis, or 9 to take your measure back · Esc"
-        : "Draw the long axis · Esc",
+        ? "Draw the long axis, or type both in the list; 9 takes your measure back · Esc"
+        : "Draw the long axis, or type both in the list · Esc",
       line: (from, to) => {
         if (!long) {
           long = [from, to];
@@ -208,6 +235,15 @@ export class Hands {
         return true;
       },
     });
+    watch(node.uuid);
+  }
+
+  /** The axes of the node that is measured, in mm. */
+  keepTyped({ long, short }: { long: number | null; short: number | null }): void {
+    const { measuring } = this;
+    if (!measuring) return;
+    this.session.change(measuring, { kind: "size", node: measuring, long, short });
+    this.pointing.end();
   }
 
   private made(done: boolean, patch: Patch): void {

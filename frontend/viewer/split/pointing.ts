@@ -3,7 +3,7 @@
 
 import type { Voxel } from "../contract";
 import type { Geometry } from "../geometry";
-import type { Viewport } from "../ohif";
+import type { Point2, Viewport } from "../ohif";
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 /** Less than this is a click. */
@@ -19,6 +19,8 @@ export interface Aim {
   /** A line drawn from press to release, and the plane it lies in. */
   line?(from: Voxel, to: Voxel, viewport: Viewport): boolean;
   click?(voxel: Voxel, viewport: Viewport): boolean;
+  /** A line drawn freely with Shift held, by all the places it went. */
+  outline?(along: Voxel[], viewport: Viewport): boolean;
   digit?(number: number): boolean;
   /** Called when it is over, however it ended. */
   ended?(): void;
@@ -33,10 +35,10 @@ export interface Field {
 
 export class Pointing {
   private aim: Aim | null = null;
-  private drag: { viewport: Viewport; x: number; y: number } | null = null;
+  private drag: { viewport: Viewport; x: number; y: number; along: Point2[] | null } | null = null;
   private readonly hint = document.createElement("div");
   private readonly svg = document.createElementNS(NAMESPACE, "svg");
-  private readonly line = document.createElementNS(NAMESPACE, "line");
+  private readonly line = document.createElementNS(NAMESPACE, "polygon");
 
   constructor(private readonly field: Field) {
     this.hint.setAttribute("style", HINT);
@@ -45,6 +47,7 @@ export class Pointing {
     this.svg.setAttribute("style", LINES);
     this.line.setAttribute("stroke", "#57c7b4");
     this.line.setAttribute("stroke-width", "1.5");
+    this.line.setAttribute("fill", "none");
     this.svg.append(this.line);
   }
 
@@ -112,7 +115,8 @@ export class Pointing {
     const viewport = this.field.viewportUnder(event.composedPath());
     if (!viewport) return;
     event.stopImmediatePropagation();
-    this.drag = { viewport, x: event.clientX, y: event.clientY };
+    const { clientX: x, clientY: y } = event;
+    this.drag = { viewport, x, y, along: event.shiftKey && aim.outline ? [[x, y]] : null };
   }
 
   private move(event: PointerEvent): void {
@@ -120,14 +124,12 @@ export class Pointing {
     if (!drag) return;
     event.stopImmediatePropagation();
     if (!this.aim?.line) return;
-    for (const [name, value] of [
-      ["x1", drag.x],
-      ["y1", drag.y],
-      ["x2", event.clientX],
-      ["y2", event.clientY],
-    ] as const) {
-      this.line.setAttribute(name, String(value));
-    }
+    drag.along?.push([event.clientX, event.clientY]);
+    const points = drag.along ?? [
+      [drag.x, drag.y],
+      [event.clientX, event.clientY],
+    ];
+    this.line.setAttribute("points", points.map((point) => point.join(",")).join(" "));
     if (!this.svg.isConnected) document.body.append(this.svg);
   }
 
@@ -140,6 +142,13 @@ export class Pointing {
     const from = this.voxel(drag.viewport, drag.x, drag.y);
     const to = this.voxel(drag.viewport, event.clientX, event.clientY);
     if (!from || !to) return;
+    if (drag.along && drag.along.length > 2) {
+      const along = drag.along
+        .map(([x, y]) => this.voxel(drag.viewport, x, y))
+        .filter((voxel) => voxel !== null);
+      if (aim.outline?.(along, drag.viewport) && this.aim === aim) this.end();
+      return;
+    }
     const isLine = Math.hypot(event.clientX - drag.x, event.clientY - drag.y) >= CLICK_PX;
     const over = isLine ? aim.line?.(from, to, drag.viewport) : aim.click?.(from, drag.viewport);
     if (over && this.aim === aim) this.end();

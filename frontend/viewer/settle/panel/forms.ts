@@ -103,6 +103,7 @@ export class Forms {
       necrosis: () => void this.ask(form, labelling.enterNecrosis(said("landmark"))),
       sign: () => void this.ask(form, session.sign(said("password"), hash)),
       cosign: () => void this.ask(form, session.sign(said("password"), hash, said("username"))),
+      here: () => void this.ask(form, settling.agreeHere(said("username"), said("password"))),
       object: () => void this.ask(form, session.object(said("reason"))),
     };
     sends[form.dataset.form ?? ""]?.();
@@ -122,7 +123,7 @@ export class Forms {
       await answer;
     } catch (error) {
       if (wrong) wrong.textContent = error instanceof Error ? error.message : String(error);
-      if (error instanceof ApiError && error.code === "RECORD_CHANGED") {
+      if (error instanceof ApiError && ["RECORD_CHANGED", "MOVED_ON"].includes(error.code)) {
         this.room?.session?.catchUp();
       }
     }

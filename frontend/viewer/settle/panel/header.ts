@@ -3,8 +3,10 @@
 import { text } from "../../html";
 import type { SettleSession } from "../consensus";
 import { type Desk, TABS, type Tab } from "../desk";
+import { presentWords } from "../presence";
 import type { Loading } from "../stage";
 import { CONSENSUS, loadingWords, saveWords } from "../words";
+import { inBrackets } from "./kbd";
 
 const ROLES = { reader: "", adjudicator: "Adjudicator", observer: "Looking on" } as const;
 
@@ -21,7 +23,8 @@ export function headerHtml(session: SettleSession, failure: string, loading?: Lo
       ${role ? `<span class="chip quiet" data-testid="role">${role}</span>` : ""}
       <button class="help" data-act="help" data-testid="help" title="Keys (?)" aria-label="Keys">?</button>
     </div>
-    ${saveHtml(session)}${loadingHtml(session, loading)}${reopenedHtml(session)}`;
+    <div class="stand">${saveHtml(session)}${presentHtml(session)}</div>
+    ${loadingHtml(session, loading)}${reopenedHtml(session)}`;
 }
 
 /** Nobody decides on planes that are half there. */
@@ -34,6 +37,14 @@ function saveHtml(session: SettleSession): string {
   const state = session.saveState;
   const words = saveWords(state, session.outbox.waiting.length);
   return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}</span></div>`;
+}
+
+/** Who else is here, beside what is always there: nothing moves when they come and go. */
+function presentHtml(session: SettleSession): string {
+  const words = presentWords(session);
+  if (!words.length) return "";
+  const said = text(words.join(" · "));
+  return `<button class="present" data-act="join" data-testid="present" title="${said}. ${text(`Look there, too${inBrackets("join")}`)}"><i></i><span>${said}</span></button>`;
 }
 
 function reopenedHtml({ detail }: SettleSession): string {

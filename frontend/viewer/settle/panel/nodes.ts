@@ -5,11 +5,14 @@ import { volume } from "../../words";
 import type { SettleSession } from "../consensus";
 import type { AgreedNode, Evidence, Label, Role } from "../contract";
 import type { Desk } from "../desk";
-import { keyFor, keyName, PICK_KEYS } from "../keys";
+import { PICK_KEYS } from "../keys";
 import type { Edit, Labelling } from "../labelling";
+import { lookingWords } from "../presence";
 import type { ShownNode } from "../projection";
 import { byWords, clock, impressionWords, LABELS, NOT_ASSESSABLE, resolutionWords } from "../words";
+import { inBrackets, kbdHtml, strokeHtml } from "./kbd";
 import type { Line } from "./rows";
+import { numberHtml, tooHtml } from "./there";
 
 export const NOT_BENIGN = "Non-metastatic means “not marked metastatic”, not “proven benign”.";
 
@@ -35,7 +38,7 @@ function nodeLine(session: SettleSession, node: ShownNode): Line {
   return {
     key: `n:${number}`,
     kind: "row",
-    html: `<span class="no">${number}${late || fresh}</span>
+    html: `<span class="no">${numberHtml(number, lookingWords(session, { node: number }))}${late || fresh}</span>
         <span class="why">${sizeHtml(node)}${placeHtml(node)}</span>
         <span class="state ${labelClass(node)}" data-testid="row-label">${node.saving ? "… " : ""}${text(labelWords(label))}</span>
         <span class="sizes"><span><b>X</b> ${impressionWords(node.impressions.x)}</span><span><b>Y</b> ${impressionWords(node.impressions.y)}</span></span>`,
@@ -81,7 +84,7 @@ export function nodeHtml(desk: Desk): string {
     return `<p class="hint">${session.nodes.length ? "Choose a node." : noNodesWords(session.detail.role)}</p>`;
   }
   const { role } = session.detail;
-  return `<h3 data-testid="agreed-node" data-number="${node.number}">Node ${node.number} <small>${text(originWords(node))}</small></h3>
+  return `<h3 data-testid="agreed-node" data-number="${node.number}">Node ${node.number} <small>${text(originWords(node))}</small>${tooHtml(lookingWords(session, { node: node.number }))}</h3>
     ${lateHtml(session, node)}${labelHtml(node, role)}
     <table class="beside"><tbody>
       <tr><th scope="row">Size</th><td>${sizeHtml(node)}</td><td>${node.measures ? volume(node.measures.volume_mm3) : ""}</td></tr>
@@ -128,7 +131,7 @@ function labelHtml({ label }: ShownNode, role: Role): string {
 function suggestionHtml(desk: Desk, node: ShownNode): string {
   const { labelling } = desk;
   if (node.label || !labelling.suggested(node) || !labelling.writable(node)) return "";
-  return `<p class="suggest"><button data-act="suggestion" data-testid="suggestion">Both readers marked it metastatic: choose its evidence <kbd>${keyFor("suggestion")}</kbd></button></p>`;
+  return `<p class="suggest"><button data-act="suggestion" data-testid="suggestion">Both readers marked it metastatic: choose its evidence ${kbdHtml("suggestion")}</button></p>`;
 }
 
 function needsHtml({ needs }: ShownNode): string {
@@ -175,7 +178,7 @@ export function labelVerbsHtml(desk: Desk): string {
   const off = labelling.writable(node) ? "" : "disabled";
   const value = labelling.edit?.value ?? node.label?.value;
   // While evidence is picked the digits label nothing.
-  const keyed = (action: string) => (desk.phase === "pick" ? "" : `<kbd>${keyFor(action)}</kbd>`);
+  const keyed = (action: string) => (desk.phase === "pick" ? "" : kbdHtml(action));
   const buttons = (
     [
       ["metastatic", "metastatic"],
@@ -185,7 +188,7 @@ export function labelVerbsHtml(desk: Desk): string {
     ] as const
   ).map(
     ([label, action]) =>
-      `<button data-act="${action}" data-testid="label-${label}" aria-pressed="${value === label}" title="${LABELS[label].long} (${keyFor(action)})" ${off}>${keyed(action)}<span>${LABELS[label].button}</span></button>`,
+      `<button data-act="${action}" data-testid="label-${label}" aria-pressed="${value === label}" title="${text(`${LABELS[label].long}${inBrackets(action)}`)}" ${off}>${keyed(action)}<span>${LABELS[label].button}</span></button>`,
   );
   const more = [
     ["evidence", "Evidence"],
@@ -193,7 +196,7 @@ export function labelVerbsHtml(desk: Desk): string {
     ["defer", "Defer"],
   ].map(
     ([action = "", word]) =>
-      `<button data-act="${action}" data-testid="label-${action}" ${action === "defer" && session.detail?.role !== "reader" ? "disabled" : off}>${action === "necrosis" ? `<kbd>${keyFor(action)}</kbd>` : keyed(action)}<span>${word}</span></button>`,
+      `<button data-act="${action}" data-testid="label-${action}" ${action === "defer" && session.detail?.role !== "reader" ? "disabled" : off}>${action === "necrosis" ? kbdHtml(action) : keyed(action)}<span>${word}</span></button>`,
   );
   return `<div class="verbs two" role="group" aria-label="Label">${buttons.join("")}</div>
     <div class="verbs three" role="group" aria-label="More">${more.join("")}</div>`;
@@ -231,9 +234,9 @@ function pickerHtml(labelling: Labelling, node: ShownNode): string {
       item,
       at,
     ) => `<label class="pick"><input type="checkbox" value="${text(item.id)}" data-act-change="pick" data-testid="pick" data-kind="${item.kind}">
-      <kbd>${keyName(PICK_KEYS[at] ?? "")}</kbd><span>${sentenceHtml(item, labelling)}</span></label>`,
+      ${strokeHtml(PICK_KEYS[at] ?? "")}<span>${sentenceHtml(item, labelling)}</span></label>`,
   );
-  return `<fieldset class="picker" data-testid="picker"><legend>Evidence of this node <button type="button" class="link" data-act="necrosis" data-testid="enter-necrosis">central necrosis on this slice <kbd>${keyFor("necrosis")}</kbd></button></legend>
+  return `<fieldset class="picker" data-testid="picker"><legend>Evidence of this node <button type="button" class="link" data-act="necrosis" data-testid="enter-necrosis">central necrosis on this slice ${kbdHtml("necrosis")}</button></legend>
     ${lines.join("") || '<p class="fine">None has been entered for it. What the abstractor enters appears here by itself.</p>'}</fieldset>`;
 }
 

@@ -13,7 +13,7 @@ import { LineList } from "./lines";
 import { editHtml, labelVerbsHtml, nodeHtml, nodeLines } from "./nodes";
 import { placeHtml } from "./place";
 import { settleLines } from "./rows";
-import { sayHtml, verbsHtml } from "./say";
+import { hereHtml, sayHtml, verbsHtml } from "./say";
 import { hashHtml, signFormsHtml, summaryHtml } from "./sign";
 import { settleSheet } from "./styles";
 
@@ -114,15 +114,16 @@ export class SettlePanelElement extends HTMLElement {
       this.list?.show(tab === "settle" ? settleLines(session, this.unfolded) : nodeLines(session));
     }
     this.renderDesk(desk, tab);
-    this.renderHelp(desk.helpOpen);
+    this.renderHelp(desk);
     this.focusWish();
   }
 
-  private renderHelp(open: boolean): void {
+  private renderHelp({ helpOpen: open, remap }: Desk): void {
     const help = this.find(".sheet");
-    if (help.hidden === !open) return;
+    const turned = help.hidden === open;
     help.hidden = !open;
-    write(help, open ? helpHtml() : "");
+    write(help, open ? helpHtml(remap) : "");
+    if (!turned) return;
     if (open) help.focus();
     else this.list?.focusCurrent();
   }
@@ -139,7 +140,12 @@ export class SettlePanelElement extends HTMLElement {
   private renderDesk(desk: Desk, tab: Tab): void {
     const { session, settling, labelling } = desk;
     const parts: Record<Tab, [string, string, string, string]> = {
-      settle: [placeHtml(desk), verbsHtml(desk), sayHtml(settling.choice, desk), ""],
+      settle: [
+        placeHtml(desk),
+        verbsHtml(desk),
+        sayHtml(settling.choice, desk) || hereHtml(desk),
+        "",
+      ],
       label: [nodeHtml(desk), labelVerbsHtml(desk), editHtml(labelling.edit, desk), ""],
       sign: ["", hashHtml(session), "", signFormsHtml(session)],
     };
@@ -161,7 +167,8 @@ export class SettlePanelElement extends HTMLElement {
     } else if (wished === "evidence") {
       this.root.querySelector<HTMLElement>(".picker input, #words")?.focus();
     } else {
-      const target = wished === "rationale" ? "#rationale" : "#reason, #words";
+      const targets: Record<string, string> = { rationale: "#rationale", here: "#here-user" };
+      const target = targets[wished] ?? "#reason, #words";
       const field = this.root.querySelector<HTMLInputElement>(target);
       field?.focus();
       field?.setSelectionRange(field.value.length, field.value.length);
@@ -191,6 +198,9 @@ export class SettlePanelElement extends HTMLElement {
       fold: () => void (this.unfolded.delete(value) || this.unfolded.add(value)),
       arrange: () => session.arrange(),
       phrase: () => this.forms.phrase(value),
+      chooseKey: () => desk.remap.choose(value),
+      resetKey: () => desk.remap.reset(value),
+      resetKeys: () => desk.remap.resetAll(),
       see: () => {
         desk.show("settle");
         settling.goTo(value);

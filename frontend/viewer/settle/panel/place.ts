@@ -15,6 +15,7 @@ import type {
 import type { Desk } from "../desk";
 import { keyFor } from "../keys";
 import type { Size } from "../measure";
+import { lookingWords } from "../presence";
 import type { Overtaken } from "../tidings";
 import {
   byWords,
@@ -28,6 +29,7 @@ import {
   stepWords,
   why,
 } from "../words";
+import { tooHtml } from "./there";
 
 /** So few steps are read at once. */
 const FEW_STEPS = 3;
@@ -40,7 +42,7 @@ export function placeHtml(desk: Desk): string {
   if (!found) return `<p class="hint">${emptyWords(session)}</p>`;
   const cluster = session.cluster(found.cluster);
   const reasons = why(found, cluster);
-  return `<h3 data-testid="place" data-cluster="${found.cluster}">Cluster ${found.cluster} <small>${kindWords(cluster)}</small></h3>
+  return `<h3 data-testid="place" data-cluster="${found.cluster}">Cluster ${found.cluster} <small>${kindWords(cluster)}</small>${tooHtml(lookingWords(session, { discrepancy: found.id }))}</h3>
     ${lateHtml(session.overtaken.get(`d:${found.id}`), found, detail.role) || nowHtml(found, detail.role)}
     ${reasons.length ? `<p class="reasons-why" data-testid="why">${reasons.map(text).join(" · ")}</p>` : ""}
     ${sameShape(cluster) ? `<p class="same" data-testid="same-shape">${sameWords(found)}</p>` : ""}
@@ -50,7 +52,7 @@ export function placeHtml(desk: Desk): string {
 
 function emptyWords({ detail }: SettleSession): string {
   if (!detail?.discrepancies.length) return "Both readings are the same everywhere.";
-  return `Choose a row, or press ${keyFor("nextWaiting")} for the next that waits for you.`;
+  return `Choose a row, or press ${text(keyFor("nextWaiting"))} for the next that waits for you.`;
 }
 
 function kindWords(cluster: Cluster | undefined): string {

@@ -3,9 +3,11 @@
 import { text } from "../../html";
 import type { SettleSession } from "../consensus";
 import type { Role } from "../contract";
+import { lookingWords } from "../presence";
 import { BY_RULE, type Group, groupOf, type ShownDiscrepancy } from "../projection";
 import { headingWords, stateWords, why } from "../words";
 import { axes } from "./place";
+import { numberHtml } from "./there";
 
 /** One line of a list: a heading, a row that can be chosen, or a note under the rows. */
 export interface Line {
@@ -69,7 +71,7 @@ function rowLine(
   return {
     key: found.id,
     kind: "row",
-    html: `<span class="no">${found.cluster}${mark}</span>
+    html: `<span class="no">${numberHtml(found.cluster, lookingWords(session, { discrepancy: found.id }))}${mark}</span>
       <span class="why">${text(words)}</span>
       <span class="state ${group}" data-testid="row-state">${found.saving ? "… " : ""}${text(stateWords(found, role))}</span>
       <span class="sizes"><span><b>X</b> ${text(axes(cluster?.x ?? null))}</span><span><b>Y</b> ${text(axes(cluster?.y ?? null))}</span></span>

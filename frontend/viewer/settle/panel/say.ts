@@ -3,10 +3,10 @@
 import { text } from "../../html";
 import type { Discrepancy, Resolution } from "../contract";
 import type { Desk } from "../desk";
-import { keyFor } from "../keys";
 import type { ShownDiscrepancy } from "../projection";
 import { type Choice, whyNot } from "../settling";
 import { loadingWords, phrases, RESOLUTIONS, resolutionWords, sameShape } from "../words";
+import { inBrackets, kbdHtml } from "./kbd";
 import { phraseHtml } from "./nodes";
 import { axes, sizeWords } from "./place";
 
@@ -42,6 +42,7 @@ export function verbsHtml(desk: Desk): string {
   if (!detail || !found || session.readOnly) return "";
   if (desk.phase === "redraw") return redrawHtml(desk);
   if (desk.phase === "say") return backHtml();
+  if (desk.settling.here) return leaveHereHtml();
   if (!found.possible.length) return `<p class="verb-words">${whyNot(found)}</p>`;
   const parts = [
     answerHtml(desk, found),
@@ -52,6 +53,7 @@ export function verbsHtml(desk: Desk): string {
       PRESENCE.flatMap((one) => takeOf(desk, found, one)),
     ),
     found.possible.includes("defer") ? groupHtml("Pass on", "one", [deferOf(desk)]) : "",
+    offersHere(found) ? groupHtml("Here", "one", [hereOf(desk)]) : "",
   ];
   return `<div data-testid="verbs" role="group" aria-label="Decide">${parts.join("")}</div>`;
 }
@@ -118,6 +120,35 @@ function deferOf({ settling }: Desk): Button {
   return { action: "defer", word: "Defer to the adjudicator", long, refusal: "", pressed };
 }
 
+/** Only while a row waits for the other reader, whose answer may be given on the spot. */
+function offersHere({ proposal, saving }: ShownDiscrepancy): boolean {
+  return proposal?.by === "you" && !saving;
+}
+
+function hereOf({ session }: Desk): Button {
+  const { length } = session.offered;
+  const word = `The other reader agrees here${length > 1 ? ` to all ${length}` : ""}`;
+  const long = "with their own name and password; you stay signed in";
+  return { action: "agreeHere", word, long, refusal: "", pressed: false };
+}
+
+/** What the other reader agrees to, in full, and the line in which they say who they are. */
+export function hereHtml({ settling }: Desk): string {
+  const { here } = settling;
+  if (!here) return "";
+  const lines = here.map(
+    ({ cluster, resolution, rationale }) =>
+      `<li><b>${cluster}</b> ${text(resolutionWords(resolution))} <q>${text(rationale)}</q></li>`,
+  );
+  return `<form data-form="here" data-keep data-testid="here" data-steps="${text(here.map(({ step }) => step).join(" "))}">
+    <p class="here-head"><b>The other reader agrees</b> and signs for it; you stay signed in.</p>
+    <ul class="here-list" tabindex="0" aria-label="What is agreed to">${lines.join("")}</ul>
+    <div class="line-in"><input id="here-user" name="username" type="text" autocomplete="off" autocapitalize="none" spellcheck="false" required placeholder="their user name" aria-label="User name of the other reader" data-testid="here-user">
+    <input name="password" type="password" autocomplete="off" required placeholder="their password" aria-label="Password of the other reader" data-testid="here-password">
+    <button class="send" type="submit" data-testid="here-send">Agree</button></div>
+    <p class="wrong" role="alert" data-testid="here-error"></p></form>`;
+}
+
 function groupHtml(name: string, columns: string, buttons: readonly Button[]): string {
   if (!buttons.length) return "";
   return `<div class="verb-group" role="group" aria-label="${name || "Other shapes"}"><h4>${name}</h4>
@@ -125,19 +156,24 @@ function groupHtml(name: string, columns: string, buttons: readonly Button[]): s
 }
 
 function verbHtml({ action, word, long, refusal, pressed, size, style }: Button): string {
-  const title = refusal || `${word}: ${long} (${keyFor(action)})`;
+  const title = refusal || `${word}: ${long}${inBrackets(action)}`;
   return `<button class="${style ?? ""}" data-act="${action}" data-testid="verb-${action}" aria-pressed="${pressed}"
-    title="${text(title)}" ${refusal ? "disabled" : ""}><kbd>${keyFor(action)}</kbd><span>${text(word)}${size ? `<small>${text(size)}</small>` : ""}</span></button>`;
+    title="${text(title)}" ${refusal ? "disabled" : ""}>${kbdHtml(action)}<span>${text(word)}${size ? `<small>${text(size)}</small>` : ""}</span></button>`;
 }
 
 /** While the reason of a shape is written: what is painted still changes it. */
 function backHtml(): string {
-  return `<div class="verb-group"><h4>Shape</h4><div class="verbs one"><button data-act="cancel" data-testid="redraw-back"><kbd>${keyFor("cancel")}</kbd><span>Back to drawing</span></button></div></div>`;
+  return `<div class="verb-group"><h4>Shape</h4><div class="verbs one"><button data-act="cancel" data-testid="redraw-back">${kbdHtml("cancel")}<span>Back to drawing</span></button></div></div>`;
+}
+
+/** While the other reader types, nothing else is decided. */
+function leaveHereHtml(): string {
+  return `<div class="verb-group"><h4>Here</h4><div class="verbs one"><button data-act="cancel" data-testid="here-back">${kbdHtml("cancel")}<span>Not now</span></button></div></div>`;
 }
 
 function redrawHtml({ stage }: Desk): string {
   const button = (action: string, word: string, pressed = false, off = false) =>
-    `<button data-act="${action}" data-testid="redraw-${action}" aria-pressed="${pressed}" ${off ? "disabled" : ""}><kbd>${keyFor(action)}</kbd><span>${word}</span></button>`;
+    `<button data-act="${action}" data-testid="redraw-${action}" aria-pressed="${pressed}" ${off ? "disabled" : ""}>${kbdHtml(action)}<span>${word}</span></button>`;
   const { toolNow, redraw } = stage;
   const starts = [button("fromX", "X"), button("fromY", "Y"), button("fromUnion", "Union")];
   const brush = button("brush", "Brush", toolNow === "brush");

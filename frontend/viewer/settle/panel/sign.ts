@@ -185,7 +185,7 @@ function whenOf({ signed_at: at }: Signer): number {
   return at ? Date.parse(at) : Number.MAX_VALUE;
 }
 
-/** The forms are written once: a password being typed survives every piece of news. */
+/** What is typed here survives every piece of news: `data-keep`. */
 export function signFormsHtml({ detail }: SettleSession): string {
   const { signing, state, role } = detail ?? {};
   if (!detail || !signing || role === "observer" || (state !== "ready" && state !== "signing")) {
@@ -195,7 +195,7 @@ export function signFormsHtml({ detail }: SettleSession): string {
   const others = signing.required.some(({ mine, signed_at }) => !mine && !signed_at);
   const mine =
     own && !own.signed_at
-      ? `<form data-form="sign" data-testid="sign-form">
+      ? `<form data-form="sign" data-keep data-testid="sign-form">
           <p class="meaning">By signing, ${text(window.concord?.name ?? "I")} declares: <b>this is our consensus.</b></p>
           <label for="password">Your password</label>
           <div class="line-in"><input id="password" name="password" type="password" autocomplete="current-password" required data-testid="sign-password">
@@ -204,7 +204,7 @@ export function signFormsHtml({ detail }: SettleSession): string {
       : "";
   const theirs = others
     ? `<details data-testid="cosign"><summary>Another signer is here: sign at this screen</summary>
-        <form data-form="cosign" data-testid="cosign-form"><p class="fine">You stay signed in.</p>
+        <form data-form="cosign" data-keep data-testid="cosign-form"><p class="fine">You stay signed in.</p>
           <label for="username">Their user name</label><input id="username" name="username" type="text" autocomplete="off" autocapitalize="none" spellcheck="false" required data-testid="cosign-user">
           <label for="their-password">Their password</label>
           <div class="line-in"><input id="their-password" name="password" type="password" autocomplete="off" required data-testid="cosign-password">
@@ -214,7 +214,7 @@ export function signFormsHtml({ detail }: SettleSession): string {
   const object =
     state === "signing" && own
       ? `<details data-testid="object"><summary>Object, and open the labels again</summary>
-          <form data-form="object"><p class="fine">The signatures given so far stay on record and are void.</p>
+          <form data-form="object" data-keep><p class="fine">The signatures given so far stay on record and are void.</p>
           <label for="objection">Why</label><div class="line-in"><input id="objection" name="reason" type="text" maxlength="1000" autocomplete="off" required data-testid="object-reason">
           <button class="send plain" type="submit" data-testid="object-send">Object</button></div>
           <p class="wrong" role="alert"></p></form></details>`

@@ -37,6 +37,18 @@ export const settleSheet = sheet(`
   .no { font-weight: 650; position: relative; }
   .mark { position: absolute; margin: 6px 0 0 4px; width: 6px; height: 6px; border-radius: 50%; background: var(--accent); }
   .mark.late { background: var(--warn); }
+  .there { box-shadow: 0 0 0 1.5px var(--soft); border-radius: 4px; padding: 0 3px; margin: 0 -3px; }
+  .stand { display: flex; align-items: center; gap: 10px; min-height: 20px; margin-top: 5px; }
+  .stand .save { flex: none; margin: 0; }
+  .present { flex: 0 1 auto; min-width: 0; margin-left: auto; display: flex; align-items: center; gap: 6px; padding: 0 4px; font-size: 12px; color: var(--soft); }
+  .present:hover { color: var(--ink); }
+  .present i { flex: none; width: 7px; height: 7px; border-radius: 50%; border: 1.5px solid var(--accent); }
+  .present span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  .place h3 .too { font-weight: 400; font-style: normal; color: var(--accent); font-size: 12px; }
+  .here-head { margin: 0 0 4px; font-size: 12.5px; }
+  .here-list { margin: 0 0 6px; padding: 0; list-style: none; max-height: 96px; overflow-y: auto; font-size: 12px; color: var(--soft); scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
+  .here-list b { color: var(--ink); margin-right: 4px; }
+  [data-form="here"] .line-in input { min-width: 0; flex: 1; }
   .why { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .state { font-size: 11.5px; color: var(--soft); white-space: nowrap; }
   .state.answer, .state.metastatic { color: var(--accent); font-weight: 600; }
