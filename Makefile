@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-long lint system clean benchmark
+.PHONY: help setup demo test test-deep test-long lint system clean benchmark peers
 help:
 	@echo "make demo             set up and run Concord with a phantom study (DICOM=path: with your own)"
-	@echo "make test             set up and run all tests and linters"
+	@echo "make test             set up and run tests and linters"
+	@echo "make test-deep        whole Concords at work, hand by hand and fault by fault (CI runs it too)"
 	@echo "make test-long        the long forms of the tests"
 	@echo "make lint             ruff, mypy, import-linter, biome, types"
 	@echo "make system           install Debian packages for the tests (needs root)"
@@ -20,11 +21,12 @@ $(VENV)/.made: requirements.txt
 	@$(BIN)/pip install --quiet --requirement requirements.txt
 	@touch $@
 
-$(VENV)/.made-tests: requirements.txt requirements-test.txt
+$(VENV)/.made-tests: requirements.txt requirements-test.txt requirements-nnunet.txt
 	@echo "[tests] Python packages for tests and training …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet torch==2.13.0
 	@$(BIN)/pip install --quiet --requirement requirements.txt --requirement requirements-test.txt
+	@$(BIN)/pip install --quiet --no-deps --requirement requirements-nnunet.txt
 	@touch $(VENV)/.made $@
 
 FRONTEND_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
@@ -53,9 +55,13 @@ lint: $(VENV)/.made-tests frontend/node_modules/.made
 # Most tests wait for processes: more of them side by side than there are cores, each part on a
 # database server of its own; the tests of one file stay together.
 AT_ONCE ?= 3
+SHARED_OUT := -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 test: $(VENV)/.made-tests setup lint
 	cd frontend && npm test --silent
-	$(BIN)/python -m pytest -m "not long" -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
+	$(BIN)/python -m pytest -m "not long and not deep" $(SHARED_OUT)
+
+test-deep: $(VENV)/.made-tests setup
+	$(BIN)/python -m pytest -m "deep and not long" $(SHARED_OUT)
 
 test-long: $(VENV)/.made-tests setup
 	$(BIN)/python -m pytest -m long
@@ -64,6 +70,12 @@ test-long: $(VENV)/.made-tests setup
 
 benchmark: $(VENV)/.made-tests setup
 	$(BIN)/python manage.py benchmark $(NAME)
+
+# nnU-Net in an environment of its own that borrows torch from ours; for `benchmark inference`.
+peers: $(VENV)/.made-tests
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > .venv-peers/lib/python3.11/site-packages/ours.pth
+	@.venv-peers/bin/pip install --quiet --no-deps --requirement requirements-peers.txt
 
 system:
 	apt-get update -qq
