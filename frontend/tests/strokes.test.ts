@@ -51,6 +51,15 @@ describe("a stroke", () => {
     expect(log).toEqual(["begin", "nudge", "take", "end"]);
   });
 
+  it("is taken as the room is left", () => {
+    vi.stubGlobal("window", new EventTarget());
+    const leave = strokes.listen();
+    strokes.press([plane]);
+    strokes.painted();
+    leave();
+    expect(log).toEqual(["begin", "take", "end"]);
+  });
+
   it("ends by itself when the lift was never heard", () => {
     strokes.press([plane]);
     strokes.painted();

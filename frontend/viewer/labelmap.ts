@@ -62,9 +62,9 @@ export class Labelmap {
 
   private findPlanes(sops: string[]): void {
     const { state } = cornerstoneTools().segmentation;
-    const { imageIds } = state.getSegmentation(SEGMENTATION).representationData.Labelmap;
+    const made = state.getSegmentation(SEGMENTATION);
     const bySop = new Map<string, Uint8Array>();
-    for (const imageId of imageIds) {
+    for (const imageId of made?.representationData.Labelmap.imageIds ?? []) {
       const image = cornerstone().cache.getImage(imageId);
       const sop = image && sopOf(image.referencedImageId);
       if (image && sop) bySop.set(sop, image.voxelManager.getScalarData());

@@ -34,7 +34,9 @@ export class MaskFrames {
 
   private get volume(): ImageVolume | undefined {
     const { state } = cornerstoneTools().segmentation;
-    const { volumeId } = state.getSegmentation(this.segmentation).representationData.Labelmap;
+    // None once the host has put the case away.
+    const made = state.getSegmentation(this.segmentation);
+    const volumeId = made?.representationData.Labelmap.volumeId;
     return volumeId ? cornerstone().cache.getVolume(volumeId) : undefined;
   }
 

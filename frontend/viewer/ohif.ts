@@ -195,9 +195,11 @@ interface CornerstoneTools {
   Enums: { Events: Record<string, string>; MouseBindings: Record<string, number> };
   segmentation: {
     state: {
-      getSegmentation(id: string): {
-        representationData: { Labelmap: { imageIds: string[]; volumeId?: string } };
-      };
+      getSegmentation(
+        id: string,
+      ):
+        | { representationData: { Labelmap: { imageIds: string[]; volumeId?: string } } }
+        | undefined;
       getSegmentationRepresentations(
         viewportId: string,
         specifier: { segmentationId: string },

@@ -1,6 +1,7 @@
 // The host's brushes in their room: a stroke begins, is taken as one change of the selected node,
 // and is drawn in the other planes.
 
+import { SEGMENTATION } from "./labelmap";
 import { cornerstone, cornerstoneTools } from "./ohif";
 import type { Room } from "./room";
 import { Strokes } from "./strokes";
@@ -9,6 +10,11 @@ type Needs = Pick<Room, "session" | "views" | "labelmap" | "tools" | "desk" | "c
 
 /** The longest that planes which are not under the hand stay as they were after a stroke. */
 const RESTING_MS = 150;
+
+interface Painted {
+  segmentationId: string;
+  modifiedSlicesToUse?: number[];
+}
 
 export function strokesOf({ session, views, labelmap, tools, desk }: Needs): Strokes {
   return new Strokes({
@@ -36,8 +42,8 @@ export function hearStrokes({ labelmap }: Needs, strokes: Strokes): () => void {
   const modified = cornerstoneTools().Enums.Events.SEGMENTATION_DATA_MODIFIED ?? "";
   const { eventTarget } = cornerstone();
   const listener = (event: Event) => {
-    const { detail } = event as CustomEvent<{ modifiedSlicesToUse?: number[] }>;
-    if (labelmap.busy) return;
+    const { detail } = event as CustomEvent<Painted>;
+    if (labelmap.busy || detail.segmentationId !== SEGMENTATION) return;
     labelmap.frames.brushed(detail.modifiedSlicesToUse);
     strokes.painted();
   };

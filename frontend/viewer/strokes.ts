@@ -68,7 +68,7 @@ export class Strokes {
     this.hand.take();
   }
 
-  /** Listens to the pointer; returns the end of it. */
+  /** Listens to the pointer; returns the end of it, which takes what is still to be taken. */
   listen(): () => void {
     const events = new AbortController();
     const { signal } = events;
@@ -85,6 +85,12 @@ export class Strokes {
       (event) => event.buttons === 0 && this.lift(event),
       capture,
     );
-    return () => events.abort();
+    return () => {
+      events.abort();
+      this.pressed = false;
+      this.take();
+      this.end?.();
+      this.end = null;
+    };
   }
 }

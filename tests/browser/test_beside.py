@@ -131,9 +131,8 @@ def test_a_prior_is_laid_over_by_hand_confirmed_and_kept(reader: ReadingRoom) ->
     expect(pane.get_by_test_id("registration")).to_have_text("Registration not confirmed")
     first = reader.hook("beside.offset")
     assert first == pytest.approx([10.0, -10.0, 40.0], abs=1.5), "the middles lie on each other"
-    box = pane.bounding_box()
-    assert box
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    left, top, width, height = reader.box(pane)
+    x, y = left + width / 2, top + height / 2
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + 20, y, steps=4)

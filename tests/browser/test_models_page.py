@@ -153,10 +153,10 @@ def test_a_run_is_cancelled_and_run_again_from_the_keyboard(stack: Stack, chrome
     coordinator.page.get_by_role("button", name="Try on it").click()
     expect(coordinator.page.locator("#run")).to_have_attribute("data-state", "queued")
 
-    coordinator.page.keyboard.press("c")
-    coordinator.page.keyboard.press("Enter")
+    coordinator.press("c")
+    coordinator.press("Enter")
     expect(coordinator.page.locator("#run")).to_have_attribute("data-state", "cancelled")
 
-    coordinator.page.keyboard.press("r")
-    coordinator.page.keyboard.press("Enter")
+    coordinator.press("r")
+    coordinator.press("Enter")
     expect(coordinator.page.locator("#run")).to_have_attribute("data-state", "queued")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from fixtures.phantom_dicom import write_series
 from fixtures.small import short_neck_phantom
@@ -77,10 +77,10 @@ def _opened_elsewhere(reader: ReadingRoom, chrome: Browser) -> ReadingRoom:
     return other
 
 
-def _middle(page: Page, plane: str) -> tuple[float, float]:
-    box = page.locator(f"[data-testid=coverage-{plane}]").locator("..").bounding_box()
-    assert box
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+def _middle(reader: ReadingRoom, plane: str) -> tuple[float, float]:
+    pane = reader.page.locator(f"[data-testid=coverage-{plane}]").locator("..")
+    left, top, width, height = reader.box(pane)
+    return left + width / 2, top + height / 2
 
 
 def test_a_jump_centres_the_node_in_every_plane_and_draws_its_axes(reader: ReadingRoom) -> None:
@@ -97,7 +97,7 @@ def test_a_jump_centres_the_node_in_every_plane_and_draws_its_axes(reader: Readi
         assert focus[0] == measures["slice_index"]
         for plane in PLANES:
             x, y = reader.hook(f"canvasPoint('{plane}', {focus[0]}, {focus[1]}, {focus[2]})")
-            assert (x, y) == pytest.approx(_middle(reader.page, plane), abs=2)
+            assert (x, y) == pytest.approx(_middle(reader, plane), abs=2)
         axes = reader.page.get_by_test_id("axes")
         expect(axes).to_contain_text(measures["lad_text"])
         expect(axes).to_contain_text(measures["sad_text"])
@@ -155,9 +155,8 @@ def test_the_bar_shows_what_the_server_recorded_and_leads_to_the_unseen(
     reader.press("u")
     at = reader.hook("focus")[0]
     assert at not in seen
-    box = bar.locator("svg").bounding_box()
-    assert box
-    reader.page.mouse.click(box["x"] + 16, box["y"] + box["height"] * 0.25)
+    left, top, _, height = reader.box(bar.locator("svg"))
+    reader.page.mouse.click(left + 16, top + height * 0.25)
     reader.wait(f"window.__concord.focus[0] !== {at}")
     assert reader.hook("focus")[0] == pytest.approx(slices * 0.75, abs=2)
     shown = reader.hook("seen('axial')")
@@ -229,7 +228,7 @@ def test_a_reading_opens_on_another_machine_exactly_as_it_was_left(
     reader.select(reader.nodes[2]["uuid"])
     reader.press("t")
     reader.page.get_by_test_id("order").select_option("size")
-    x, y = _middle(reader.page, "axial")
+    x, y = _middle(reader, "axial")
     reader.page.mouse.move(x, y)
     reader.page.mouse.down(button="right")
     reader.page.mouse.move(x, y + 60, steps=3)

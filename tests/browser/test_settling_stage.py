@@ -198,10 +198,9 @@ def test_x_and_y_stand_side_by_side_and_move_as_one(room: Settling, compared: Co
     assert room.stage("loading") == {"complete": True, "percent": 100, "lost": 0}
     # The middle of the cluster lies in the middle of its plane.
     middle = room.point(at, (r0 + r1 - 1) / 2, (c0 + c1 - 1) / 2)
-    box = room.page.locator(f'[data-viewportid="{AXIAL_X}"]').first.bounding_box()
-    assert box
-    assert middle[0] == pytest.approx(box["x"] + box["width"] / 2, abs=3)
-    assert middle[1] == pytest.approx(box["y"] + box["height"] / 2, abs=3)
+    left, top, width, height = room.box(room.page.locator(f'[data-viewportid="{AXIAL_X}"]').first)
+    assert middle[0] == pytest.approx(left + width / 2, abs=3)
+    assert middle[1] == pytest.approx(top + height / 2, abs=3)
 
     room.page.mouse.move(*middle)
     room.page.mouse.wheel(0, 100)
@@ -210,7 +209,7 @@ def test_x_and_y_stand_side_by_side_and_move_as_one(room: Settling, compared: Co
         f"window.__concordStage.sliceIn('{AXIAL_Y}') === window.__concordStage.sliceIn('{AXIAL_X}')"
     )
     zoom = room.stage(f"zoomOf('{AXIAL_X}')")
-    on_y = (middle[0] + box["width"], middle[1])
+    on_y = (middle[0] + width, middle[1])
     room.page.mouse.move(*on_y)
     room.page.mouse.down(button="right")
     room.page.mouse.move(on_y[0], on_y[1] + 60, steps=4)

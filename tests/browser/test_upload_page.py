@@ -68,13 +68,12 @@ class Coordinator(Person):
 
     def drop(self, *paths: Path) -> None:
         """Drag from the desktop onto the page, as the browser gets it from the system."""
-        box = self.page.locator("#drop").bounding_box()
-        assert box
+        left, top, *_ = self.box(self.page.locator("#drop"))
         data = {"items": [], "files": [str(p) for p in paths], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             self.wire.send(
                 "Input.dispatchDragEvent",
-                {"type": kind, "x": box["x"] + 40, "y": box["y"] + 8, "data": data},
+                {"type": kind, "x": left + 40, "y": top + 8, "data": data},
             )
 
     def cut(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 import numpy.typing as npt
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
 
 from backend.imaging.masks import unpack_mask
 from tests.postgres import ROOT
@@ -32,6 +32,7 @@ FLAGS = [
     "--no-first-run",
 ]
 SLOW_MS = 90_000
+expect.set_options(timeout=SLOW_MS)
 
 
 @contextmanager
@@ -72,6 +73,24 @@ class Person:
         self.type_into(self.page.get_by_label("Password"), self.stack.users[self.name])
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(f"{self.stack.url}{path}")
+
+    def box(self, shown: Locator) -> tuple[float, float, float, float]:
+        """Left, top, width and height on the page, once it is drawn."""
+        found: list[FloatRect] = []
+
+        def drawn() -> bool:
+            # What is being drawn anew has no box for a moment.
+            found[:] = filter(None, [shown.bounding_box()])
+            return bool(found)
+
+        until(drawn, f"{shown} to be drawn", SLOW_MS / 1000, self.stack.words)
+        box = found[0]
+        return box["x"], box["y"], box["width"], box["height"]
+
+    def press(self, key: str) -> None:
+        """A key, once the page's scripts listen."""
+        self.page.wait_for_load_state()
+        self.page.keyboard.press(key)
 
     def type_into(self, field: Any, text: str) -> None:
         """Click a field, clear it and type, key by key."""
@@ -148,9 +167,6 @@ class ReadingRoom(Person):
         """Click the node's row; the planes jump to it."""
         self.row(node).get_by_test_id("node-size").click()
         self.wait(f"window.__concord.selected === {json.dumps(node)}")
-
-    def press(self, key: str) -> None:
-        self.page.keyboard.press(key)
 
     def saved(self) -> None:
         """Wait until everything is acknowledged."""
