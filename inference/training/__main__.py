@@ -2,8 +2,8 @@
 
 ``python -m inference.training`` is the same. The phantoms are generated in a process of their own
 while training already runs. OUT holds ``checkpoint.pt`` (go on from it with ``--resume``, or begin
-another run from it with ``--start-from``), ``loss.csv`` and ``validation.csv`` (the curves) and, in
-the end, ``record.json`` (plan, seeds, steps).
+another run from it, or from a model's folder, with ``--start-from``), ``loss.csv`` and
+``validation.csv`` (the curves) and, in the end, ``record.json`` (plan, seeds, steps).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from safetensors.torch import load_file
 
 from fixtures.freeze import RESERVED_SEEDS
 from inference.foveal import MULTIPLE
@@ -46,7 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=4, help="patches per step")
     parser.add_argument("--peak-rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--start-from", type=Path, help="checkpoint whose weights to begin with")
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        help="checkpoint.pt, or folder of a model, whose weights to begin with",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
     return parser
 
@@ -81,7 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         threads=chosen.threads,
     )
     trainer = Trainer(plan, training, validation, chosen.out)
-    if chosen.start_from:
+    if chosen.start_from and chosen.start_from.is_dir():
+        trainer.start_from_weights(load_file(chosen.start_from / "weights.safetensors"))
+    elif chosen.start_from:
         trainer.start_from(chosen.start_from)
     if chosen.resume:
         trainer.resume()
