@@ -1,13 +1,15 @@
 """Between the native grid and the working grid: separable linear resampling of whole volumes.
 
 Voxel i of an axis covers [i * spacing, (i + 1) * spacing); both grids share the outer corner of
-voxel 0. Each axis is one matrix product, so numpy's BLAS does the work on all threads.
+voxel 0. Each axis is a product with a matrix of which all but a band is zero; it is multiplied band
+by band. The products are so small that BLAS keeps each on the thread that asks: where threads share
+few processors, their waiting for one another took longer than the whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from scipy import ndimage as ndi
 Shape3 = tuple[int, int, int]
 SLAB_SLICES = 16
 """Slices converted to float32 at once: keeps the native volume from existing twice."""
+
+BAND_OUTPUTS = 16
+"""So many outputs of an axis are multiplied at once."""
 
 
 def resampled_shape(
@@ -96,13 +101,40 @@ def resampled_with(
     go_on: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
     """Return the volume (slices, rows, columns) after one matrix along each axis, as float32."""
-    z, y, x = matrices
-    shape = (z.shape[0], y.shape[0], x.shape[0])
-    in_plane = np.empty((volume.shape[0], shape[1], shape[2]), np.float32)
+    z, y, x = map(_bands, matrices)
+    slices, height, width = (len(matrix) for matrix in matrices)
+    in_plane = np.empty((volume.shape[0], height, width), np.float32)
     for start in range(0, volume.shape[0], SLAB_SLICES):
         go_on()
         slab = volume[start : start + SLAB_SLICES].astype(np.float32)
-        in_plane[start : start + SLAB_SLICES] = y @ (slab @ x.T)
-    go_on()
-    flat = z @ in_plane.reshape(volume.shape[0], -1)
-    return flat.reshape(shape[0], shape[1], shape[2])
+        rows = np.empty((*slab.shape[:2], width), np.float32)
+        for to, source, weights in x:
+            np.matmul(slab[:, :, source], weights.T, out=rows[:, :, to])
+        for to, source, weights in y:
+            np.matmul(weights, rows[:, source], out=in_plane[start : start + SLAB_SLICES, to])
+    found = np.empty((slices, height, width), np.float32)
+    for to, source, weights in z:
+        go_on()
+        planes = in_plane[source].transpose(1, 0, 2)
+        np.matmul(weights, planes, out=found[to].transpose(1, 0, 2))
+    return found
+
+
+class _Band(NamedTuple):
+    """A few outputs of an axis, and the inputs that have any weight in them."""
+
+    to: slice
+    source: slice
+    weights: NDArray[np.float32]
+
+
+def _bands(matrix: NDArray[np.float32]) -> list[_Band]:
+    """Return the bands of a matrix (outputs, inputs), each output in one."""
+    found = []
+    for start in range(0, len(matrix), BAND_OUTPUTS):
+        part = matrix[start : start + BAND_OUTPUTS]
+        weighty = np.flatnonzero(part.any(axis=0))
+        source = slice(int(weighty[0]), int(weighty[-1]) + 1)
+        weights = np.ascontiguousarray(part[:, source])
+        found.append(_Band(slice(start, start + len(part)), source, weights))
+    return found

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from inference.resampling import resample, resampled_shape, weight_matrix
+from inference.resampling import (
+    cubic_matrix,
+    nearest_matrix,
+    resample,
+    resampled_shape,
+    resampled_with,
+    weight_matrix,
+)
 
 
 def test_the_same_grid_gives_the_same_values():
@@ -29,6 +36,23 @@ def test_a_shifted_grid_reads_from_the_shifted_place():
     volume = np.arange(10, dtype=np.float32)[:, None, None]
     part = resample(volume, (1, 1, 1), (3, 1, 1), (1, 1, 1), (4.0, 0.0, 0.0))
     assert part.ravel() == pytest.approx([4, 5, 6])
+
+
+@pytest.mark.parametrize(
+    "matrices",
+    [
+        (weight_matrix(40, 1.5, 60, 1.0), weight_matrix(50, 0.6, 30, 1.0), np.eye(37)),
+        (cubic_matrix(40, 55), nearest_matrix(50, 20), cubic_matrix(37, 18)),
+    ],
+)
+def test_band_by_band_gives_what_whole_matrices_give(matrices):
+    volume = np.random.default_rng(2).integers(-1000, 2000, (40, 50, 37), np.int16)
+    # Turned, as images of another orientation are.
+    turned = np.asfortranarray(volume)
+    expected = np.einsum("az,by,cx,zyx->abc", *matrices, volume, optimize=True)
+    found = resampled_with(turned, [np.asarray(matrix, np.float32) for matrix in matrices])
+    assert found.dtype == np.float32
+    assert found == pytest.approx(expected, rel=1e-4, abs=0.05)
 
 
 def test_every_row_of_weights_sums_to_one():
