@@ -153,7 +153,7 @@ class Execution:
         )
         self._stage("measure")
         labels = turning.turn_back(found.labels)
-        measures = measure_all(labels, grid, image_hu=volume)
+        measures = measure_all(labels, grid, image_hu=volume, go_on=self._go_on)
         nodes = {number: str(uuid.uuid4()) for number in measures}
         packed = pack_mask(PackedMask.of_volume(labels, grid.geometry_hash, nodes))
         scores = {node.label: node for node in found.nodes}
@@ -211,8 +211,7 @@ class Execution:
             self._tell(self.watch.stage, 0.0)
 
     def _fetched(self, share: float) -> None:
-        if self.stop.is_set():
-            raise Stopped("cancelled")
+        self._go_on()
         self._tell("fetch", share)
 
     def _progress(self, stage: str, fraction: float) -> None:
@@ -222,10 +221,14 @@ class Execution:
         else:
             self._loop.call_soon_threadsafe(self._tell, stage, fraction)
 
-    def _stage(self, stage: str) -> None:
-        """Begin a stage from within the thread; raises `Stopped`."""
+    def _go_on(self) -> None:
+        """Raises `Stopped` where nobody wants the result any more."""
         if self.stop.is_set():
             raise Stopped("cancelled")
+
+    def _stage(self, stage: str) -> None:
+        """Begin a stage from within the thread; raises `Stopped`."""
+        self._go_on()
         self._log(stage)
         self._loop.call_soon_threadsafe(self._tell, stage, 0.0)
         if seconds := self.pauses.get(stage):
@@ -233,8 +236,7 @@ class Execution:
 
     async def _begin(self, stage: str) -> None:
         """Begin a stage from outside the thread; raises `Stopped`."""
-        if self.stop.is_set():
-            raise Stopped("cancelled")
+        self._go_on()
         self._log(stage)
         self._tell(stage, 0.0)
         await self._pause(stage)

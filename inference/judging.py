@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
-from backend.imaging.nodes import components
+from backend.imaging.nodes import components, label_boxes
 from inference.body import Body, Box
 from inference.candidates import grown, is_large_enough, short_axis_mm
 from inference.model_folder import ModelDescription
@@ -76,7 +75,7 @@ def coarse_candidates(
         features = candidate_features(labels, label, box, probability, image, frame)
         return look.score(features) >= look.threshold
 
-    boxes = enumerate(ndi.find_objects(labels), 1)
+    boxes = label_boxes(labels).items()
     return Candidates(labels, {label: box for label, box in boxes if passes(label, box)})
 
 
@@ -88,8 +87,9 @@ def nodes_of(
     coarse: Candidates,
     threshold: float,
     model: ModelDescription,
+    go_on: Callable[[], None],
 ) -> tuple[NDArray[np.uint16], list[NodeProbability]]:
-    """Return the native instance map and its nodes, surest first."""
+    """Return the native instance map and its nodes, surest first; `go_on` as above."""
     final = np.zeros(volume_hu.shape, np.uint16)
     if not coarse.boxes:
         return final, []
@@ -98,15 +98,17 @@ def nodes_of(
     around = _union([way.target for way in ways])
     native = np.zeros([part.stop - part.start for part in around], np.float32)
     for way in ways:
+        go_on()
         way.write(native, around, coarse, probability)
     labels = components(native > threshold)
-    boxes = ndi.find_objects(labels)
+    boxes = label_boxes(labels)
     hu, corner = (
         crop[around],
         [at.start + on.start for at, on in zip(body.box, around, strict=True)],
     )
     nodes = []
-    for label, box in enumerate(boxes, 1):
+    for label, box in boxes.items():
+        go_on()
         mask = labels[box] == label
         node = _judge(label, box, mask, native, hu, corner, spacing_mm, body, model)
         if node is not None:
@@ -114,7 +116,7 @@ def nodes_of(
     nodes.sort(key=lambda node: -node.mean)
     written = final[body.box][around]
     for number, node in enumerate(nodes, 1):
-        box = boxes[node.label - 1]
+        box = boxes[node.label]
         written[box][labels[box] == node.label] = number
     return final, [
         NodeProbability(number, n.mean, n.highest, n.short_axis_mm, n.mean_hu)

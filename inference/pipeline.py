@@ -138,7 +138,9 @@ def segment(
     with watch.stage("nodes", 0.8):
         frame = BodyFrame(body, spacing_mm, model.spacing_mm)
         coarse = coarse_candidates(image, probability, level, model, frame, watch.go_on)
-        labels, nodes = nodes_of(volume_hu, spacing_mm, body, probability, coarse, level, model)
+        labels, nodes = nodes_of(
+            volume_hu, spacing_mm, body, probability, coarse, level, model, watch.go_on
+        )
     watch.check("done", 1.0)
     return Segmentation(
         labels=labels,

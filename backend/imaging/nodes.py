@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
@@ -28,6 +28,8 @@ BoundingBox: TypeAlias = tuple[int, int, int, int, int, int]
 PREDICTION_MIN_SAD_MM = 4.5
 SIZE_THRESHOLDS_MM = (PREDICTION_MIN_SAD_MM, 5.0, 10.0, 15.0)
 SMALLEST_MEASURABLE_VOXELS = 2
+# Fewer voxels than one in so many: they are looked at one by one.
+SPARSE_SHARE = 16
 HULL_WORTHWHILE = 2000
 ELLIPSE_TOLERANCE_MM = 2.0
 ELLIPSE_TOLERANCE_SHARE = 0.25
@@ -350,9 +352,15 @@ def _plane_of(ends_mm: Sequence[Vector]) -> Plane:
 
 
 def measure_all(
-    labels: LabelMap, grid: Grid, *, image_hu: NDArray[Any] | None = None
+    labels: LabelMap,
+    grid: Grid,
+    *,
+    image_hu: NDArray[Any] | None = None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> dict[int, NodeMeasures]:
     """Measure every node of a label map ``(slices, rows, columns)``, one pass for the boxes.
+
+    `go_on` is called before each node, and raises where nobody wants the measures any more.
 
     Raises:
         ValueError: when the label map is not of the grid's shape.
@@ -362,26 +370,35 @@ def measure_all(
             f"A label map of {labels.shape} does not lie on a grid of {grid.shape}. "
             "Take both from the same series."
         )
-    return {
-        label: measure_node(
+    measures = {}
+    for label, box in label_boxes(labels).items():
+        go_on()
+        measures[label] = measure_node(
             labels[box] == label,
             grid,
             offset=(box[0].start, box[1].start, box[2].start),
             image_hu=None if image_hu is None else image_hu[box],
         )
-        for label, box in label_boxes(labels).items()
-    }
+    return measures
 
 
 def label_boxes(labels: LabelMap) -> dict[int, tuple[slice, slice, slice]]:
-    """Bounding box of every label present, ascending by label."""
-    occupied = [i for i, plane in enumerate(labels) if plane.any()]
-    if not occupied:
+    """Bounding box of every label present, ascending by label.
+
+    Where few voxels have a label, as in masks of nodes, they alone are looked at.
+    """
+    present = labels != 0
+    if np.count_nonzero(present) > labels.size // SPARSE_SHARE:
+        boxes = enumerate(ndimage.find_objects(labels), start=1)
+        return {number: box for number, box in boxes if box is not None}
+    at = np.unravel_index(np.flatnonzero(present), labels.shape)
+    numbers = labels[at]
+    order = np.argsort(numbers, kind="stable")
+    found, first = np.unique(numbers[order], return_index=True)
+    if not found.size:
         return {}
-    first = occupied[0]
-    boxes = ndimage.find_objects(labels[first : occupied[-1] + 1])
-    return {
-        number: (slice(box[0].start + first, box[0].stop + first), box[1], box[2])
-        for number, box in enumerate(boxes, start=1)
-        if box is not None
-    }
+    places = [axis[order] for axis in at]
+    starts = [np.minimum.reduceat(axis, first).tolist() for axis in places]
+    stops = [(np.maximum.reduceat(axis, first) + 1).tolist() for axis in places]
+    ranges = [list(map(slice, *ends)) for ends in zip(starts, stops, strict=True)]
+    return dict(zip(found.tolist(), zip(*ranges, strict=True), strict=True))

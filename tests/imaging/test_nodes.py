@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 from skimage.measure import find_contours, marching_cubes
@@ -21,6 +22,7 @@ from backend.imaging.nodes import (
     Connectivity,
     NodeMeasures,
     components,
+    label_boxes,
     measure_all,
     measure_node,
     recist_class,
@@ -172,6 +174,31 @@ def test_two_pieces_of_one_label_are_one_fragmented_node() -> None:
     assert node.region_id == 2
     assert node.lad_mm == region_axes(rectangle(6, 8), 1, 1).lad_mm
     assert node.longest_any_plane_mm > node.lad_mm
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.9])
+def test_boxes_are_those_of_the_labels_present_however_many_voxels_have_one(share: float) -> None:
+    random = np.random.default_rng(3)
+    labels = random.integers(2, 9, (6, 30, 40)).astype(np.uint16)
+    labels[random.random(labels.shape) >= share] = 0
+    labels[labels == 5] = 0
+    for turned in (labels, labels[::-1].transpose(2, 0, 1)):
+        expected = enumerate(ndimage.find_objects(np.ascontiguousarray(turned)), 1)
+        assert label_boxes(turned) == {n: box for n, box in expected if box is not None}
+
+
+def test_measuring_ends_before_the_next_node_where_nobody_wants_it_any_more() -> None:
+    labels = boxes((4, 20, 20), *(((1, 3), (2, 6), (first, first + 4)) for first in (1, 7, 13)))
+    asked = []
+
+    def go_on() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        measure_all(labels, Grid.axial((4, 20, 20)), go_on=go_on)
+    assert len(asked) == 2
 
 
 def test_a_single_voxel_is_measured_and_called_not_measurable() -> None:

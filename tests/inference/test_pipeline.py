@@ -136,6 +136,19 @@ def test_a_cancelled_run_stops_before_the_network(net):
     assert not net.shapes
 
 
+def test_it_is_asked_at_every_node_whether_the_run_was_cancelled(net):
+    asked = []
+
+    def cancelled():
+        asked.append(bool(net.shapes))
+        return asked.count(True) == 6
+
+    # Of two nodes: the stage, each as a candidate, each on its way back, then the first judged.
+    with pytest.raises(SegmentationCancelled):
+        segment(*_image_and_spacing(small_phantom(nodes=BALLS)), net, cancelled=cancelled)
+    assert asked.count(True) == 6
+
+
 def test_air_alone_is_an_error_that_says_what_to_check(net):
     with pytest.raises(NoBody, match="rescale"):
         segment(np.full((10, 40, 40), -1000, np.int16), (2.0, 1.0, 1.0), net)
