@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
@@ -44,6 +45,16 @@ def forbidden(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form sent without its token (signed out in another tab, or an old page)."""
     error = BadInput("FORM_EXPIRED", "This form has expired.", "Reload the page and send it again.")
     return error_answer(request, error)
+
+
+def chosen_id(text: str, what: str) -> UUID:
+    """What was chosen from a list of a form; raises `BadInput` where nothing was."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise BadInput(
+            "NOTHING_CHOSEN", f"No {what} was chosen.", "Choose one from the list."
+        ) from None
 
 
 def said_back(request: HttpRequest, error: ConcordError, place: str, **where: Any) -> HttpResponse:

@@ -35,7 +35,7 @@ _NOT_FACTS = {"files", "training", "name", "version", "kind", "notice", "intende
 @require_safe
 def models_page(request: HttpRequest) -> HttpResponse:
     """All models and where each stands."""
-    user = _visitor(request)
+    user = selectors.runs_visitor(request.user)
     kinds = selectors.kinds_at_work()
     found = sorted(
         ModelVersion.objects.all(), key=lambda m: (m.retired is not None, m.name, m.registered)
@@ -55,7 +55,7 @@ def models_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 def model_page(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
     """One model: state, card, files with their hashes, what it may be made to do."""
-    user = _visitor(request)
+    user = selectors.runs_visitor(request.user)
     found = selectors.model_named(model)
     facts = {k: v for k, v in found.manifest.items() if k not in _NOT_FACTS}
     card = card_of(found.folder)
@@ -78,7 +78,7 @@ def model_page(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
 @require_safe
 def picture(request: HttpRequest, model: uuid.UUID, picture: str) -> HttpResponse:
     """A picture of a model's card."""
-    _visitor(request)
+    selectors.runs_visitor(request.user)
     found = selectors.model_named(model)
     if not _PICTURE_NAME.fullmatch(picture):
         raise Missing("picture")
@@ -94,7 +94,7 @@ def picture(request: HttpRequest, model: uuid.UUID, picture: str) -> HttpRespons
 @require_POST
 def register(request: HttpRequest) -> HttpResponse:
     """Register the model in a folder (`folder`: its name below CONCORD_MODELS)."""
-    user = _visitor(request)
+    user = selectors.runs_visitor(request.user)
     try:
         name = request.POST.get("folder", "")
         found = model_acts.register_folder(name=name, actor=user)
@@ -138,17 +138,10 @@ def retire(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
     return _act(request, model, lambda u: model_acts.retire(model=model, reason=reason, actor=u))
 
 
-def _visitor(request: HttpRequest) -> User:
-    """The user, if these pages are theirs; raises `Missing`."""
-    if not selectors.opens_runs_page(request.user):
-        raise Missing("page")
-    return selectors.person(request.user)
-
-
 def _act(
     request: HttpRequest, model: uuid.UUID, act: Callable[[User], ModelVersion]
 ) -> HttpResponse:
-    user = _visitor(request)
+    user = selectors.runs_visitor(request.user)
     selectors.model_named(model)
     try:
         act(user)

@@ -14,7 +14,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_POST, require_safe
 
 from backend.audit.news import heads_now
-from backend.errors import Missing, WrongState
+from backend.errors import WrongState
 from backend.jobs import registry, selectors, services
 from backend.jobs.models import Run
 from backend.jobs.presentation import flat, gauge_of, stage_bars, worker_row
@@ -28,8 +28,7 @@ SHOWN_RUNS = 100
 @require_safe
 def runs_page(request: HttpRequest) -> HttpResponse:
     """All runs this person may look at, the newest first; the list refreshes itself."""
-    if not selectors.opens_runs_page(request.user):
-        raise Missing("page")
+    selectors.runs_visitor(request.user)
     wanted = RunFilters.of(request.GET)
     runs = list(wanted.on(selectors.runs_seen_by(request.user))[:SHOWN_RUNS])
     managed = set(
@@ -53,8 +52,7 @@ def runs_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 def run_page(request: HttpRequest, run: uuid.UUID) -> HttpResponse:
     """One run: stages with their times, attempts, provenance."""
-    if not selectors.opens_runs_page(request.user):
-        raise Missing("page")
+    selectors.runs_visitor(request.user)
     found = selectors.run_seen_by(request.user, run)
     managed = selectors.runs_managed_by(request.user).filter(pk=found.pk).exists()
     result = found.result or {}

@@ -105,6 +105,13 @@ def opens_runs_page(user: User | AnonymousUser) -> bool:
     return named or runs_seen_by(user).exists()
 
 
+def runs_visitor(user: User | AnonymousUser) -> User:
+    """The user, if the pages of runs and models are theirs; raises `Missing`."""
+    if not opens_runs_page(user):
+        raise Missing("page")
+    return person(user)
+
+
 def person(user: User | AnonymousUser) -> User:
     """The signed-in user of a request that let only them in."""
     if not isinstance(user, User):

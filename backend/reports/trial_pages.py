@@ -14,12 +14,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from backend.archive.models import Instance
 from backend.archive.volume import hounsfield
-from backend.errors import BadInput, ConcordError, Missing
+from backend.errors import ConcordError, Missing
 from backend.imaging.masks import Labels
 from backend.jobs.models import ModelVersion, Run
 from backend.jobs.protocol import RunKind
-from backend.jobs.selectors import model_named, opens_runs_page, person
-from backend.pages import said_back
+from backend.jobs.selectors import model_named, person, runs_visitor
+from backend.pages import chosen_id, said_back
 from backend.reading import maskstore
 from backend.reading.models import Case, Protocol
 from backend.reading.services.protocol_models import choose_model, chosen_model, may_choose_model
@@ -46,9 +46,9 @@ SHOWN_CASES = 300
 @require_POST
 def try_on(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
     """Try a model on a `case`."""
-    user = _visitor(request)
+    user = runs_visitor(request.user)
     found = model_named(model)
-    case = case_to_try(user, _uuid(request.POST.get("case", ""), "case"))
+    case = case_to_try(user, chosen_id(request.POST.get("case", ""), "case"))
     try:
         run = try_model(model=found, case=case, actor=user)
     except ConcordError as error:
@@ -60,21 +60,21 @@ def try_on(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
 @require_POST
 def compare(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
     """Compare with another model (`with`) on a `case`, or on all of a release (`release:…`)."""
-    user = _visitor(request)
+    user = runs_visitor(request.user)
     first = model_named(model)
-    second = model_named(_uuid(request.POST.get("with", ""), "model"))
+    second = model_named(chosen_id(request.POST.get("with", ""), "model"))
     asked = request.POST.get("case", "")
     try:
         release = None
         if asked.startswith("release:"):
-            named = _uuid(asked.removeprefix("release:"), "release")
+            named = chosen_id(asked.removeprefix("release:"), "release")
             release = releases_to_compare_on(user).filter(pk=named).first()
             if release is None:
                 raise Missing("release")
             listed = release.items.values("case")
             cases = list(cases_to_try(user).filter(pk__in=listed))
         else:
-            cases = [case_to_try(user, _uuid(asked, "case"))]
+            cases = [case_to_try(user, chosen_id(asked, "case"))]
         comparison = compare_models(
             first=first, second=second, cases=cases, actor=user, release=release
         )
@@ -87,9 +87,9 @@ def compare(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
 @require_POST
 def choose(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
     """Make a model the default of a `protocol`'s new cases, with a `reason`."""
-    user = _visitor(request)
+    user = runs_visitor(request.user)
     found = model_named(model)
-    wanted = _uuid(request.POST.get("protocol", ""), "protocol")
+    wanted = chosen_id(request.POST.get("protocol", ""), "protocol")
     protocol = Protocol.objects.filter(pk=wanted).first()
     if protocol is None:
         raise Missing("protocol")
@@ -235,18 +235,3 @@ def _labels(run: str) -> Labels:
     labels = labels_of(Run.objects.get(pk=run))
     labels.setflags(write=False)
     return labels
-
-
-def _visitor(request: HttpRequest) -> Any:
-    if not opens_runs_page(request.user):
-        raise Missing("page")
-    return person(request.user)
-
-
-def _uuid(text: str, what: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise BadInput(
-            "NOTHING_CHOSEN", f"No {what} was chosen.", "Choose one from the list."
-        ) from None

@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST, require_safe
 from backend.errors import BadInput, ConcordError, Missing
 from backend.jobs.models import ModelVersion, Run
 from backend.jobs.protocol import RunKind
-from backend.jobs.selectors import opens_runs_page
-from backend.pages import said_back
+from backend.jobs.selectors import runs_visitor
+from backend.pages import chosen_id, said_back
 from backend.reading.selectors import person
 from backend.reports.releases.selectors import coordinates, releases_of, sees_what_was_agreed
 from backend.reports.training.keeping import ask_registration
@@ -49,11 +49,13 @@ FIGURES = {
 @require_POST
 def start(request: HttpRequest) -> HttpResponse:
     """Start a training (`release`, `parent`, `minutes`, `threads`, `seed`)."""
-    user = person(request.user)
-    if not opens_runs_page(user):
-        raise Missing("page")
-    release = releases_of(user).filter(pk=_uuid(request.POST.get("release", ""))).first()
-    parent = ModelVersion.objects.filter(pk=_uuid(request.POST.get("parent", ""))).first()
+    user = runs_visitor(request.user)
+    named, begun_from = (
+        chosen_id(request.POST.get(field, ""), what)
+        for field, what in (("release", "release"), ("parent", "model"))
+    )
+    release = releases_of(user).filter(pk=named).first()
+    parent = ModelVersion.objects.filter(pk=begun_from).first()
     if release is None:
         raise Missing("release")
     if parent is None:
@@ -219,12 +221,3 @@ def _number(request: HttpRequest, name: str, usual: float) -> float:
             "NO_NUMBER", f"{text[:40]} is no number of {name}.", f"Type {usual:g}."
         ) from None
     return value
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise BadInput(
-            "NOTHING_CHOSEN", "A release and a model are needed.", "Choose both from the lists."
-        ) from None
