@@ -570,9 +570,10 @@ def unpack_mask(data: bytes) -> PackedMask:
         if hashlib.sha256(blob).hexdigest() != digest:
             raise DamagedMask(f"Slice {index} of the mask is not the one its header names.")
         plane = _plane(blob, (rows, columns))
-        if not plane.any():
+        numbers = plane[plane != 0]
+        if not numbers.size:
             raise DamagedMask(f"Slice {index} of the mask is listed but empty.")
-        if not allowed[plane].all():
+        if not allowed[numbers].all():
             raise DamagedMask(f"Slice {index} of the mask holds a label without a node.")
         planes[index] = plane
     return PackedMask(geometry, shape, dict(manifest.labels), planes)

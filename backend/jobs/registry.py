@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from backend.accounts.models import User
+    from backend.imaging.masks import PackedMask
     from backend.jobs.models import ModelVersion, Run
 
 OnRunChanged: TypeAlias = "Callable[[Run, str, dict[str, Any]], None]"
@@ -21,6 +22,11 @@ OnRunChanged: TypeAlias = "Callable[[Run, str, dict[str, Any]], None]"
 # metrics {…} · succeeded {attempt, mask, nodes} · failed {message, attempt} (it is queued again) ·
 # dead {message} · cancelled {} · point {…} (of a training's curves).
 on_run_changed: list[OnRunChanged] = []
+
+# Called as `(run, name, mask)` when a worker put a mask that passed every check, `name` being that
+# of its bytes in the store: outside of any transaction, and before the mask is announced, so that
+# what takes long is done by then. It may never be announced, and by another process than this.
+on_mask_put: list[Callable[[Run, str, PackedMask], None]] = []
 
 # Which runs a user may look at, and which they may cancel and retry, as conditions on Run. With
 # nothing registered only an admin sees any; an empty Q() names none.

@@ -16,6 +16,7 @@ from rest_framework.exceptions import NotAuthenticated
 
 from backend.errors import BadInput, NotAllowed
 from backend.imaging.masks import MAX_HEADER_BYTES, DamagedMask, unpack_mask
+from backend.jobs import registry
 from backend.jobs.models import Run, RunAttempt
 from backend.jobs.services import current_attempt, stale
 from backend.store import store
@@ -56,6 +57,8 @@ def put_mask(*, attempt: RunAttempt, body: bytes, encoding: str = "") -> str:
             "Send a mask on the grid that came with the volume.",
         )
     name = store().put(data, compress=True)
+    for listener in registry.on_mask_put:
+        listener(attempt.run, name, mask)
     _keep(attempt, mask_blob=name)
     return name
 

@@ -17,6 +17,7 @@ class ReadingConfig(AppConfig):
         from backend.reading import (
             candidates,
             consensus_signatures,
+            laid_out,
             named_blobs,
             selectors,
             services,
@@ -32,6 +33,7 @@ class ReadingConfig(AppConfig):
         archive_visibility.register_scope("readings", visibility.series_of_reading)
         archive_visibility.register_scope("consensus", visibility.series_of_consensus)
         archive_visibility.register_uploader(visibility.may_upload)
+        jobs.on_mask_put.append(laid_out.on_mask_put)
         jobs.on_run_changed.append(services.on_run_changed)
         jobs.on_run_changed.append(services.on_prompt_changed)
         jobs.runs_seen_by.append(visibility.runs_seen_by)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
+from django.utils import timezone
 
-from backend.accounts.models import User
+from backend.accounts.models import User, WorkerToken
 from backend.accounts.roles import Role
 from backend.audit import history
 from backend.audit.models import Event, NewsItem
 from backend.errors import ConcordError, WrongState
-from backend.jobs.models import ModelVersion, Run
-from backend.reading import services
+from backend.imaging.masks import PackedMask, pack_mask
+from backend.jobs import results
+from backend.jobs import services as jobs
+from backend.jobs.leasing import Lease
+from backend.jobs.models import ModelVersion, Run, WorkerSession
+from backend.reading import laid_out, maskstore, services
 from backend.reading.models import Case, Mask, MaskSlice, Node, Project, Reading
 from backend.reading.services.guards import stage_of
 from tests.reading.site import (
@@ -122,6 +128,42 @@ def test_the_proposal_becomes_a_mask_with_measured_nodes(ready: Site) -> None:
     told = news_of(f"reading:{ready.reading().pk}")
     assert ("mask_ready", {"mask": mask.hash, "nodes": 3, "offered": False}) in told
     assert history.verify(chain=case.chain).holds
+
+
+def _put(site: Site) -> tuple[Lease, str]:
+    """A worker that leased the case's run has put its mask and what it says of it."""
+    token = WorkerToken.objects.create(name="machine", digest=uuid.uuid4().hex)
+    session = WorkerSession.objects.create(token=token, name="w", number=7, heard=timezone.now())
+    run = site.run()
+    lease = jobs.claim(run=run.pk, session=session)
+    attempt = results.attempt_of(token=lease.token, run=run.pk, number=lease.attempt)
+    labels = {number: str(uuid.uuid4()) for number in (1, 2, 3)}
+    packed = PackedMask.of_volume(ai_volume(), site.case.geometry_hash, labels)
+    mask = results.put_mask(attempt=attempt, body=pack_mask(packed))
+    made_by = {**run.model.named, "description": run.model.description}
+    provenance = {**dict.fromkeys(results.PROVENANCE, 1), "model": made_by, "timings": {}}
+    value = {"mask": mask, "nodes": [], "provenance": provenance}
+    results.put_result(attempt=attempt, value=value)
+    return lease, mask
+
+
+def test_a_mask_is_laid_out_when_it_is_put_and_not_read_again_when_it_is_ready(
+    site: Site, content: Path
+) -> None:
+    lease, mask = _put(site)
+    (content / mask[:2] / f"{mask}.zst").unlink()
+    jobs.mask_ready(run=lease.run.pk, attempt=1, sha256=mask, values={}, timings={})
+    found = Mask.objects.get(case=site.case, kind="ai")
+    assert np.array_equal(maskstore.volume(found), ai_volume())
+    assert found.node_versions.count() == 3
+
+
+def test_a_process_that_did_not_take_the_mask_lays_it_out_itself(site: Site) -> None:
+    lease, mask = _put(site)
+    laid_out._laid.clear()
+    jobs.mask_ready(run=lease.run.pk, attempt=1, sha256=mask, values={}, timings={})
+    found = Mask.objects.get(case=site.case, kind="ai")
+    assert np.array_equal(maskstore.volume(found), ai_volume())
 
 
 def test_a_proposal_does_not_move_under_a_readers_hands(site: Site) -> None:

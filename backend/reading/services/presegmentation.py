@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
 
 from backend.audit.services import announce, record
-from backend.imaging.grid import Grid
-from backend.imaging.masks import Labels, Manifest, unpack_mask
-from backend.imaging.nodes import NodeMeasures, label_boxes, measure_node
+from backend.imaging.masks import Manifest
+from backend.imaging.nodes import NodeMeasures, measure_node
+from backend.imaging.regions import Box
 from backend.jobs.models import Run
 from backend.jobs.protocol import RunKind
-from backend.reading.maskstore import put_slices
+from backend.reading.laid_out import LaidOut, take_laid_out
+from backend.reading.maskstore import crops
 from backend.reading.models import Case, Mask, Node, NodeVersion, Reading
 from backend.reading.services.announcing import case_changed, to_reading, worklist_changed
 from backend.reading.services.assigning import offer
@@ -23,7 +23,6 @@ from backend.reading.services.guards import lock_case, lock_reading
 from backend.reading.services.masks import save_mask
 from backend.reading.vocabulary import AiState, Arm, AuthorKind, Decision, MaskKind, Origin
 from backend.reading.workflow import CURRENT
-from backend.store import store
 
 # What a reader may learn of a run while it works: never a comparison with anyone.
 METRICS_FOR_READERS = frozenset({"nodes", "volume_ml", "largest_sad_mm", "seconds", "device"})
@@ -90,10 +89,9 @@ def _tell(run: Run, what: str, payload: dict[str, Any]) -> None:
 def attach_presegmentation(*, run: Run) -> Mask:
     """Make a run's packed mask a mask of its case, its nodes measured, and offer it to readers."""
     case = lock_case(run.subject_id)
-    packed = unpack_mask(store().read(run.mask_blob))
-    volume = packed.to_volume()
-    found = _present(volume, packed.labels)
-    blobs = put_slices(packed.slices)
+    laid = take_laid_out(run.mask_blob)
+    found = _present(laid)
+    blobs = dict(laid.slices)
     manifest = Manifest(case.geometry_hash, blobs, {n: node for n, (node, _) in found.items()})
     mask = save_mask(
         case=case,
@@ -103,7 +101,7 @@ def attach_presegmentation(*, run: Run) -> Mask:
         manifest=manifest,
         blobs=blobs,
     )
-    scores = _add_nodes(mask, run, volume, found)
+    scores = _add_nodes(mask, run, found)
     case.ai_state, case.ai_message, case.ai_run_id = AiState.READY, "", run.pk
     case.save(update_fields=["ai_state", "ai_message", "ai_run_id"])
     readings = [lock_reading(reading.pk) for reading in who_may_know(case.pk)]
@@ -133,27 +131,21 @@ def attach_presegmentation(*, run: Run) -> Mask:
     return mask
 
 
-Box = tuple[slice, slice, slice]
-
-
-def _present(volume: Labels, labels: Mapping[int, str]) -> dict[int, tuple[str, Box]]:
+def _present(laid: LaidOut) -> dict[int, tuple[str, Box]]:
     """Label number → (node UUID, its box), for the nodes that have a voxel.
 
     A UUID that some node already bears (of another run, say) is replaced by a fresh one.
     """
-    boxes = label_boxes(volume)
-    wanted = {number: node for number, node in labels.items() if number in boxes}
+    wanted = {number: node for number, node in laid.labels.items() if number in laid.boxes}
     known = Node.objects.filter(pk__in=wanted.values()).values_list("pk", flat=True)
     taken = {str(pk) for pk in known}
     return {
-        number: (str(uuid4()) if node in taken else node, boxes[number])
+        number: (str(uuid4()) if node in taken else node, laid.boxes[number])
         for number, node in wanted.items()
     }
 
 
-def _add_nodes(
-    mask: Mask, run: Run, volume: Labels, found: dict[int, tuple[str, Box]]
-) -> dict[str, float]:
+def _add_nodes(mask: Mask, run: Run, found: dict[int, tuple[str, Box]]) -> dict[str, float]:
     """Make the mask's nodes and their first versions; returns the scores the model gave."""
     reported = {entry["label"]: entry for entry in (run.result or {}).get("nodes", [])}
     nodes, versions = [], []
@@ -170,7 +162,7 @@ def _add_nodes(
             score=score if isinstance(score, int | float) else None,
         )
         nodes.append(node)
-        measures = _measures(entry.get("measures"), volume, number, box, mask.case.grid)
+        measures = _measures(entry.get("measures"), mask, number, box)
         versions.append(
             NodeVersion(
                 node=node,
@@ -185,9 +177,11 @@ def _add_nodes(
     return {str(node.pk): node.score for node in nodes if node.score is not None}
 
 
-def _measures(reported: Any, volume: Labels, number: int, box: Box, grid: Grid) -> dict[str, Any]:
+def _measures(reported: Any, mask: Mask, number: int, box: Box) -> dict[str, Any]:
     """The worker's measures where they are whole, else our own of the same definition."""
     if isinstance(reported, dict) and set(NodeMeasures.__dataclass_fields__) <= set(reported):
         return reported
+    grid = mask.case.grid
+    here = crops(mask.manifest, grid.shape, {number: box})[number]
     offset = (box[0].start, box[1].start, box[2].start)
-    return measure_node(volume[box] == number, grid, offset=offset).to_json()
+    return measure_node(here == number, grid, offset=offset).to_json()
