@@ -14,6 +14,8 @@ class Server {
   changes: Change[] = [];
   answers = new Map<string, ChangeResult>();
   holder: string | null = null;
+  /** Heads whose voxels were asked for. */
+  readonly asked: string[] = [];
 
   detailed = async () => this.whole();
 
@@ -25,7 +27,8 @@ class Server {
   get api(): ReadingApi {
     return {
       detail: () => this.detailed(),
-      volume: async () => {
+      volume: async (head: string) => {
+        this.asked.push(head);
         const filled = this.mask.filledSlices.map((index) => [index, this.mask.plane(index)]);
         return { ...unpackMask(example.packedBytes()), slices: new Map(filled as never) };
       },
@@ -97,6 +100,30 @@ describe("a reading open in a tab", () => {
     await session.outbox.idle();
     expect(session.saveState).toBe("saved");
     expect(server.mask.head).toBe(session.mask?.head);
+  });
+
+  it("asks for a new mask's voxels with the rest, and repaints the slices that have any", async () => {
+    const { mask } = server;
+    server.mask = new Mask([3, 4, 5], { ...example.MANIFEST, slices: [], labels: [] }, null);
+    const session = await opened();
+    expect(server.asked).toEqual([]);
+    const repainted: unknown[] = [];
+    session.addEventListener("voxels", (event) => repainted.push((event as CustomEvent).detail));
+    server.mask = mask;
+    let answer = () => {};
+    server.detailed = () =>
+      new Promise((resolve) => {
+        answer = () => resolve(server.whole());
+      });
+    const payload = { mask: mask.head, nodes: 2, offered: false };
+    session.hear({ type: "mask_ready", audience: "", seq: 1, payload });
+    await Promise.resolve();
+    expect(server.asked).toEqual([mask.head]);
+    answer();
+    await session.sync();
+    expect(server.asked).toEqual([mask.head]);
+    expect(session.mask?.head).toBe(mask.head);
+    expect(repainted).toEqual([mask.filledSlices]);
   });
 
   it("chains changes made faster than they are sent", async () => {

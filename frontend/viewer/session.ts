@@ -83,9 +83,12 @@ export class Session extends EventTarget implements Courier {
     this.changed();
   }
 
-  /** Takes the server's truth again and lays what still waits over it. */
-  sync(): Promise<void> {
-    this.syncing ??= this.refresh().finally(() => {
+  /**
+   * Takes the server's truth again and lays what still waits over it. The voxels of the head that
+   * is `expected` are asked for at the same time as the rest.
+   */
+  sync(expected = ""): Promise<void> {
+    this.syncing ??= this.refresh(expected).finally(() => {
       this.syncing = null;
     });
     return this.syncing;
@@ -106,12 +109,14 @@ export class Session extends EventTarget implements Courier {
     return release;
   }
 
-  private async refresh(): Promise<void> {
+  private async refresh(expected: string): Promise<void> {
+    const early = expected ? this.api.volume(expected).catch(() => null) : null;
     for (;;) {
       const { answered } = this;
       const detail = await this.api.detail();
       const filled = detail.manifest.slices.length > 0;
-      const packed = filled ? await this.api.volume(detail.head) : null;
+      const come = filled && detail.head === expected ? await early : null;
+      const packed = come ?? (filled ? await this.api.volume(detail.head) : null);
       const mask = new Mask(detail.grid.shape, detail.manifest, packed);
       await this.dropAccepted(detail.head);
       let calm: Promise<void> | null = null;
@@ -124,6 +129,7 @@ export class Session extends EventTarget implements Courier {
   }
 
   private adopt(detail: ReadingDetail, mask: Mask): void {
+    const bare = this.mask?.filledSlices.length === 0;
     this.detail = detail;
     this.mask = mask;
     this.checks = detail.checks;
@@ -136,7 +142,8 @@ export class Session extends EventTarget implements Courier {
       this.notice = "This mask's fingerprint differs from the server's. Reload the page.";
       this.outbox.stop();
     }
-    this.repaint(null);
+    // Where nothing was drawn before, the slices that are drawn now are all that look otherwise.
+    this.repaint(bare ? mask.filledSlices : null);
   }
 
   /**
@@ -198,7 +205,7 @@ export class Session extends EventTarget implements Courier {
       const state = news.type === "mask_ready" ? "ready" : payload.state;
       if (typeof state === "string") detail.ai.state = state as AiState;
       this.changed();
-      void this.catchUp();
+      void this.catchUp("", typeof payload.mask === "string" ? payload.mask : "");
     } else if (news.type === "change.applied") {
       void this.catchUp(String(payload.head));
     } else if (news.type === "lease.taken" && payload.client !== this.client) {
@@ -207,12 +214,12 @@ export class Session extends EventTarget implements Courier {
   }
 
   /** Follows the server while nothing of ours is on its way. */
-  private async catchUp(head?: string): Promise<void> {
-    if (head && this.heads.has(head)) return;
+  private async catchUp(head = "", expected = head): Promise<void> {
+    if (this.heads.has(head)) return;
     if (this.outbox.waiting.length > 0 || this.setAside.length > 0) return;
     try {
       if (this.syncing) await this.syncing;
-      if (!head || !this.heads.has(head)) await this.sync();
+      if (!this.heads.has(head)) await this.sync(expected);
     } catch (error) {
       console.warn("could not catch up", error);
     }
