@@ -34,7 +34,7 @@ from backend.jobs.protocol import (
     TASK_NAME,
     TRAINING_QUEUE,
     RunKind,
-    prompt_queue,
+    held_queue,
 )
 from inference.adapters import LOADERS, Loader, Models
 from inference.execution import Execution
@@ -92,6 +92,7 @@ class Worker:
         self.prompts = PromptLane(Models(settings.models, **lane), self.cache, settings.pauses)
         self.training = TrainingLane(settings.cache.parent / "training", settings.models)
         self._running: Execution | None = None
+        self._told: frozenset[str] | None = None
         self._asked: dict[tuple[str, int], threading.Event] = {}
         self._stop = asyncio.Event()
 
@@ -171,24 +172,26 @@ class Worker:
             await self._do(context, run)
 
         async with app.open_async(), asyncio.TaskGroup() as lanes:
-            lanes.create_task(self._until_stopped(self._lane(app, QUEUE)), name=QUEUE)
-            lanes.create_task(self._until_stopped(self._prompt_lane(app)), name=PROMPT_QUEUE)
+            for queue in (QUEUE, PROMPT_QUEUE):
+                lanes.create_task(self._until_stopped(self._held_lane(app, queue)), name=queue)
             if self.trains:
                 training = self._until_stopped(self._lane(app, TRAINING_QUEUE))
                 lanes.create_task(training, name=TRAINING_QUEUE)
 
-    async def _prompt_lane(self, app: App) -> None:
-        """Prompts for the models that lie here, whichever those are by now."""
-        told = None
+    async def _held_lane(self, app: App, queue: str) -> None:
+        """Jobs of a queue for the models that lie here, whichever those are by now.
+
+        A run that is under way goes on until it ends, whatever was installed meanwhile.
+        """
         while True:
             held = await asyncio.to_thread(self.models.held)
-            if held != told:
-                told = held
+            if held != self._told:
+                self._told = held
                 self.link.say_hello_again(self._facts(held))
-            queues = [PROMPT_QUEUE, *map(prompt_queue, sorted(held))]
+            queues = [queue, *(held_queue(queue, model) for model in sorted(held))]
             lane = asyncio.create_task(self._lane(app, *queues))
             try:
-                while held == await asyncio.to_thread(self.models.held):
+                while held == await asyncio.to_thread(self.models.held) or self._is_busy(queue):
                     await asyncio.wait({lane}, timeout=LOOK_SECONDS)
                     if lane.done():
                         return await lane
@@ -196,6 +199,9 @@ class Worker:
                 lane.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await lane
+
+    def _is_busy(self, queue: str) -> bool:
+        return queue == QUEUE and self._running is not None
 
     async def _lane(self, app: App, *queues: str) -> None:
         """One job of these queues at a time."""

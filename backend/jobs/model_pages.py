@@ -36,11 +36,10 @@ _NOT_FACTS = {"files", "training", "name", "version", "kind", "notice", "intende
 def models_page(request: HttpRequest) -> HttpResponse:
     """All models and where each stands."""
     user = selectors.runs_visitor(request.user)
-    kinds = selectors.kinds_at_work()
     found = sorted(
         ModelVersion.objects.all(), key=lambda m: (m.retired is not None, m.name, m.registered)
     )
-    rows = [_row(model, kinds) for model in found]
+    rows = [_row(*both) for both in zip(found, selectors.states_of(found), strict=True)]
     context = {
         "rows": rows,
         "checking": any(row["checking"] is not None for row in rows),
@@ -61,7 +60,7 @@ def model_page(request: HttpRequest, model: uuid.UUID) -> HttpResponse:
     card = card_of(found.folder)
     context = {
         "model": found,
-        "row": _row(found, selectors.kinds_at_work()),
+        "row": _row(found, *selectors.states_of([found])),
         "facts": flat(facts),
         "files": _files(found),
         # Every word of it was escaped by `card_html`.
@@ -150,8 +149,7 @@ def _act(
     return redirect("model", model=model)
 
 
-def _row(model: ModelVersion, kinds: set[str]) -> dict[str, Any]:
-    state = selectors.state_of(model, kinds)
+def _row(model: ModelVersion, state: ModelState) -> dict[str, Any]:
     return {
         "model": model,
         "state": state.value,

@@ -22,8 +22,8 @@ class ModelState(StrEnum):
 MEANING = {
     ModelState.REGISTERED: "its files' hashes were not checked yet, so it takes no run",
     ModelState.DAMAGED: "a file is not the registered one, so it takes no run",
-    ModelState.VERIFIED: "every file's hash matches; no worker that runs its kind is connected",
-    ModelState.RUNNABLE: "every file's hash matches, and a worker that runs its kind is connected",
+    ModelState.VERIFIED: "every file's hash matches; its runs wait: no connected worker holds it",
+    ModelState.RUNNABLE: "every file's hash matches, and a connected worker holds it",
     ModelState.RETIRED: "offered no more; its runs of the past remain",
 }
 
@@ -34,7 +34,7 @@ def model_state(*, retired: bool, verified: bool, damaged: bool, has_worker: boo
     Args:
         verified: every file's hash matched when they were last checked.
         damaged: a file did not match then, or was missing.
-        has_worker: a live worker runs models of its kind.
+        has_worker: a live worker holds it, and runs models of its kind.
     """
     if retired:
         return ModelState.RETIRED

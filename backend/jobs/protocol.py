@@ -94,6 +94,11 @@ class RunKind(StrEnum):
         return TRAINING_STAGE_SHARE if self is RunKind.TRAIN else STAGE_SHARE
 
     @property
+    def needs_the_model(self) -> bool:
+        """Whether only a worker that holds the very model can do it."""
+        return self is not RunKind.TRAIN
+
+    @property
     def of_one_series(self) -> bool:
         """Whether it is done on the grid of one series."""
         return self is not RunKind.TRAIN
@@ -161,9 +166,9 @@ class RunStepRefused(ValueError):
     """That is not possible in the state the run is in."""
 
 
-def prompt_queue(description: str) -> str:
-    """Where clicks wait for a worker that holds the model with this description hash."""
-    return f"{PROMPT_QUEUE}:{description[:16]}"
+def held_queue(queue: str, description: str) -> str:
+    """Where jobs of a queue wait for a worker that holds the model with this description hash."""
+    return f"{queue}:{description[:16]}"
 
 
 def next_state(state: RunState, action: RunAction) -> RunState:

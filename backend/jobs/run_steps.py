@@ -20,8 +20,8 @@ from backend.jobs.protocol import (
     RunKind,
     RunState,
     RunStepRefused,
+    held_queue,
     next_state,
-    prompt_queue,
 )
 from backend.jobs.registry import run_changed
 
@@ -71,13 +71,14 @@ def wait(run: Run, message: str) -> None:
 
 
 def defer(run: Run) -> bool:
-    """Queue a run's job; False if it waits there already.
-
-    A prompt waits where only workers look that hold its model: nobody has time to try the others.
+    """Queue a run's job, where only workers look that hold its model; False if it waits there
+    already.
     """
     subject = f"{run.subject_type}:{run.subject_id}"
     kind = RunKind(run.kind)
-    name = prompt_queue(run.model.description) if kind is RunKind.PROMPT else kind.queue
+    name = kind.queue
+    if kind.needs_the_model:
+        name = held_queue(name, run.model.description)
     return queue.defer_run(run.id, subject=subject, queue=name, priority=kind.priority)
 
 

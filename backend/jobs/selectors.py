@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,29 +36,33 @@ def model_named(model: uuid.UUID) -> ModelVersion:
     return found
 
 
-def kinds_at_work() -> set[str]:
-    """Kinds of models that some live worker says it runs."""
-    said = (worker.facts.get("kinds") for worker in workers() if worker.alive)
-    return {str(kind) for kinds in said if isinstance(kinds, list) for kind in kinds}
-
-
 def is_held_at_work(model: ModelVersion) -> bool:
     """Whether some live worker holds this very model; who names no models is taken to."""
-    for worker in workers():
-        held = worker.facts.get("models")
-        if worker.alive and (not isinstance(held, list) or model.description in held):
-            return True
-    return False
+    return any(_holds(worker, model) for worker in workers() if worker.alive)
 
 
-def state_of(model: ModelVersion, kinds: set[str]) -> ModelState:
-    """Where a model stands; `kinds` are those at work."""
-    return model_state(
-        retired=model.retired is not None,
-        verified=model.verified is not None,
-        damaged=bool(model.fault),
-        has_worker=model.kind in kinds,
-    )
+def states_of(models: Sequence[ModelVersion]) -> list[ModelState]:
+    """Where each model stands."""
+    at_work = [worker for worker in workers() if worker.alive]
+    return [
+        model_state(
+            retired=model.retired is not None,
+            verified=model.verified is not None,
+            damaged=bool(model.fault),
+            has_worker=any(_runs(worker, model) and _holds(worker, model) for worker in at_work),
+        )
+        for model in models
+    ]
+
+
+def _runs(worker: WorkerStatus, model: ModelVersion) -> bool:
+    kinds = worker.facts.get("kinds")
+    return isinstance(kinds, list) and model.kind in kinds
+
+
+def _holds(worker: WorkerStatus, model: ModelVersion) -> bool:
+    held = worker.facts.get("models")
+    return not isinstance(held, list) or model.description in held
 
 
 def default_of(model: ModelVersion) -> list[str]:
@@ -76,12 +80,12 @@ def may_verify_models(user: User | AnonymousUser) -> bool:
 
 def runs_seen_by(user: User | AnonymousUser) -> QuerySet[Run]:
     """Runs this user may look at."""
-    return _runs(user, registry.runs_seen_by + registry.runs_managed_by)
+    return _allowed(user, registry.runs_seen_by + registry.runs_managed_by)
 
 
 def runs_managed_by(user: User | AnonymousUser) -> QuerySet[Run]:
     """Runs this user may cancel and retry."""
-    return _runs(user, registry.runs_managed_by)
+    return _allowed(user, registry.runs_managed_by)
 
 
 def run_seen_by(user: User | AnonymousUser, run: uuid.UUID) -> Run:
@@ -160,7 +164,7 @@ def socket_is_open(session: WorkerSession, now: datetime) -> bool:
     return session.gone is None and now - session.heard < SOCKET_SILENCE
 
 
-def _runs(user: User | AnonymousUser, rules: list[Callable[[User], Q]]) -> QuerySet[Run]:
+def _allowed(user: User | AnonymousUser, rules: list[Callable[[User], Q]]) -> QuerySet[Run]:
     everything = Run.objects.select_related("model")
     if not isinstance(user, User):
         return everything.none()

@@ -59,17 +59,24 @@ def test_a_second_run_is_done_by_the_same_warm_worker(site: Site) -> None:
     assert site.attempts(first)[0]["worker"] == site.attempts(second)[0]["worker"]
 
 
-def test_a_model_that_is_not_on_the_worker_leaves_the_run_dead_with_a_sentence(site: Site) -> None:
+def test_a_run_is_left_for_a_worker_that_holds_its_model_and_says_what_it_waits_for(
+    site: Site,
+) -> None:
     run = site.enqueue()
-    site.worker("first", CONCORD_MODELS=str(site.state / "nowhere"))
+    without = site.worker("without", CONCORD_MODELS=str(site.state / "nowhere"))
+    site.until(lambda: site.run(run)["message"], "what it waits for")
 
-    row = site.until_state(run, "dead")
-
-    assert row["attempt"] == 1
+    row = site.run(run)
+    assert (row["state"], row["attempt"]) == ("queued", 0)
     assert row["message"] == (
-        "There is no model in the folder threshold-test: model.json is missing. Install the "
-        "model's folder there, then retry. The case can be read without it."
+        "No connected worker holds threshold-test 1. Start one that does, or put the folder "
+        "threshold-test among a worker's models."
     )
+    site.worker("with")
+
+    row = site.until_state(run, "succeeded")
+    assert (row["leased_by"], row["message"]) == ("with", "")
+    assert without.alive
 
 
 def test_a_model_that_was_altered_leaves_the_run_dead_with_a_sentence(site: Site) -> None:

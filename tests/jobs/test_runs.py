@@ -60,7 +60,8 @@ def test_a_run_and_its_job_are_made_in_one_transaction(make_run: MakeRun) -> Non
 
     (job,) = jobs_of(run)
 
-    assert (job.queue_name, job.task_name, job.status) == ("inference", "inference.run", "todo")
+    queue_name = f"inference:{run.model.description[:16]}"
+    assert (job.queue_name, job.task_name, job.status) == (queue_name, "inference.run", "todo")
     assert job.args == {"run": str(run.pk)}
     assert Event.objects.filter(action="run.queued", subject_id=str(run.pk)).count() == 1
 

@@ -16,7 +16,7 @@ from backend.audit.models import Event, NewsItem
 from backend.errors import BadInput
 from backend.jobs import queue, services
 from backend.jobs.models import ModelVersion, Run, WorkerSession
-from backend.jobs.protocol import PROPOSED_NODE, prompt_queue
+from backend.jobs.protocol import PROMPT_QUEUE, PROPOSED_NODE, held_queue
 from backend.jobs.selectors import default_model
 from backend.reading.models import Change, ProtocolModel, Reading
 from backend.reading.services import give_up_on_prompts, prompting
@@ -105,7 +105,7 @@ def test_a_prompt_waits_in_a_queue_of_its_own_and_behind_no_run_of_its_case(
         "select queue_name, lock from procrastinate_jobs where args ->> 'run' = %s", [run]
     )
     assert row == (
-        prompt_queue(ready.run().model.description),
+        held_queue(PROMPT_QUEUE, ready.run().model.description),
         f"reading.reading:{ready.reading().pk}",
     )
 
@@ -131,7 +131,7 @@ def test_a_click_is_for_the_model_of_the_protocol_not_for_the_default_of_all(
     (row,) = queue._rows(
         "select queue_name from procrastinate_jobs where args ->> 'run' = %s", [str(run.pk)]
     )
-    assert row == (prompt_queue(model.description),)
+    assert row == (held_queue(PROMPT_QUEUE, model.description),)
 
 
 def test_where_no_worker_holds_the_protocol_s_model_the_reader_is_told_so(
