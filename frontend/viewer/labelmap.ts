@@ -3,6 +3,7 @@
 
 import { shownColour } from "./colours";
 import { sopOf } from "./geometry";
+import { lay } from "./lay";
 import { MaskFrames } from "./mask_frames";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host, type Segment } from "./ohif";
 import { boxOfDifference, diffPlane, type Patch } from "./patch";
@@ -144,10 +145,7 @@ export class Labelmap {
     const dense = this.denseTable();
     for (const index of slices ?? this.planes.keys()) {
       const shown = this.planes[index];
-      const truth = mask.plane(index);
-      if (!shown) continue;
-      if (!truth) shown.fill(0);
-      else for (let at = 0; at < shown.length; at += 1) shown[at] = dense[truth[at] ?? 0] ?? 0;
+      if (shown) lay(mask.plane(index), shown, dense);
     }
     for (const [, node] of mask.labels) this.ensure(node);
     this.colour();
