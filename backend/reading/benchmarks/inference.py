@@ -99,8 +99,7 @@ def _shown(there: Installation, studies: Path, device: str, cases: int) -> Row:
     if not Path(CHROMIUM).exists():
         return showing.not_run("Chromium is not installed (make system)")
     known = len(there.runs())
-    for number in range(1, 1 + cases):
-        there.receive(studies / f"{number:02}")
+    there.receive(*(studies / f"{number:02}" for number in range(1, 1 + cases)))
     _until_queued(there, known + cases)
     for row in there.runs():
         if row["state"] == "queued":

@@ -54,6 +54,10 @@ for number in range(LIMIT):
 print(json.dumps(made))
 """
 
+_WARM = """
+select 1 from jobs_workersession
+where name = %s and gone is null and jsonb_array_length(facts -> 'models') > 0
+"""
 _STATE = """
 select state, stage, exists (
     select 1 from procrastinate_jobs where args ->> 'run' = %s and status = 'doing') as doing
@@ -95,9 +99,13 @@ class Installation:
         child.start()
         return child
 
-    def receive(self, folder: Path) -> None:
-        """Take a folder of DICOM files in."""
-        self.server.manage("receive", "--as-is", str(folder))
+    def receive(self, *folders: Path) -> None:
+        """Take folders of DICOM files in."""
+        self.server.manage("receive", "--as-is", *map(str, folders))
+
+    def is_warm(self, worker: Child) -> bool:
+        """Whether a worker is connected and has said which models it holds."""
+        return bool(self._database.execute(_WARM, [worker.name]).fetchone())
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run, the oldest first, with its attempts; times are seconds since 1970."""

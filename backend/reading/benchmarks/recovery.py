@@ -87,8 +87,7 @@ def installation(folder: Path, studies: int, *size: str) -> Iterator[Installatio
             "inference.benchmark", "--write", str(folder / "in"), "--count", str(studies), *size
         )
         there = Installation(server)
-        for number in range(studies):
-            there.receive(folder / "in" / f"{number:02}")
+        there.receive(folder / "in")
         _until(lambda: len(there.runs()) == studies, "a run of every study")
         workers = [there.worker(*ONE_THREAD, **PINNED) for _ in range(2)]
         try:
@@ -104,7 +103,7 @@ def _killed(there: Installation) -> float:
     (run,) = there.again(1)
     _until(lambda: _row_of(there, run)["state"] == "running", "the first worker to be at work")
     second = there.worker(*ONE_THREAD)
-    threading.Event().wait(8)  # Until the second is warm, and has nothing to do.
+    _until(lambda: there.is_warm(second), "the second worker to connect")
     if first.process is None:
         raise RuntimeError("The worker did not start.")
     killed = time.time()

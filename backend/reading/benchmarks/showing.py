@@ -25,6 +25,9 @@ _READY = "window.__concord?.ready === true"
 # Notes when an image is drawn while some node of the mask is there.
 _WATCH_FOR_NODES = """() => {
   const { __concord: room } = window;
+  // The images alone would fill what a browser keeps of what was asked.
+  performance.clearResourceTimings();
+  performance.setResourceTimingBufferSize(1000);
   window.__shown = room.head && room.nodes.length ? -1 : null;
   const there = (node) => {
     if (!node.measures) return false;
@@ -46,9 +49,11 @@ _ASKED = """(finished) => {
   if (!asked.length) return null;
   const first = Math.min(...asked.map((each) => each.startTime));
   const last = Math.max(...asked.map((each) => each.responseEnd));
+  const voxels = asked.filter(({ name }) => name.endsWith("/volume")).at(-1);
   return {
     "until it was asked for": performance.timeOrigin + first - finished,
     "until it had come": last - first,
+    "of which the voxels": voxels ? voxels.responseEnd - voxels.startTime : 0,
     "until it was drawn": window.__shown - performance.timeOrigin - last,
   };
 }"""
