@@ -63,8 +63,9 @@ PSEUDONYM_KEY_FILE = Path(os.environ.get("CONCORD_PSEUDONYM_KEY_FILE", STATE / "
 PSEUDONYM_STORE = Path(os.environ.get("CONCORD_PSEUDONYM_STORE", STATE / "pseudonyms"))
 # The web process's port on 127.0.0.1.
 PORT = _number("CONCORD_PORT", 8000)
-# Where models lie: registered by `setup`, run by workers.
-MODELS = Path(os.environ.get("CONCORD_MODELS", BASE_DIR / "inference" / "models"))
+# Where models lie, registered and run by workers; `setup` puts those there that Concord ships.
+SHIPPED_MODELS = BASE_DIR / "inference" / "models"
+MODELS = Path(os.environ.get("CONCORD_MODELS", SHIPPED_MODELS))
 # Demonstration mode: demo users exist, the sign-in page says where their passwords are.
 DEMO = _flag("CONCORD_DEMO")
 # A series is judged and offered to protocols when nothing arrived for it this long.

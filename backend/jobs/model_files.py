@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,32 @@ def folders_with_models() -> list[str]:
         return []
     found = (path.parent for path in root.glob("*/model.json"))
     return sorted(folder.name for folder in found if folder.resolve().parent == root)
+
+
+def put_shipped_models() -> list[Path]:
+    """Folders of the models that come with Concord, below `CONCORD_MODELS`, as they are shipped.
+
+    Raises:
+        BadInput: one is not there as it is shipped, and cannot be written.
+    """
+    return [_put(found.parent) for found in sorted(settings.SHIPPED_MODELS.glob("*/model.json"))]
+
+
+def _put(shipped: Path) -> Path:
+    folder = model_root() / shipped.name
+    described = folder / "model.json"
+    # It names the hash of every other file, and those are checked when the model is registered.
+    if described.is_file() and described.read_bytes() == (shipped / "model.json").read_bytes():
+        return folder
+    try:
+        shutil.copytree(shipped, folder, dirs_exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            "MODELS_NOT_WRITABLE",
+            f"The model {shipped.name} cannot be put into {model_root()}: {error}.",
+            f"Copy {shipped} there, or let this process write there.",
+        ) from error
+    return folder
 
 
 def check_file(

@@ -23,6 +23,7 @@ OF_COMPOSE = {
     "CONCORD_WEB_PASSWORD",
     "CONCORD_QUEUE_PASSWORD",
     "CONCORD_WORKER_LOG",
+    "CONCORD_WORKER_TORCH",
 }
 
 
@@ -83,7 +84,35 @@ def test_the_images_are_built_from_the_repository_and_run_unprivileged(name: str
     assert [argument for instruction, argument in found if instruction == "USER"] == ["concord"]
     assert (DOCKER / f"{name}.dockerignore").exists()
     used = [s["build"] for s in compose()["services"].values() if "build" in s]
-    assert {"context": "..", "dockerfile": f"docker/{name}"} in used
+    assert ("..", f"docker/{name}") in [(b["context"], b["dockerfile"]) for b in used]
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_what_a_container_writes_to_is_its_own(name: str):
+    """A folder that a volume is mounted on has the image's owner; any other is root's."""
+    made = next(a for i, a in instructions(name) if i == "RUN" and "useradd" in a)
+    owned = set(made.split("chown concord ")[1].split())
+    for service in compose()["services"].values():
+        if service.get("build", {}).get("dockerfile") == f"docker/{name}":
+            mounted = [volume.split(":")[1:] for volume in service["volumes"]]
+            assert {path for path, *how in mounted if not how} <= owned
+    folders = {
+        value
+        for instruction, argument in instructions(name)
+        if instruction == "ENV"
+        for value in re.findall(r"CONCORD_(?:STATE|MODELS|WORKER_CACHE)=(\S+)", argument)
+    }
+    assert folders == owned
+
+
+def test_what_was_trained_is_written_by_the_work_process_and_read_by_workers():
+    services = compose()["services"]
+    assert "models:/models" in services["work"]["volumes"]
+    assert "models:/models:ro" in services["worker"]["volumes"]
+    torch = re.search(r"^torch==(.+)$", (ROOT / "requirements-test.txt").read_text(), re.M)
+    assert torch
+    for file in ("docker/Dockerfile.worker", "docker/compose.yml"):
+        assert torch.group(1) in (ROOT / file).read_text()
 
 
 def test_the_web_image_serves_as_the_supervisor_does():

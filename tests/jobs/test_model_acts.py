@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -13,7 +14,7 @@ from backend.accounts.models import User
 from backend.audit.models import Event
 from backend.errors import BadInput, NotAllowed, WrongState
 from backend.jobs import model_acts, registry, services
-from backend.jobs.model_files import folders_with_models
+from backend.jobs.model_files import folders_with_models, put_shipped_models
 from backend.jobs.models import ModelVersion, Run, WorkerSession
 from backend.jobs.selectors import default_model
 from backend.jobs.tasks import verify_model
@@ -297,3 +298,21 @@ def test_a_card_shows_pictures_of_its_own_folder_alone(
     )
     for name in ("linked.png", "page.html", "model.json", "..%2f..%2fsecret.png", "no.png"):
         assert client.get(f"/models/{model.pk}/pictures/{name}").status_code == 404
+
+
+@pytest.mark.django_db
+def test_what_is_shipped_is_put_where_models_lie_renewed_and_nothing_else(
+    models: Path, settings: Any
+) -> None:
+    write_model(models, "dropped")  # Somebody's own: an administrator's to register.
+    shipped = models / "foveal-ln-ct"
+    assert put_shipped_models() == [shipped]
+    assert services.register_model(folder=shipped, actor=None).verified
+    (shipped / "model.json").write_text("{}")
+    (shipped / "weights.safetensors").write_bytes(b"of an older version")
+    assert put_shipped_models() == [shipped]
+    assert services.register_model(folder=shipped, actor=None).verified
+    settings.MODELS = models / "no-folder"
+    settings.MODELS.write_text("")
+    with pytest.raises(BadInput, match="cannot be put into"):
+        put_shipped_models()

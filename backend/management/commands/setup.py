@@ -61,6 +61,7 @@ class Command(BaseCommand):
         connections["owner"].close()
         self._grant(urls.owner, urlsplit(urls.web).username or "", _WEB_GRANTS)
         self._grant(urls.owner, urlsplit(urls.queue).username or "", QUEUE_GRANTS)
+        from backend.jobs.model_files import put_shipped_models
         from backend.jobs.services import register_model
         from backend.reading.services import install_protocols
 
@@ -68,8 +69,9 @@ class Command(BaseCommand):
         worker_token = Path(settings.STATE) / "worker-token"
         if not worker_token.exists():
             write_private(worker_token, create_worker_token(name="this machine"))
-        for folder in sorted((settings.MODELS).glob("*/model.json")):
-            register_model(folder=folder.parent, actor=None)
+        # Any other is an administrator's to register.
+        for folder in put_shipped_models():
+            register_model(folder=folder, actor=None)
         if options["demo"]:
             install_demo_users(Path(settings.STATE) / "demo-users.json")
         self.stdout.write("The database is ready.")
