@@ -16,7 +16,7 @@ from zstandard import ZstdCompressor
 from backend.imaging.masks import canonical_json
 from backend.jobs.protocol import MASK_MEDIA_TYPE
 from backend.reading import selectors, services
-from backend.reading.maskstore import packed
+from backend.reading.maskstore import packed, packed_as_put
 from backend.reading.serializers import ErrorAnswer
 from backend.store import store
 
@@ -94,12 +94,12 @@ class MaskVolumeView(APIView):
         services.note_look(
             user=selectors.person(request.user), case=found.case, what=f"mask {mask}"
         )
-        return immutable(
-            request,
-            f"{mask}-volume",
-            MASK_MEDIA_TYPE,
-            lambda coding: compressed(packed(found), coding),
-        )
+
+        def bytes_of(coding: str) -> tuple[bytes, str]:
+            put = packed_as_put(found) if coding == "zstd" else None
+            return (put, coding) if put is not None else compressed(packed(found), coding)
+
+        return immutable(request, f"{mask}-volume", MASK_MEDIA_TYPE, bytes_of)
 
 
 class SliceView(APIView):

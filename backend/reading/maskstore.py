@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
+from zstandard import ZstdDecompressor
 
 from backend.imaging.grid import Grid, Shape
 from backend.imaging.masks import (
@@ -19,8 +20,9 @@ from backend.imaging.masks import (
     volume_of,
 )
 from backend.imaging.regions import Box
+from backend.jobs.models import Run
 from backend.reading.models import Mask, MaskSlice
-from backend.store import store
+from backend.store import BlobMissing, store
 
 K = TypeVar("K")
 
@@ -126,6 +128,30 @@ def packed(mask: Mask, names: Mapping[int, str] | None = None) -> bytes:
 
     `names` says what its numbers stand for in the place of nodes.
     """
+    header = _header(mask, names)
+    blobs = _FILES.map(store().read, mask.manifest.slices.values())
+    return b"".join((struct.pack("<I", len(header)), header, *blobs))
+
+
+def packed_as_put(mask: Mask) -> bytes | None:
+    """The container of `packed` with zstd, as the worker put it that made the mask.
+
+    None where no worker did, or where the case calls a node otherwise than the worker: the header
+    names every slice by its content, so the same header stands before the same bytes.
+    """
+    put = Run.objects.filter(pk=mask.run_id).values_list("mask_blob", flat=True).first()
+    if not put:
+        return None
+    try:
+        body = store().read_zstd(put)
+    except BlobMissing:
+        return None
+    with ZstdDecompressor().stream_reader(body) as stream:
+        (length,) = struct.unpack("<I", stream.read(4))
+        return body if stream.read(length) == _header(mask) else None
+
+
+def _header(mask: Mask, names: Mapping[int, str] | None = None) -> bytes:
     manifest = mask.manifest
     named = manifest.labels if names is None else names
     header = canonical_json(
@@ -136,9 +162,7 @@ def packed(mask: Mask, names: Mapping[int, str] | None = None) -> bytes:
             "slices": [{"index": i, "sha256": blob} for i, blob in manifest.slices.items()],
         }
     )
-    header += b" " * (-(4 + len(header)) % 8)
-    blobs = _FILES.map(store().read, manifest.slices.values())
-    return b"".join((struct.pack("<I", len(header)), header, *blobs))
+    return header + b" " * (-(4 + len(header)) % 8)
 
 
 def own_slices(mask: Mask, blobs: Mapping[int, str]) -> list[MaskSlice]:

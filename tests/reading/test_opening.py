@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from django.utils import timezone
+from zstandard import ZstdDecompressor
 
 from backend.accounts.models import User, WorkerToken
 from backend.accounts.roles import Role
@@ -22,6 +23,7 @@ from backend.jobs.models import ModelVersion, Run, WorkerSession
 from backend.reading import laid_out, maskstore, services
 from backend.reading.models import Case, Mask, MaskSlice, Node, Project, Reading
 from backend.reading.services.guards import stage_of
+from backend.store import store
 from tests.reading.site import (
     BOXES,
     PASSWORD,
@@ -156,6 +158,31 @@ def test_a_mask_is_laid_out_when_it_is_put_and_not_read_again_when_it_is_ready(
     found = Mask.objects.get(case=site.case, kind="ai")
     assert np.array_equal(maskstore.volume(found), ai_volume())
     assert found.node_versions.count() == 3
+
+
+def test_the_browser_is_given_the_very_bytes_that_the_worker_put(site: Site) -> None:
+    lease, mask = _put(site)
+    jobs.mask_ready(run=lease.run.pk, attempt=1, sha256=mask, values={}, timings={})
+    found = Mask.objects.get(case=site.case, kind="ai")
+    address = f"/api/masks/{found.hash}/volume"
+    asked = site.client("reader1").get(address, HTTP_ACCEPT_ENCODING="zstd")
+    assert asked["Content-Encoding"] == "zstd"
+    assert asked.content == maskstore.packed_as_put(found) == store().read_zstd(mask)
+    with ZstdDecompressor().stream_reader(asked.content) as stream:
+        assert stream.read() == maskstore.packed(found)
+
+
+def test_where_the_case_calls_a_node_otherwise_the_mask_is_packed_anew(ready: Site) -> None:
+    again = build_site(serial=2)
+    run = again.presegment(nodes=list(ready.nodes))
+    found = Mask.objects.get(case=again.case, kind="ai")
+    assert maskstore.packed_as_put(found) is None
+    asked = again.client("reader1").get(
+        f"/api/masks/{found.hash}/volume", HTTP_ACCEPT_ENCODING="zstd"
+    )
+    with ZstdDecompressor().stream_reader(asked.content) as stream:
+        body = stream.read()
+    assert body == maskstore.packed(found) != store().read(run.mask_blob)
 
 
 def test_a_process_that_did_not_take_the_mask_lays_it_out_itself(site: Site) -> None:
