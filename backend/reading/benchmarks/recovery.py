@@ -2,9 +2,11 @@
 
 Real workers of one thread each. What two are worth is measured on studies of 512 × 512 × 250, the
 run of which is mostly the model's work, as a case's is; a killed worker and the GPU on small ones.
-The GPU is simulated by a wait of eight seconds in front of the network (`--pause-before infer=8`),
-for enough rounds that workers which began together have drifted apart: what is shown is that they
-do not get in one another's way, not how fast a GPU is.
+The GPU is simulated by a wait of eight seconds in front of the network (`--pause-before infer=8`):
+what is shown is that workers do not get in one another's way, not how fast a GPU is. Workers come
+one after the other to a queue that is full, and the pace of each counts from the end of its first
+run to the end of its last: workers that began on the same tick would want the two cores at the same
+moments, and the last run of all would be timed alone.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +34,7 @@ PINNED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 GPU_SECONDS = 8
 KILLS = 3
 LARGE_RUNS = 8
-GPU_RUNS = ((1, 4), (2, 8), (8, 48))
+GPU_RUNS = ((1, 5), (2, 10), (8, 48))
 
 
 def recovery_benchmark() -> dict[str, Any]:
@@ -125,18 +127,28 @@ class Pace:
 
 
 def _throughput(there: Installation, workers: int, runs: int, arguments: Sequence[str]) -> Pace:
-    """The pace of so many warm workers, from the first lease to the last end."""
-    started = [there.worker(*arguments, **PINNED) for _ in range(workers)]
+    """The pace of so many workers, once all of them are there."""
+    queued, started = there.again(runs), []
     try:
-        there.ended(there.again(workers))  # Each has its model loaded before it counts.
-        queued, before = there.again(runs), there.processor_seconds(*started)
+        for _ in range(workers):
+            started.append(there.worker(*arguments, **PINNED))
+            _until(lambda: there.is_warm(started[-1]), "a worker to connect")
+        done = sum(row["state"] == "succeeded" for row in there.runs() if row["id"] in queued)
+        before = there.processor_seconds(*started)
         rows = there.ended(queued)
         after = there.processor_seconds(*started)
     finally:
         _stop(started)
-    took: float = max(r["finished"] for r in rows) - min(r["leased"] for r in rows)
-    costs = {name: round((after[name] - before[name]) / runs, 3) for name in after}
-    return Pace(runs / took, costs)
+    costs = {name: round((after[name] - before[name]) / (runs - done), 3) for name in after}
+    ends: dict[str, list[float]] = {}
+    for row in rows:
+        ends.setdefault(row["attempts"][-1]["worker"], []).append(row["finished"])
+    return Pace(rate_of(ends.values()), costs)
+
+
+def rate_of(ends: Iterable[Sequence[float]]) -> float:
+    """Runs per second of workers together, from the moments at which each one's runs ended."""
+    return sum((len(one) - 1) / (max(one) - min(one)) for one in ends if len(one) > 1)
 
 
 def _scaling(what: str, paces: dict[int, Pace], count: int, target: float) -> Row:
