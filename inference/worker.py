@@ -111,7 +111,8 @@ class Worker:
             "host": platform.node(),
             "pid": os.getpid(),
             "processors": os.cpu_count(),
-            "device": "CPU",
+            # Where it is to find out by itself it does so with its first model.
+            "device": {"cpu": "on the CPU", "cuda": "on the GPU"}.get(self.settings.device, ""),
             "version": platform.python_version(),
             "kinds": sorted(self.models.loaders),
             "models": sorted(held),
