@@ -139,6 +139,8 @@ def packed_as_put(mask: Mask) -> bytes | None:
     None where no worker did, or where the case calls a node otherwise than the worker: the header
     names every slice by its content, so the same header stands before the same bytes.
     """
+    if mask.run_id is None:
+        return None
     put = Run.objects.filter(pk=mask.run_id).values_list("mask_blob", flat=True).first()
     if not put:
         return None
