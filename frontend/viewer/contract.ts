@@ -94,6 +94,8 @@ export interface Signature {
 export interface Resume {
   node?: string | null;
   window?: string;
+  /** What a hand made of that window. */
+  voi?: { width: number; centre: number };
   focus?: Voxel;
   tool?: string;
   brush_mm?: number;
@@ -101,6 +103,10 @@ export interface Resume {
   order?: string;
   filter?: string;
   views?: Record<string, ViewPlace>;
+  /** Which of the slabs; none for one slice. */
+  slab?: number;
+  /** The series beside, where it was shown or laid over the images. */
+  beside?: { series: string; shown: boolean; fused: boolean; opacity: number };
   /** What was left of a newer proposal. */
   left?: { mask: string; keys: string[] };
 }

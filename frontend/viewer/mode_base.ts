@@ -38,7 +38,6 @@ export interface ModeOptions {
   panelWidth: number;
   toolbar: string;
   room(): Room | undefined;
-  customizations?: object;
 }
 
 export function viewerMode(options: ModeOptions) {
@@ -77,12 +76,13 @@ function instance(base: ModeInstance, layout: Layout, options: ModeOptions) {
       "ohif.hotkeyBindings": { $set: [] },
       // The server measures nodes; the host would count the whole volume after every stroke.
       "panelSegmentation.disableUpdateSegmentationStats": { $set: true },
+      // A double click would leave one plane alone on the screen; two dabs of a brush are one, too.
+      cornerstoneViewportClickCommands: { $set: {} },
       "viewportOverlay.topLeft": { $set: [] },
       "viewportOverlay.topRight": { $set: [] },
       "viewportOverlay.bottomLeft": { $set: [] },
       // Where one is stands at the bar of slices.
       "viewportOverlay.bottomRight": { $set: [] },
-      ...options.customizations,
     },
     routes: [
       {

@@ -2,16 +2,30 @@
 // next opening, on whichever machine.
 
 import type { Hatching } from "./appearance/hatching";
+import type { BesideRoom } from "./beside/enter";
 import type { Resume, ViewPlace } from "./contract";
 import type { Labelmap } from "./labelmap";
 import { FILTERS, ORDERS } from "./order";
 import type { Offering } from "./proposal/offering";
 import type { Session } from "./session";
 import type { ToolName, Tools } from "./tools";
-import { type Views, WINDOWS } from "./views";
+import { type Views, type Voi, WINDOWS } from "./views";
 
-/** Crosshairs begin anew: taking them up moves the other planes. */
-const TOOLS: readonly ToolName[] = ["window", "pan", "zoom", "brush", "eraser"];
+/**
+ * Crosshairs begin anew, for taking them up moves the other planes; and so does the brush that takes
+ * a node's own densities, which it has from images that are still to come.
+ */
+const TOOLS: readonly ToolName[] = [
+  "window",
+  "pan",
+  "zoom",
+  "brush",
+  "eraser",
+  "sphere",
+  "scissors",
+  "reshape",
+];
+const LOOKING: readonly ToolName[] = ["window", "pan", "zoom"];
 /** Finer than a screen shows; so that standing still is no news. */
 const DECIMALS = 100;
 
@@ -22,12 +36,16 @@ export interface Place {
   views: Views;
   tools: Tools;
   offering: Offering;
+  beside: BesideRoom;
 }
 
-export function placeOf({ session, views, tools, labelmap, hatching, offering }: Place): Resume {
+export function placeOf(place: Place): Resume {
+  const { session, views, tools, labelmap, hatching, offering } = place;
+  const { beside, slabs } = place.beside;
   return {
     node: session.selected,
     window: views.window,
+    ...(views.windowed ? { voi: whole(views.voi) } : {}),
     tool: tools.active,
     brush_mm: tools.brushMm,
     order: session.order,
@@ -38,6 +56,8 @@ export function placeOf({ session, views, tools, labelmap, hatching, offering }:
       stripes: hatching.shown,
       hide_rejected: labelmap.hideRejected,
     },
+    ...(slabs.kept ? { slab: slabs.kept } : {}),
+    ...(beside.kept ? { beside: beside.kept } : {}),
     ...(offering.kept ? { left: offering.kept } : {}),
     ...(views.focus ? { focus: views.focus } : {}),
     views: Object.fromEntries(views.standing().map(([id, place]) => [id, rounded(place)])),
@@ -50,14 +70,16 @@ export function restorePlace(place: Place, kept: Resume): boolean {
   restoreLook(place, kept.look ?? {});
   const { window = "", tool = "", order = "", filter = "", brush_mm } = kept;
   views.show(isOf(WINDOWS, window) ? window : "soft");
+  if (isVoi(kept.voi)) views.grey(kept.voi);
   if (isOf(ORDERS, order)) session.list({ order });
   if (isOf(FILTERS, filter)) session.list({ filter });
   const node = session.node(kept.node ?? null);
   if (node) session.select(node.uuid);
   if (typeof brush_mm === "number") tools.resize(brush_mm - tools.brushMm);
   const held = TOOLS.find((name) => name === tool);
-  const paints = held === "brush" || held === "eraser";
-  if (held && (!paints || (node && session.writable))) tools.use(held);
+  if (held && (LOOKING.includes(held) || (node && session.writable))) tools.use(held);
+  place.beside.slabs.restore(kept.slab);
+  place.beside.beside.restore(kept.beside);
   return views.stand(kept.views ?? {});
 }
 
@@ -72,6 +94,14 @@ function restoreLook({ labelmap, hatching }: Place, look: NonNullable<Resume["lo
 
 function isOf<T extends object>(table: T, name: string): name is keyof T & string {
   return Object.hasOwn(table, name);
+}
+
+function isVoi(voi: Resume["voi"]): voi is Voi {
+  return Number.isFinite(voi?.width) && Number.isFinite(voi?.centre) && (voi?.width ?? 0) > 0;
+}
+
+function whole({ width, centre }: Voi): Voi {
+  return { width: Math.round(width), centre: Math.round(centre) };
 }
 
 function rounded({ at, scale }: ViewPlace): ViewPlace {

@@ -72,7 +72,11 @@ export class ToolbarElement extends HTMLElement {
     const pressed = (action: string) => tools.active === action;
     const draws = !session.writable;
     const windows = (Object.keys(WINDOWS) as WindowName[]).map((name) =>
-      word({ action: name, label: WINDOWS[name].label, pressed: views.window === name }),
+      word({
+        action: name,
+        label: WINDOWS[name].label,
+        pressed: views.window === name && !views.windowed,
+      }),
     );
     write(
       nav,

@@ -12,9 +12,16 @@ export const WINDOWS = {
   lung: { label: "Lung", width: 1500, centre: -600 },
 } as const;
 export type WindowName = keyof typeof WINDOWS;
+/** Which values are shown from black to white (HU). */
+export interface Voi {
+  width: number;
+  centre: number;
+}
 
 /** Viewports and the plane each shows; the first of a plane speaks for it. */
 export type Planes = Readonly<Record<string, Plane>>;
+/** Nobody sees a window that differs by less. */
+const HARDLY_HU = 1;
 const READING: Planes = { [AXIAL]: "axial", [CORONAL]: "coronal", [SAGITTAL]: "sagittal" };
 /** The grid's axis that a plane steps along. */
 export const AXIS: Record<Plane, 0 | 1 | 2> = { axial: 0, coronal: 1, sagittal: 2 };
@@ -72,8 +79,11 @@ export class Views extends EventTarget {
     const viewport = this.viewport(id);
     if (!viewport || this.heard.has(viewport.element)) return;
     this.heard.add(viewport.element);
-    const { CAMERA_MODIFIED, IMAGE_RENDERED } = cornerstone().Enums.Events;
+    const { CAMERA_MODIFIED, IMAGE_RENDERED, VOI_MODIFIED } = cornerstone().Enums.Events;
     viewport.element.addEventListener(CAMERA_MODIFIED ?? "", () => this.moved(id));
+    viewport.element.addEventListener(VOI_MODIFIED ?? "", () => {
+      if (id === this.ids[0]) this.dispatchEvent(new Event("window"));
+    });
     viewport.element.addEventListener(IMAGE_RENDERED ?? "", () => {
       this.dispatchEvent(new CustomEvent("drawn", { detail: id }));
     });
@@ -255,8 +265,26 @@ export class Views extends EventTarget {
   }
 
   show(name: WindowName): void {
-    const { width, centre } = WINDOWS[name];
     this.window = name;
+    this.grey(WINDOWS[name]);
+  }
+
+  /** The window on screen: as named, or what a hand made of it. */
+  get voi(): Voi {
+    const range = this.viewport(this.ids[0] ?? "")?.getProperties().voiRange;
+    if (!range) return WINDOWS[this.window];
+    return { width: range.upper - range.lower, centre: (range.upper + range.lower) / 2 };
+  }
+
+  /** A hand made another window of the named one. */
+  get windowed(): boolean {
+    const { voi } = this;
+    const { width, centre } = WINDOWS[this.window];
+    return Math.abs(voi.width - width) > HARDLY_HU || Math.abs(voi.centre - centre) > HARDLY_HU;
+  }
+
+  /** Shows these values in every view. */
+  grey({ width, centre }: Voi): void {
     for (const id of this.ids) {
       const viewport = this.viewport(id);
       const voiRange = { lower: centre - width / 2, upper: centre + width / 2 };

@@ -2,6 +2,7 @@
 // the images read, and its voxels once they are here. Announces "change".
 
 import { ApiError, post, request } from "../api";
+import type { Resume } from "../contract";
 import type { Point3 } from "../ohif";
 import type { BesideList, BesideSeries } from "./contract";
 import { plus, times } from "./cut";
@@ -26,6 +27,8 @@ export class Beside extends EventTarget {
   notice = "";
   private readonly volumes = new Map<string, DisplayVolume>();
   private readonly coming = new Set<string>();
+  /** What an earlier opening had on screen, until it is known what there is. */
+  private before: Resume["beside"];
   /** Shifts that are tried, and not confirmed. */
   private readonly tried = new Map<string, Point3>();
 
@@ -41,9 +44,36 @@ export class Beside extends EventTarget {
       const answer = await request(`/api/readings/${this.reading}/beside`);
       this.list = ((await answer.json()) as BesideList).series;
       this.chosen ??= this.list[0] ?? null;
+      this.stand();
     } catch (error) {
       console.warn("What lies beside could not be asked for.", error);
     }
+    this.changed();
+  }
+
+  /** To be kept with where the reader was; nothing where nothing is on screen. */
+  get kept(): Resume["beside"] {
+    const { before, chosen, shown, fused, opacity } = this;
+    if (before) return before;
+    return chosen && (shown || fused) ? { series: chosen.id, shown, fused, opacity } : undefined;
+  }
+
+  restore(kept: Resume["beside"]): void {
+    this.before = kept;
+    if (this.list.length) this.stand();
+  }
+
+  /** As it was left, as far as it is still there. */
+  private stand(): void {
+    const { before } = this;
+    this.before = undefined;
+    const found = this.list.find(({ id }) => id === before?.series);
+    if (!before || !found) return;
+    this.chosen = found;
+    this.shown = before.shown === true;
+    this.fused = before.fused === true && this.pet !== null && this.registered(this.pet);
+    if (Number.isFinite(before.opacity))
+      this.opacity = Math.min(0.9, Math.max(0.1, before.opacity));
     this.changed();
   }
 

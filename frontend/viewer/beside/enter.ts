@@ -1,6 +1,7 @@
 // What lies beside, brought into a reading: its keys, what it draws, and the second window.
 
 import { Corners } from "../corners";
+import { sayOfTheHand } from "../hand_words";
 import { AXIAL, SAGITTAL } from "../layout";
 import type { Point3 } from "../ohif";
 import type { Room } from "../room";
@@ -65,9 +66,21 @@ export function enterBeside(room: Room, reading: string): BesideRoom {
     corners.draw();
     tell();
   });
-  on(views, "window", () => pane.draw());
-  on(session, "select", () => fusion.draw());
-  on(tools, "change", () => slabs.held(tools.active));
+  const say = () => sayOfTheHand(room, corners);
+  on(views, "window", () => {
+    pane.draw();
+    say();
+    tell();
+  });
+  on(session, "select", () => {
+    fusion.draw();
+    say();
+  });
+  on(session, "change", say);
+  on(tools, "change", () => {
+    slabs.held(tools.active);
+    say();
+  });
   on(window, "pointermove", (event) => fusion.point(event as PointerEvent));
   on(channel, "message", (event) => {
     if ("hello" in ((event as MessageEvent<Message>).data ?? {})) tell();

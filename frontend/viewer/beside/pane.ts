@@ -5,7 +5,7 @@
 import { text, write } from "../html";
 import { AXIAL, SAGITTAL } from "../layout";
 import type { Session } from "../session";
-import { type Views, WINDOWS } from "../views";
+import type { Views } from "../views";
 import type { Beside } from "./beside";
 import { besideWords } from "./contract";
 import { type Cut, cutOf, plus, times } from "./cut";
@@ -26,7 +26,7 @@ const ARROWS: Readonly<Record<string, [number, number]>> = {
 };
 
 export function greyWindow(views: Views): Range {
-  const { width, centre } = WINDOWS[views.window];
+  const { width, centre } = views.voi;
   return { low: centre - width / 2, high: centre + width / 2 };
 }
 

@@ -8,7 +8,7 @@ import { isDecided } from "../order";
 import { reasonsHtml } from "../panel/rows";
 import type { ShownNode } from "../projection";
 import type { Session } from "../session";
-import { type Views, WINDOWS } from "../views";
+import type { Views } from "../views";
 import type { SliceReader } from "./cut";
 import { gridOf, stepFrom } from "./grid";
 import { contactSheet } from "./styles";
@@ -211,7 +211,7 @@ export class ContactSheet {
     const { mask, detail } = this.session;
     if (!this.host || !slice || !mask || !detail) return;
     const { nodes } = this;
-    const { width, centre } = WINDOWS[this.views.window];
+    const { width, centre } = this.views.voi;
     const scene: Scene = {
       mask,
       shape: detail.grid.shape,

@@ -28,7 +28,7 @@ export class ShapeDesk {
   private ready = false;
 
   constructor(
-    private readonly session: Session,
+    session: Session,
     labelmap: Labelmap,
     private readonly views: Views,
     private readonly tools: Tools,
@@ -88,10 +88,6 @@ export class ShapeDesk {
       bridge: () => shaping.bridge(),
       free: () => {
         shaping.free = !shaping.free;
-        this.session.notice = shaping.free
-          ? "The selected node may now run into its neighbours."
-          : "";
-        this.session.changed();
       },
       split: () => hands.split(),
       merge: () => hands.merge(),

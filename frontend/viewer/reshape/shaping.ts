@@ -57,14 +57,24 @@ export class Pull {
 }
 
 export class Shaping {
-  /** The selected node may take voxels of its neighbours. */
-  free = false;
+  /** The node that may take voxels of its neighbours, for as long as it is selected. */
+  private freed: string | null = null;
   densities: Densities | null = null;
 
   constructor(
     private readonly session: Session,
     private readonly labelmap: Labelmap,
   ) {}
+
+  /** The selected node may take voxels of its neighbours. */
+  get free(): boolean {
+    return this.freed !== null && this.freed === this.session.selected;
+  }
+
+  set free(free: boolean) {
+    this.freed = free ? this.session.selected : null;
+    this.session.changed();
+  }
 
   /** Begins a gesture on the selected node; null, with a word to the reader, where none can be. */
   pull(): Pull | null {

@@ -12,8 +12,4 @@ export default viewerMode({
   panelWidth: 372,
   toolbar: "concord.settleTools",
   room: () => (window as { __concordSettling?: Room }).__concordSettling,
-  customizations: {
-    // A double click would leave one plane alone on the screen.
-    cornerstoneViewportClickCommands: { $set: {} },
-  },
 });
