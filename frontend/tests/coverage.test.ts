@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { gapsOf, nearestUnseen, sliceAt, slicesOf, topOf } from "../viewer/coverage/map";
+import { gapsOf, nearestUnseen, numberOf, sliceAt, slicesOf, topOf } from "../viewer/coverage/map";
 
 describe("the coverage bar", () => {
   it("leaves a gap wherever no slice was seen", () => {
@@ -56,6 +56,12 @@ describe("the coverage bar", () => {
     }
     expect(sliceAt("axial", -0.2, 10)).toBe(9);
     expect(sliceAt("sagittal", 1.3, 10)).toBe(9);
+  });
+
+  it("numbers axial slices from the skull base down, as reports do, and the others from the front and the right", () => {
+    expect(numberOf("axial", 9, 10)).toBe(1);
+    expect(numberOf("axial", 0, 10)).toBe(10);
+    expect([numberOf("coronal", 0, 10), numberOf("sagittal", 9, 10)]).toEqual([1, 10]);
   });
 
   it("counts slices, rows and columns for the three planes", () => {

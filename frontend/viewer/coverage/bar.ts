@@ -7,7 +7,7 @@ import type { ShownNode } from "../projection";
 import type { Seen } from "../seen";
 import type { Session } from "../session";
 import { AXIS, type Views } from "../views";
-import { ENDS, gapsOf, nearestUnseen, PLANES, sliceAt, slicesOf, topOf } from "./map";
+import { ENDS, gapsOf, nearestUnseen, numberOf, PLANES, sliceAt, slicesOf, topOf } from "./map";
 
 const STYLE = `
   .concord-coverage { position: absolute; top: 8px; bottom: 8px; right: 0; width: 30px; z-index: 11; cursor: pointer;
@@ -139,7 +139,7 @@ export class CoverageBars {
     const [top, bottom] = ENDS[plane];
     const place = `top:calc(14px + ${(at * 100).toFixed(2)}% - ${(28 * at).toFixed(1)}px - 7px)`;
     return `<b>${top}</b><svg viewBox="0 0 ${WIDTH} ${total}" preserveAspectRatio="none" aria-hidden="true">${marks.join("")}${marker}</svg>
-      <b>${bottom}</b>${here === null ? "" : `<span class="at" style="${place}">${here + 1} / ${total}</span>`}`;
+      <b>${bottom}</b>${here === null ? "" : `<span class="at" style="${place}">${numberOf(plane, here, total)} / ${total}</span>`}`;
   }
 }
 

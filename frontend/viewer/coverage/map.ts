@@ -44,6 +44,11 @@ export function topOf(plane: Plane, slice: number, total: number): number {
   return plane === "axial" ? 1 - (slice + 1) / total : slice / total;
 }
 
+/** The number of a slice for people: axial ones from the skull base down, as in every report. */
+export function numberOf(plane: Plane, slice: number, total: number): number {
+  return plane === "axial" ? total - slice : slice + 1;
+}
+
 /** The slice under a share of the way down the bar. */
 export function sliceAt(plane: Plane, share: number, total: number): number {
   const along = plane === "axial" ? 1 - share : share;

@@ -2,6 +2,7 @@
 // and can be told apart by dash and hatch as well as by colour.
 
 import type { Plane, Voxel } from "../contract";
+import { numberOf } from "../coverage/map";
 import { write } from "../html";
 import type { Point2 } from "../ohif";
 import { AXIS } from "../views";
@@ -113,13 +114,12 @@ export class Overlay {
     for (const layer of [this.svg, this.hand, this.legend, this.place]) layer.remove();
   }
 
-  /** Axial slices are counted from the skull base down, as in every report. */
   private placeWords(shape: Voxel): string {
     const index = this.views.sliceIn(this.id);
     const axis = AXIS[this.plane];
     const among = shape[axis];
     if (index === null || index < 0 || index >= among) return "";
-    return `slice ${axis === 0 ? among - index : index + 1}/${among}`;
+    return `slice ${numberOf(this.plane, index, among)}/${among}`;
   }
 
   private html({ inks, only, drawn, selected = null, crossed, limit }: Scene): string {
