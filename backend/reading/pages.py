@@ -24,6 +24,7 @@ from backend.reading.consensus_lists import panel_of as settling_panel_of
 from backend.reading.consensus_lists import settle_rows
 from backend.reading.consumers import audiences_of_person
 from backend.reading.hand_selectors import hands_shown_to
+from backend.reading.incidental_pages import incidentals_of, waiting_in
 from backend.reading.label_selectors import abstracts
 from backend.reading.models import Case, Reading
 from backend.reading.presentation import case_json, model_json, runs_of
@@ -104,8 +105,9 @@ def case_rows(request: HttpRequest) -> HttpResponse:
 def _case_rows(request: HttpRequest) -> list[dict[str, Any]]:
     user = selectors.person(request.user)
     found = list(selectors.cases(user).order_by("-created")[:SHOWN_CASES])
-    runs = runs_of(found)
-    return [_case_row(case, runs) for case in found]
+    runs, incidentals = runs_of(found), waiting_in(found)
+    rows = [_case_row(case, runs) for case in found]
+    return [{**row, "incidentals": incidentals.get(UUID(row["id"]), 0)} for row in rows]
 
 
 def _case_row(case: Case, runs: dict[UUID, Any]) -> dict[str, Any]:
@@ -174,6 +176,7 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
         "comparison": panel_of(found, latest_comparison(found)),
         "reopening": reopening_of(found) if selectors.may_coordinate(user, found) else None,
         "settling": settling_panel_of(found, link=selectors.may_audit(user, found)),
+        "incidentals": incidentals_of(found),
         "series": series_of(found),
         "series_facts": found.facts,
         "grid": {"shape": found.grid_json["shape"], "spacing_mm": found.grid_json["spacing_mm"]},

@@ -10,6 +10,8 @@ from backend.reading import (
     comparison_api,
     comparison_pages,
     consensus_api,
+    incidental_api,
+    incidental_pages,
     newer_api,
     pages,
     prompt_api,
@@ -28,6 +30,11 @@ urlpatterns = [
     path("cases/<uuid:case>/assign", pages.assign, name="case-assign"),
     path("cases/<uuid:case>/series", series_pages.read_instead, name="case-series"),
     path("cases/<uuid:case>/presegment", pages.presegment_again, name="case-presegment"),
+    path(
+        "cases/<uuid:case>/incidental/<uuid:finding>",
+        incidental_pages.take_up,
+        name="case-incidental",
+    ),
     path("cases/<uuid:case>/compare", comparison_pages.compare_again, name="case-compare"),
     path("cases/readings/<uuid:reading>/hold", pages.hold, name="reading-hold"),
     path("cases/readings/<uuid:reading>/release", pages.release, name="reading-release"),
@@ -51,6 +58,11 @@ urlpatterns = [
         "api/readings/<uuid:reading>/proposal",
         newer_api.NewerProposalView.as_view(),
         name="api-newer-proposal",
+    ),
+    path(
+        "api/readings/<uuid:reading>/incidental",
+        incidental_api.IncidentalView.as_view(),
+        name="api-incidental",
     ),
     path("api/readings/<uuid:reading>/beside", beside_api.BesideView.as_view(), name="api-beside"),
     path(

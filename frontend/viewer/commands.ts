@@ -51,6 +51,8 @@ export class Commands extends EventTarget {
   readonly remap = new Remap(READING_KEYS);
   /** The sheet to sign is open: what it shows must not change under the reader. */
   signing = false;
+  /** Something else is done: what lies over the list is put away. */
+  putAway: () => void = () => {};
   /** A tool that has keys of its own while it is held; true when it took the action. */
   intercept: (action: string) => boolean = () => false;
 
@@ -74,6 +76,7 @@ export class Commands extends EventTarget {
     if (action !== "reject") this.rejecting = null;
     if (action !== "level") this.placing = null;
     if (action !== "help") this.helpOpen = false;
+    if (action !== "incidental") this.putAway();
     if (!LOOKING.has(action)) this.desk.pointing.end();
     this.remap.leave();
     if (action === "cancel") this.signing = false;
@@ -271,6 +274,7 @@ export class Commands extends EventTarget {
   }
 
   private window(name: WindowName): void {
-    this.views.show(this.views.window === name ? "soft" : name);
+    const shown = this.views.window === name && !this.views.windowed;
+    this.views.show(shown ? "soft" : name);
   }
 }

@@ -103,6 +103,12 @@ export const KEYS: readonly Key[] = [
   { keys: ["h"], action: "hideRejected", label: "Hide rejected nodes", group: "Image" },
   { keys: ["escape"], action: "cancel", label: "Back to the window tool", group: "Image" },
   { keys: ["ctrl+enter"], action: "submit", label: "Sign and submit", group: "Reading" },
+  {
+    keys: ["shift+i"],
+    action: "incidental",
+    label: "Incidental finding: tell the coordinator",
+    group: "Reading",
+  },
   { keys: ["shift+w"], action: "secondWindow", label: "Second window", group: "Reading" },
   { keys: ["shift+n"], action: "nextCase", label: "Next case", group: "Reading" },
   { keys: ["?"], action: "help", label: "This sheet", group: "Reading" },

@@ -13,6 +13,7 @@ import { ContactSheet } from "./contact/sheet";
 import type { Plane, Resume } from "./contract";
 import { CoverageBars } from "./coverage/bar";
 import { Geometry } from "./geometry";
+import { Telling } from "./incidental/telling";
 import { listenToKeys } from "./keys";
 import { Labelmap } from "./labelmap";
 import { AXIAL, VIEWPORTS } from "./layout";
@@ -58,6 +59,7 @@ export class Room {
   readonly desk: ShapeDesk;
   readonly beside: BesideRoom;
   readonly next: NextCase;
+  readonly telling: Telling;
   private readonly strokes: Strokes;
   private socket: NewsSocket | null = null;
   private preparing: Promise<void> | null = null;
@@ -102,6 +104,9 @@ export class Room {
       (node) => this.labelmap.hideRejected && session.node(node)?.decision === "rejected",
     );
     this.next = new NextCase(api.reading);
+    this.telling = new Telling(api.reading, () => this.views.slice("axial"));
+    this.commands.verbs.incidental = () => this.telling.toggle();
+    this.commands.putAway = () => this.telling.close();
     this.commands.verbs.nextCase = () => this.next.go();
     this.commands.verbs.hatching = () => {
       this.hatching.shown = !this.hatching.shown;

@@ -3,6 +3,7 @@
 from backend.reading.models.attendance import Attendance
 from backend.reading.models.cases import Case, Subject
 from backend.reading.models.comparisons import Cluster, Comparison
+from backend.reading.models.incidental import IncidentalFinding
 from backend.reading.models.labels import ConsensusSignature, Evidence, ReferenceLabel
 from backend.reading.models.masks import Mask, MaskSlice, Node, NodeVersion
 from backend.reading.models.projects import Membership, Project, Protocol, ProtocolModel
@@ -20,6 +21,7 @@ __all__ = [
     "ConsensusSignature",
     "Discrepancy",
     "Evidence",
+    "IncidentalFinding",
     "Mask",
     "MaskSlice",
     "Membership",

@@ -11,6 +11,7 @@ from backend.reading.services.comparing import (
     offer_comparisons_again,
 )
 from backend.reading.services.evidence import enter_evidence, withdraw_evidence
+from backend.reading.services.incidental import report_incidental, take_up_incidental
 from backend.reading.services.labelling import defer_label, set_label
 from backend.reading.services.leases import note_seen, open_reading, take_lease
 from backend.reading.services.looks import note_look
@@ -88,6 +89,7 @@ __all__ = [
     "record_of",
     "release",
     "reopen_consensus",
+    "report_incidental",
     "resolve",
     "set_auto_assign",
     "set_label",
@@ -95,6 +97,7 @@ __all__ = [
     "sign_consensus",
     "submit",
     "take_lease",
+    "take_up_incidental",
     "use_protocol",
     "withdraw",
     "withdraw_evidence",

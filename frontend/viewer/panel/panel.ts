@@ -3,6 +3,7 @@
 
 import type { ImpressionValue, Side } from "../contract";
 import { write } from "../html";
+import { drawTelling } from "../incidental/sheet";
 import { keyFor } from "../keys";
 import { bindings } from "../keys/bindings";
 import { keysHtml } from "../keys/sheet";
@@ -28,6 +29,7 @@ const FRAME = `<div class="panel" data-testid="concord-panel">
   <footer></footer>
   <div class="sheet" data-sheet="submit" hidden></div>
   <div class="sheet" data-sheet="help" data-testid="help-sheet" hidden></div>
+  <div class="sheet" data-sheet="incidental" data-testid="incidental-sheet" hidden></div>
 </div>`;
 
 export class PanelElement extends HTMLElement {
@@ -60,7 +62,7 @@ export class PanelElement extends HTMLElement {
     this.room = room;
     for (const end of this.roomEnds.splice(0)) end();
     for (const target of room
-      ? [room.session, room.commands, room.commands.remap, room.next, bindings]
+      ? [room.session, room.commands, room.commands.remap, room.next, room.telling, bindings]
       : []) {
       target.addEventListener("change", this.schedule);
       this.roomEnds.push(() => target.removeEventListener("change", this.schedule));
@@ -100,6 +102,8 @@ export class PanelElement extends HTMLElement {
     const help = this.find('[data-sheet="help"]');
     if (help) help.hidden = !commands.helpOpen;
     if (commands.helpOpen) write(help, keysHtml(commands.remap));
+    const telling = this.find('[data-sheet="incidental"]');
+    if (telling) drawTelling(telling, room.telling, session.detail?.grid.shape[0] ?? 0);
     this.renderSubmit();
   }
 
@@ -225,6 +229,10 @@ export class PanelElement extends HTMLElement {
       if (axes) this.room?.desk.hands.keepTyped(axes);
       else
         form.querySelector("p")?.replaceChildren("The long axis first; no shorter than the short.");
+      return;
+    }
+    if (form.dataset.form === "incidental") {
+      void this.room?.telling.tell(String(new FormData(form).get("words") ?? ""));
       return;
     }
     const password = String(new FormData(form).get("password") ?? "");

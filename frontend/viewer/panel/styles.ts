@@ -169,6 +169,14 @@ export const panelSheet = sheet(`${TOKENS}
     width: 100%; padding: 7px 9px; font: inherit; color: var(--ink); background: var(--raised);
     border: 1px solid var(--line); border-radius: 5px;
   }
+  .sheet textarea {
+    width: 100%; padding: 7px 9px; font: inherit; color: var(--ink); background: var(--raised);
+    border: 1px solid var(--line); border-radius: 5px; resize: vertical;
+  }
+  .sheet .fine { margin: 4px 0 8px; }
+  .told { list-style: none; margin: 16px 0 0; padding: 0; }
+  .told li { padding: 7px 0; border-top: 1px solid var(--line); font-size: 12.5px; }
+  .told small { display: block; color: var(--soft); font-size: 11.5px; }
   .facts { margin: 0; padding: 0 0 0 16px; color: var(--soft); font-size: 12.5px; }
   .facts b { color: var(--ink); }
   .meaning { margin: 12px 0 0; padding: 9px 11px; border-left: 2px solid var(--accent); background: var(--raised); font-size: 12.5px; }
