@@ -6,6 +6,7 @@ import { Hatching } from "./appearance/hatching";
 import { alongTheImages } from "./askew";
 import { Axes } from "./axes";
 import { type BesideRoom, enterBeside } from "./beside/enter";
+import { breaks } from "./breaks";
 import { Commands } from "./commands";
 import type { SliceReader } from "./contact/cut";
 import { sliceReader } from "./contact/pixels";
@@ -178,6 +179,8 @@ export class Room {
       this.hatching.draw(drawn);
       if (drawn === AXIAL) this.desk.marks.draw();
     });
+    for (const type of ["pointermove", "keydown", "wheel"])
+      this.on(window, type, () => breaks.sign(performance.now()));
     for (const type of ["focus", "online"])
       this.on(window, type, () => this.session.outbox.start());
     await this.session.open();

@@ -5,7 +5,8 @@ import { text } from "../html";
 import type { Session } from "../session";
 import { STAGES, saveWords } from "../words";
 
-export function headerHtml(session: Session): string {
+/** `rest`: a break is offered. */
+export function headerHtml(session: Session, rest = false): string {
   const { detail } = session;
   const title = detail
     ? `<h2 data-testid="case-label">${text(detail.case.label)}</h2>
@@ -14,15 +15,19 @@ export function headerHtml(session: Session): string {
   return `<div class="title">${title}
       <button class="help" data-act="help" data-testid="help" title="Keys (?)" aria-label="Keys">?</button>
     </div>
-    ${saveHtml(session)}
+    ${saveHtml(session, rest)}
     ${detail ? excludedHtml(detail.case.excluded) + aiHtml(detail.ai) : ""}
     ${barsHtml(session)}`;
 }
 
-function saveHtml(session: Session): string {
+function saveHtml(session: Session, rest: boolean): string {
   const state = session.closed && session.detail ? "saved" : session.saveState;
   const words = saveWords(state, session.outbox.waiting.length);
-  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}</span></div>`;
+  // Beside the state, so that nothing below it moves.
+  const offer = rest
+    ? `<span class="rest" data-testid="break">A short break? <button data-act="noBreak" title="Offered again later" aria-label="Not now">✕</button></span>`
+    : "";
+  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}</span>${offer}</div>`;
 }
 
 function excludedHtml(sentences: string[]): string {

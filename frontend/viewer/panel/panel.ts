@@ -1,6 +1,7 @@
 // The panel on the right: a web component in its own shadow root, so that the host's styles
 // leave its form alone.
 
+import { breaks } from "../breaks";
 import type { ImpressionValue, Side } from "../contract";
 import { write } from "../html";
 import { drawTelling } from "../incidental/sheet";
@@ -62,7 +63,15 @@ export class PanelElement extends HTMLElement {
     this.room = room;
     for (const end of this.roomEnds.splice(0)) end();
     for (const target of room
-      ? [room.session, room.commands, room.commands.remap, room.next, room.telling, bindings]
+      ? [
+          room.session,
+          room.commands,
+          room.commands.remap,
+          room.next,
+          room.telling,
+          breaks,
+          bindings,
+        ]
       : []) {
       target.addEventListener("change", this.schedule);
       this.roomEnds.push(() => target.removeEventListener("change", this.schedule));
@@ -88,7 +97,7 @@ export class PanelElement extends HTMLElement {
     if (!room) return;
     const { session, commands } = room;
     const { nodes } = session;
-    write(this.find("header"), headerHtml(session));
+    write(this.find("header"), headerHtml(session, breaks.offered));
     write(this.find(".newer"), newerHtml(room.offering, session.writable));
     this.renderRows(nodes, {
       selected: session.selected,
@@ -179,6 +188,7 @@ export class PanelElement extends HTMLElement {
       goToNewer: () => this.room?.offering.goTo(value),
       takeNewer: () => this.room?.offering.take(),
       leaveNewer: () => this.room?.offering.leave(),
+      noBreak: () => breaks.later(),
       cancelRun: () => void session.cancelRun(),
       openSubmit: () => this.showSubmit(true),
       closeSubmit: () => this.showSubmit(false),

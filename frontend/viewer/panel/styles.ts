@@ -36,6 +36,8 @@ export const panelSheet = sheet(`${TOKENS}
   .title .help { margin-left: auto; width: 24px; height: 24px; color: var(--soft); border-color: var(--line); }
   .title .help:hover { color: var(--ink); background: var(--hover); }
   .save { display: flex; align-items: center; gap: 6px; margin-top: 6px; color: var(--soft); font-size: 12px; }
+  .save .rest { margin-left: auto; color: var(--soft); }
+  .save .rest button { width: 20px; color: var(--soft); }
   .save::before { content: ""; width: 7px; height: 7px; border-radius: 50%; background: var(--accent); }
   .save[data-state="saving"]::before, .save[data-state="loading"]::before { background: none; border: 1.5px solid var(--accent); }
   .save[data-state="offline"], .save[data-state="signed_out"], .save[data-state="conflict"], .save[data-state="stopped"] { color: var(--warn); }
