@@ -103,8 +103,6 @@ export interface Resume {
   order?: string;
   filter?: string;
   views?: Record<string, ViewPlace>;
-  /** Which of the slabs; none for one slice. */
-  slab?: number;
   /** The series beside, where it was shown or laid over the images. */
   beside?: { series: string; shown: boolean; fused: boolean; opacity: number };
   /** What was left of a newer proposal. */

@@ -37,6 +37,11 @@ export function exposeHook(room: Room): void {
     get window() {
       return views.window;
     },
+    /** Width and centre (HU) of what is on screen. */
+    get voi() {
+      const { width, centre } = views.voi;
+      return [Math.round(width), Math.round(centre)];
+    },
     get focus() {
       return views.focus;
     },

@@ -41,7 +41,7 @@ export interface Place {
 
 export function placeOf(place: Place): Resume {
   const { session, views, tools, labelmap, hatching, offering } = place;
-  const { beside, slabs } = place.beside;
+  const { beside } = place.beside;
   return {
     node: session.selected,
     window: views.window,
@@ -56,7 +56,6 @@ export function placeOf(place: Place): Resume {
       stripes: hatching.shown,
       hide_rejected: labelmap.hideRejected,
     },
-    ...(slabs.kept ? { slab: slabs.kept } : {}),
     ...(beside.kept ? { beside: beside.kept } : {}),
     ...(offering.kept ? { left: offering.kept } : {}),
     ...(views.focus ? { focus: views.focus } : {}),
@@ -78,7 +77,6 @@ export function restorePlace(place: Place, kept: Resume): boolean {
   if (typeof brush_mm === "number") tools.resize(brush_mm - tools.brushMm);
   const held = TOOLS.find((name) => name === tool);
   if (held && (LOOKING.includes(held) || (node && session.writable))) tools.use(held);
-  place.beside.slabs.restore(kept.slab);
   place.beside.beside.restore(kept.beside);
   return views.stand(kept.views ?? {});
 }

@@ -45,16 +45,6 @@ export class Slabs {
     if (this.slab !== THIN) this.show(THIN);
   }
 
-  /** To be kept with where the reader was; nothing for one slice. */
-  get kept(): number | undefined {
-    return SLABS.indexOf(this.slab) || undefined;
-  }
-
-  restore(kept: number | undefined): void {
-    const slab = kept ? SLABS[kept] : undefined;
-    if (slab) this.show(slab);
-  }
-
   /** A tool that changes voxels was taken up. */
   held(tool: ToolName): void {
     if (ON_ONE_SLICE.has(tool)) this.thin();

@@ -20,6 +20,8 @@ export interface Voi {
 
 /** Viewports and the plane each shows; the first of a plane speaks for it. */
 export type Planes = Readonly<Record<string, Plane>>;
+/** What the host makes of our first window (350/60), by DICOM's own formula. */
+const HOSTS = { lower: -115, upper: 234 };
 /** Nobody sees a window that differs by less. */
 const HARDLY_HU = 1;
 const READING: Planes = { [AXIAL]: "axial", [CORONAL]: "coronal", [SAGITTAL]: "sagittal" };
@@ -30,6 +32,8 @@ export const AXIS: Record<Plane, 0 | 1 | 2> = { axial: 0, coronal: 1, sagittal: 
 export class Views extends EventTarget {
   geometry: Geometry | null = null;
   window: WindowName = "soft";
+  /** The window shown last, by a key or by a hand. */
+  private kept: Voi = WINDOWS.soft;
   /** The planes stand where no reader looked for them: nothing counts as seen. */
   private away: Voxel | null = null;
   protected readonly ids: string[];
@@ -81,13 +85,26 @@ export class Views extends EventTarget {
     this.heard.add(viewport.element);
     const { CAMERA_MODIFIED, IMAGE_RENDERED, VOI_MODIFIED } = cornerstone().Enums.Events;
     viewport.element.addEventListener(CAMERA_MODIFIED ?? "", () => this.moved(id));
-    viewport.element.addEventListener(VOI_MODIFIED ?? "", () => {
-      if (id === this.ids[0]) this.dispatchEvent(new Event("window"));
-    });
+    viewport.element.addEventListener(VOI_MODIFIED ?? "", () => this.shaded(id));
     viewport.element.addEventListener(IMAGE_RENDERED ?? "", () => {
       this.dispatchEvent(new CustomEvent("drawn", { detail: id }));
     });
     this.moved(id);
+  }
+
+  /**
+   * The host sets each view's first window once more, some hundred milliseconds after its images
+   * are there: what was shown by then comes back.
+   */
+  private shaded(id: string): void {
+    const range = this.viewport(id)?.getProperties().voiRange;
+    if (range?.lower === HOSTS.lower && range.upper === HOSTS.upper) {
+      if (this.kept !== WINDOWS.soft) this.grey(this.kept);
+      return;
+    }
+    if (id !== this.ids[0]) return;
+    if (this.windowed) this.kept = this.voi;
+    this.dispatchEvent(new Event("window"));
   }
 
   private moved(id: string): void {
@@ -176,13 +193,13 @@ export class Views extends EventTarget {
     return slice === null || row === null || column === null ? null : [slice, row, column];
   }
 
-  /** Centres a voxel in every plane: slice and pan, zoom untouched. */
-  centre(voxel: Voxel): void {
+  /** Centres a voxel in every plane, or in all but one: slice and pan, zoom untouched. */
+  centre(voxel: Voxel, except?: string): void {
     const target = this.geometry?.world(voxel);
     if (!target) return;
     for (const id of this.ids) {
       const viewport = this.viewport(id);
-      if (!viewport) continue;
+      if (!viewport || id === except) continue;
       const { focalPoint: from, position } = viewport.getCamera();
       const step = [target[0] - from[0], target[1] - from[1], target[2] - from[2]] as const;
       viewport.setCamera({
@@ -284,7 +301,9 @@ export class Views extends EventTarget {
   }
 
   /** Shows these values in every view. */
-  grey({ width, centre }: Voi): void {
+  grey(voi: Voi): void {
+    const { width, centre } = voi;
+    this.kept = voi;
     for (const id of this.ids) {
       const viewport = this.viewport(id);
       const voiRange = { lower: centre - width / 2, upper: centre + width / 2 };
