@@ -105,7 +105,7 @@ export class Room {
       (node) => this.labelmap.hideRejected && session.node(node)?.decision === "rejected",
     );
     this.next = new NextCase(api.reading);
-    this.telling = new Telling(api.reading, () => this.views.slice("axial"));
+    this.telling = new Telling(api.reading, () => this.axialSlice);
     this.commands.verbs.incidental = () => this.telling.toggle();
     this.commands.putAway = () => this.telling.close();
     this.commands.verbs.nextCase = () => this.next.go();
@@ -257,6 +257,13 @@ export class Room {
     return this.host.servicesManager.services.displaySetService
       .getActiveDisplaySets()
       .find((set) => set.SeriesInstanceUID === series && set.imageIds?.length);
+  }
+
+  /** The axial slice on screen; null where the images were moved out of it. */
+  private get axialSlice(): number | null {
+    const slice = this.views.slice("axial");
+    const slices = this.session.detail?.grid.shape[0] ?? 0;
+    return slice !== null && slice >= 0 && slice < slices ? slice : null;
   }
 
   private reader: SliceReader | null = null;

@@ -69,7 +69,7 @@ export class ToolbarElement extends HTMLElement {
     }
     if (!room) return write(nav, "");
     const { tools, views, session } = room;
-    const pressed = (action: string) => tools.active === action;
+    const pressed = (action: string) => tools.active === action && !room.prompting.active;
     const draws = !session.writable;
     const windows = (Object.keys(WINDOWS) as WindowName[]).map((name) =>
       word({

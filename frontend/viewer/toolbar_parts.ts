@@ -21,7 +21,9 @@ export const toolbarSheet = sheet(`${TOKENS}
     kbd { display: none; }
   }
   @media (max-width: 1200px) {
-    .group { padding: 0 3px; }
+    .group { padding: 0 2px; gap: 1px; }
+    button { padding: 0 4px; }
+    output { min-width: 34px; }
   }
   output.wide { white-space: nowrap; padding: 0 4px; }
   output { min-width: 38px; text-align: center; font-size: 12px; color: var(--soft); align-self: center; }

@@ -32,5 +32,5 @@ export const chooserSheet = sheet(`${TOKENS}
   button:hover, button[aria-current="true"] { background: var(--hover); border-color: var(--line); }
   button[aria-current="true"] b { color: var(--accent); }
   b { font-weight: 600; font-size: 12.5px; }
-  span { grid-column: 1 / -1; color: var(--soft); font-size: 11.5px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  span { grid-column: 1 / -1; color: var(--soft); font-size: 11.5px; overflow-wrap: anywhere; }
 `);

@@ -10,7 +10,8 @@ import { type RowContext, rowHtml } from "./rows";
 export class NodeList {
   private readonly rows = new Map<string, HTMLElement>();
   private readonly headings = new Map<string, HTMLElement>();
-  private inView: string | null = null;
+  /** The row that was brought into view, and what was open in it. */
+  private inView = "";
 
   constructor(private readonly element: HTMLElement) {}
 
@@ -33,8 +34,10 @@ export class NodeList {
     this.place(wanted);
     const listed = new Set(shown.map(({ uuid }) => uuid));
     for (const uuid of this.rows.keys()) if (!listed.has(uuid)) this.rows.delete(uuid);
-    if (this.inView !== context.selected) {
-      this.inView = context.selected;
+    const { selected, rejecting, placing, measuring } = context;
+    const open = [selected, rejecting, placing, measuring].join();
+    if (this.inView !== open) {
+      this.inView = open;
       this.rows.get(context.selected ?? "")?.scrollIntoView({ block: "nearest" });
     }
     return shown;

@@ -147,6 +147,7 @@ export const panelSheet = sheet(`${TOKENS}
   .checks .more-like { color: var(--faint); white-space: nowrap; }
   .checks button:hover { color: var(--ink); text-decoration-color: var(--faint); }
   .primary { width: 100%; padding: 8px 10px; background: var(--accent); color: var(--on-accent); font-weight: 650; }
+  .primary kbd { color: inherit; border-color: currentColor; }
   .primary:disabled { background: var(--line); color: var(--soft); opacity: 1; }
   .signed { color: var(--soft); font-size: 12px; }
   .signed b { color: var(--ink); }

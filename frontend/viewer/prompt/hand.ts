@@ -35,8 +35,14 @@ export function listenToPrompts(
       if (!from || !prompting.active) return;
       const { clientX, clientY } = from.event;
       if (Math.hypot(event.clientX - clientX, event.clientY - clientY) > STILL_PX) return;
-      const at = voxelUnder(views, from.element, [clientX, clientY], detail());
-      if (at) prompting.click(at, !from.event.shiftKey);
+      const id = Object.keys(views.planes).find(
+        (name) => views.viewport(name)?.element === from.element,
+      );
+      const at = id ? voxelUnder(views, id, [clientX, clientY], detail()) : null;
+      if (!at) return;
+      // The planes that are not under the hand show the place, where its proposal will be seen.
+      if (prompting.clicks.length === 0) views.centre(at, id);
+      prompting.click(at, !from.event.shiftKey);
     },
     capture,
   );
@@ -58,12 +64,11 @@ export function listenToPrompts(
 /** The voxel under a point of the page, or null outside the images. */
 function voxelUnder(
   views: Views,
-  element: HTMLElement,
+  id: string,
   [x, y]: Point2,
   detail: ReadingDetail | null,
 ): Voxel | null {
-  const id = Object.keys(views.planes).find((name) => views.viewport(name)?.element === element);
-  const viewport = id ? views.viewport(id) : null;
+  const viewport = views.viewport(id);
   if (!viewport || !views.geometry || !detail) return null;
   const { left, top } = viewport.canvas.getBoundingClientRect();
   const world = viewport.canvasToWorld([x - left, y - top]);

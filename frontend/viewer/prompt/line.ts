@@ -5,7 +5,7 @@ import { AXIAL } from "../layout";
 import type { Views } from "../views";
 
 const STYLE = `position:absolute;left:50%;bottom:34px;transform:translateX(-50%);pointer-events:none;
-  width:max-content;max-width:calc(100% - 32px);padding:6px 12px;border-radius:6px;background:rgba(13,18,20,.88);
+  width:max-content;max-width:calc(100% - 104px);padding:6px 12px;border-radius:6px;background:rgba(13,18,20,.88);
   border:1px solid rgba(87,199,180,.35);color:#e6ecee;font:500 12.5px/1.45 system-ui,sans-serif;
   font-variant-numeric:tabular-nums;text-align:center`;
 

@@ -3,6 +3,7 @@
 
 import type { Plane, ReadingDetail } from "../contract";
 import { text } from "../html";
+import { keyFor } from "../keys";
 import type { Point2 } from "../ohif";
 import type { Views } from "../views";
 import { ACCENT, AGAINST, HatchedLayers, hatchedHtml, pathOf, type ToCanvas } from "./hatched";
@@ -99,7 +100,7 @@ export class PromptOverlay {
       ? `<br><span style="color:${AGAINST}">${text(unsureWords(proposal.unsure))}</span>`
       : "";
     return `<b>${node ? "Refined" : "Proposed"}</b> ${size} · likely overlap ${Math.round(proposal.confidence * 100)} %
-      <span style="color:#93a3a8">Enter takes · click adds · Shift+click removes · Z back · Esc drops</span>${unsure}`;
+      <br><span style="color:#93a3a8">Enter takes · click adds · ⇧ click removes · ${keyFor("undo")} back · Esc drops</span>${unsure}`;
   }
 
   /** While an answer is waited for, its timer runs. */

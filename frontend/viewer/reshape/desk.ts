@@ -96,8 +96,9 @@ export class ShapeDesk {
     };
   }
 
-  private place(): { x: number; y: number } {
+  private place(): { x: number; y: number; width: number } {
     const box = this.views.viewport(AXIAL)?.element.getBoundingClientRect();
-    return box ? { x: box.left + box.width / 2, y: box.top + HINT_PX } : { x: 400, y: 80 };
+    if (!box) return { x: 400, y: 80, width: 800 };
+    return { x: box.left + box.width / 2, y: box.top + HINT_PX, width: box.width };
   }
 }

@@ -64,7 +64,11 @@ export class Shaping {
   constructor(
     private readonly session: Session,
     private readonly labelmap: Labelmap,
-  ) {}
+  ) {
+    session.addEventListener("select", () => {
+      if (session.selected !== this.freed) this.freed = null;
+    });
+  }
 
   /** The selected node may take voxels of its neighbours. */
   get free(): boolean {

@@ -10,7 +10,9 @@ const NAMESPACE = "http://www.w3.org/2000/svg";
 const CLICK_PX = 4;
 const HINT = `position:fixed;z-index:50;pointer-events:none;transform:translateX(-50%);padding:5px 12px;
   border-radius:5px;background:rgba(15,19,21,.9);border:1px solid #2a3a3a;color:#e6ecec;
-  font:500 13px system-ui,sans-serif;white-space:nowrap`;
+  font:500 13px/1.45 system-ui,sans-serif;width:max-content;text-align:center`;
+/** Left free beside the hint, for the bar of slices. */
+const BESIDE_PX = 104;
 const LINES = "position:fixed;inset:0;width:100%;height:100%;pointer-events:none;z-index:49";
 
 /** What is asked; each answer says whether the asking is over. */
@@ -29,8 +31,8 @@ export interface Aim {
 export interface Field {
   viewportUnder(path: EventTarget[]): Viewport | null;
   geometry(): Geometry | null;
-  /** Where the hint hangs, in page coordinates. */
-  place(): { x: number; y: number };
+  /** Where the hint hangs, in page coordinates, and how wide the plane below it is. */
+  place(): { x: number; y: number; width: number };
 }
 
 export class Pointing {
@@ -63,10 +65,11 @@ export class Pointing {
 
   /** Another word to the reader while the same is asked. */
   say(words: string): void {
-    const { x, y } = this.field.place();
+    const { x, y, width } = this.field.place();
     this.hint.textContent = words;
     this.hint.style.left = `${x}px`;
     this.hint.style.top = `${y}px`;
+    this.hint.style.maxWidth = `${width - BESIDE_PX}px`;
     if (!this.hint.isConnected) document.body.append(this.hint);
   }
 

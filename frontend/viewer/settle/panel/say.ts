@@ -177,7 +177,7 @@ function redrawHtml({ stage }: Desk): string {
   const { toolNow, redraw } = stage;
   const starts = [button("fromX", "X"), button("fromY", "Y"), button("fromUnion", "Union")];
   const brush = button("brush", "Brush", toolNow === "brush");
-  return `<div class="verb-group"><h4>Start from</h4><div class="verbs four" role="group" aria-label="Start from">${starts.join("")}${button("fromEmpty", "Nothing")}</div></div>
+  return `<div class="verb-group"><h4>Start from</h4><div class="verbs four" role="group" aria-label="Start from">${starts.join("")}${button("fromEmpty", "Empty")}</div></div>
     <div class="verb-group"><h4>Draw</h4><div class="verbs three" role="group" aria-label="Draw">${brush}${button("eraser", "Erase", toolNow === "eraser")}${button("undo", "Undo", false, !redraw.undoable)}</div></div>
     <div class="verb-group"><h4></h4><div class="verbs two">${button("drawn", "Done: say why", false, !redraw.shape())}${button("cancel", "Leave it")}</div></div>`;
 }

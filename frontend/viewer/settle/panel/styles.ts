@@ -72,9 +72,9 @@ export const settleSheet = sheet(`
   .list .note { margin: 0; padding: 8px 14px; font-size: 11.5px; color: var(--soft); }
   .beside { width: 100%; border-collapse: collapse; font-size: 12px; table-layout: fixed; }
   .beside th, .beside td { text-align: left; padding: 1px 0; font-weight: 400; }
-  .beside th[scope="row"] { width: 70px; color: var(--soft); }
+  .beside th[scope="row"] { width: 78px; color: var(--soft); }
   .beside thead th { font-weight: 650; }
-  .beside thead td { width: 70px; }
+  .beside thead td { width: 78px; }
   .beside td { padding-right: 4px; vertical-align: top; }
   .same { margin: 0 0 5px; font-size: 12.5px; color: var(--accent); }
   .now { margin: 2px 0 5px; padding: 4px 8px; border-left: 2px solid var(--accent); background: var(--raised); font-size: 12.5px; }
@@ -97,7 +97,7 @@ export const settleSheet = sheet(`
   .flag { color: var(--warn); }
 
   .do { flex: none; padding: 1px 14px 10px; }
-  .verb-group { display: grid; grid-template-columns: 62px minmax(0, 1fr); align-items: start; padding: 4px 0 0; }
+  .verb-group { display: grid; grid-template-columns: 68px minmax(0, 1fr); align-items: start; padding: 4px 0 0; }
   .verb-group h4 { margin: 7px 0 0; font-size: 11px; font-weight: 600; color: var(--soft); letter-spacing: .02em; }
   .verbs { display: grid; gap: 4px; }
   .do > .verbs { padding-top: 5px; }
