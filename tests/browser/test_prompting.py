@@ -4,8 +4,10 @@ what a newer model has otherwise; taken, left, on record."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +20,7 @@ from playwright.sync_api import Browser, expect
 from fixtures.phantom_dicom import truth_paths
 from tests.journey.conftest import chrome, short_neck
 from tests.journey.room import SLOW_MS, ReadingRoom
+from tests.journey.steps import missed
 from tests.stack import ROOT, Stack, until
 
 __all__ = ["chrome", "short_neck"]
@@ -49,24 +52,10 @@ def reader(chrome: Browser, stack: Stack) -> Iterator[ReadingRoom]:
     room.context.close()
 
 
-def missed(room: ReadingRoom, folder: Path) -> tuple[list[int], np.ndarray[Any, Any]]:
-    """The middle of the largest true node that no node of the mask touches, and its voxels."""
-    labels = np.load(truth_paths(folder)[1])["labels"]
-    _, mask = room.server_mask()
-    sizes = {n: int((labels == n).sum()) for n in np.unique(labels) if n}
-    for number in sorted(sizes, key=lambda n: -sizes[n]):
-        truth = labels == number
-        if not mask[truth].any():
-            inner = np.argwhere(truth)
-            centre = inner[np.abs(inner - inner.mean(axis=0)).sum(axis=1).argmin()]
-            return [int(c) for c in centre], truth
-    raise AssertionError("the model missed nothing; choose a phantom with more nodes")
-
-
 def test_a_missed_node_is_clicked_proposed_taken_and_on_record(
     reader: ReadingRoom, stack: Stack, short_neck: Path
 ) -> None:
-    (slice_, row, column), truth = missed(reader, short_neck)
+    (slice_, row, column), truth = missed(reader, truth_paths(short_neck)[0])
     before = set(reader.server_mask()[0])
     reader.page.mouse.move(*reader.point(*reader.hook("focus")))
     reader.scroll_to(slice_)
@@ -76,7 +65,8 @@ def test_a_missed_node_is_clicked_proposed_taken_and_on_record(
     reader.page.mouse.click(*reader.point(slice_, row, column))
     reader.wait("window.__concord.prompt.voxels > 0")
     expect(reader.page.get_by_test_id("prompt-line")).to_contain_text("Proposed")
-    expect(reader.page.get_by_test_id("prompt-shape").first).to_be_attached()
+    expect(reader.page.get_by_test_id("prompt-shape")).to_have_count(3)
+    assert reader.hook("focus") == [slice_, row, column], "the other planes show the place"
     reader.picture("one-click-proposed")
     assert set(reader.server_mask()[0]) == before, "a proposal is no part of the mask"
     prompt = reader.hook("prompt.prompt")
@@ -142,17 +132,25 @@ def test_a_missed_node_is_clicked_proposed_taken_and_on_record(
 def test_without_a_worker_the_click_is_kept_and_the_reader_told(
     reader: ReadingRoom, stack: Stack, short_neck: Path
 ) -> None:
-    (slice_, row, column), _ = missed(reader, short_neck)
+    (slice_, row, column), _ = missed(reader, truth_paths(short_neck)[0])
     reader.page.mouse.move(*reader.point(*reader.hook("focus")))
     reader.scroll_to(slice_)
     worker = stack.workers[-1]
+    line = reader.page.get_by_test_id("prompt-line")
+    assert worker.process
+    os.kill(worker.process.pid, signal.SIGSTOP)  # Connected, and silent.
+    reader.press("6")
+    reader.page.mouse.click(*reader.point(slice_, row, column))
+    expect(line).to_contain_text(re.compile(r"Looking … \d+\.\d s"))
+    reader.press("Escape")
+    reader.wait("window.__concord.prompt.clicks.length === 0")
+    reader.press("Escape")
     stack.kill(worker)
     alive = "select 1 from jobs_workersession where gone is null"
     until(lambda: not stack.query(alive), "the worker to be missed", 30, stack.words)
 
     reader.press("6")
     reader.page.mouse.click(*reader.point(slice_, row, column))
-    line = reader.page.get_by_test_id("prompt-line")
     expect(line).to_contain_text("No worker is connected", timeout=SLOW_MS)
     reader.picture("one-click-no-worker")
     stack.start_worker()
@@ -165,7 +163,6 @@ def test_without_a_worker_the_click_is_kept_and_the_reader_told(
     reader.wait("!window.__concord.prompt.active")
 
 
-NEXT_VERSION = "next"
 REGISTER = """
 from pathlib import Path
 from backend.jobs.services import register_model
@@ -173,14 +170,16 @@ register_model(folder=Path({folder!r}), actor=None)
 """
 
 
-def newer_model(stack: Stack, folder: Path) -> None:
+def newer_model(
+    stack: Stack, folder: Path, version: str, *, score: float, voxel: float | None = None
+) -> None:
     """The shipped model at another operating point, as its next version; a worker that has it."""
     shutil.copytree(ROOT / "inference" / "models", folder)
     model = folder / "foveal-ln-ct"
     told = json.loads((model / "model.json").read_text())
-    told["version"] = NEXT_VERSION
-    told["output"]["threshold"] = 0.3
-    told["output"]["second_look"]["threshold"] = 0.05
+    told["version"] = version
+    told["output"]["threshold"] = voxel or told["output"]["threshold"]
+    told["output"]["second_look"]["threshold"] = score
     (model / "model.json").write_text(json.dumps(told))
     alive = "select 1 from jobs_workersession where gone is null"
     stack.kill(stack.workers[-1])
@@ -188,6 +187,41 @@ def newer_model(stack: Stack, folder: Path) -> None:
     stack.manage("shell", "-c", REGISTER.format(folder=str(model)))
     stack.start_worker(CONCORD_MODELS=str(folder))
     until(lambda: stack.query(alive), "the worker with the newer model", 90, stack.words)
+
+
+def looks_again(reader: ReadingRoom, stack: Stack) -> None:
+    """The coordinator has the AI look at the case again; the reading room says what it has."""
+    runs = "select count(*) from jobs_run where kind = 'presegment' and state = 'succeeded'"
+    ((before,),) = stack.query(runs)
+    case = reader.detail()["case"]["id"]
+    with closing(stack.client("coordinator")) as coordinator:
+        assert "Run the AI again" in coordinator.get(f"/cases/{case}/").text
+        assert coordinator.post(f"/cases/{case}/presegment").status_code == 302
+    expect(reader.page.get_by_test_id("ai-progress")).to_be_visible(timeout=SLOW_MS)
+    until(lambda: stack.query(runs)[0][0] > before, "the newer run", 120, stack.words)
+    line = reader.page.get_by_test_id("newer-proposal")
+    expect(line).to_contain_text("The AI has a new proposal:", timeout=SLOW_MS)
+
+
+def goes_to(reader: ReadingRoom, kind: str) -> dict[str, Any]:
+    """Click the first difference of a kind; what it is about."""
+    waiting = reader.hook("newer.waiting")
+    place = next(
+        at
+        for at, one in enumerate(waiting)
+        if one["kind"] == kind and not any(node["edited"] for node in one["present"])
+    )
+    reader.page.get_by_test_id("newer-list").locator("li > button").nth(place).click()
+    expect(reader.page.get_by_test_id("proposal-line")).to_contain_text(kind.capitalize())
+    return dict(waiting[place])
+
+
+def last_facts(stack: Stack, kind: str) -> dict[str, Any]:
+    """What the newest change of a kind records."""
+    ((facts,),) = stack.query(
+        "select facts from reading_change where kind = %s order by at desc limit 1", kind
+    )
+    return dict(facts)
 
 
 def test_a_newer_model_s_differences_are_offered_beside_the_reading_and_taken_one_by_one(
@@ -200,17 +234,8 @@ def test_a_newer_model_s_differences_are_offered_beside_the_reading_and_taken_on
     reader.saved()
     head, focus, labels = reader.hook("head"), reader.hook("focus"), reader.server_mask()[0]
 
-    newer_model(stack, tmp_path / "models")
-    case = reader.detail()["case"]["id"]
-    with closing(stack.client("coordinator")) as coordinator:
-        page_of_case = coordinator.get(f"/cases/{case}/").text
-        assert "Run the AI again" in page_of_case
-        assert coordinator.post(f"/cases/{case}/presegment").status_code == 302
-    expect(page.get_by_test_id("ai-progress")).to_be_visible(timeout=SLOW_MS)
-    done = "select 1 from jobs_run where kind = 'presegment' and state = 'succeeded' offset 1"
-    until(lambda: stack.query(done), "the newer run", 120, stack.words)
-    line = page.get_by_test_id("newer-proposal")
-    expect(line).to_contain_text("The AI has a new proposal:", timeout=SLOW_MS)
+    newer_model(stack, tmp_path / "lenient", "lenient", score=0.05, voxel=0.3)
+    looks_again(reader, stack)
     assert reader.hook("head") == head
     assert reader.hook("focus") == focus
     assert reader.hook("selected") == ours["uuid"]
@@ -236,25 +261,59 @@ def test_a_newer_model_s_differences_are_offered_beside_the_reading_and_taken_on
     assert reader.hook("head") == head, "what is left changes nothing"
 
     still = reader.hook("newer.waiting")
-    place = next(n for n, one in enumerate(still) if one["kind"] == "changed" and one not in edited)
-    page.get_by_test_id("newer-list").locator("li > button").nth(place).click()
+    changed = goes_to(reader, "changed")
     reader.picture("newer-proposal-list")
     reader.press("Enter")
     reader.saved()
     reader.wait(f"window.__concord.newer.waiting.length === {len(still) - 1}")
     assert reader.hook("head") != head
-    ((facts,),) = stack.query(
-        "select facts from reading_change where kind = 'voxels' order by at desc limit 1"
-    )
-    assert facts["proposal"]["model"]["version"] == NEXT_VERSION
-    taken = still[place]["present"][0]["uuid"]
+    facts = last_facts(stack, "voxels")
+    assert facts["proposal"]["model"]["version"] == "lenient"
+    taken = changed["present"][0]["uuid"]
     assert taken in [node["node"] for node in facts["nodes"]]
     assert [n["decision"] for n in reader.nodes if n["uuid"] == taken] == ["reshaped"]
 
     reader.press("z")
     reader.saved()
     reader.wait(f"window.__concord.newer.waiting.length === {len(still)}")
+
+    # A node more: taken it is one of the reader's own, undone it is offered again.
+    nodes = {node["uuid"] for node in reader.nodes}
+    goes_to(reader, "new")
+    reader.picture("newer-proposal-new")
+    reader.press("Enter")
+    reader.saved()
+    (added,) = [node for node in reader.nodes if node["uuid"] not in nodes]
+    assert (added["decision"], added["empty"]) == ("added", False)
+    assert last_facts(stack, "voxels")["proposal"]["model"]["version"] == "lenient"
+    reader.press("z")
+    reader.saved()
+    reader.wait(f"window.__concord.newer.waiting.length === {len(still)}")
+    assert {node["uuid"] for node in reader.nodes} == nodes
     reader.press("8")
     reader.wait("!window.__concord.newer.active")
     assert key not in str(reader.hook("newer.waiting"))
+
+    # A node less: a stricter version lets some go, and taking that is a rejection with its source.
+    newer_model(stack, tmp_path / "strict", "strict", score=0.9)
+    looks_again(reader, stack)
+    reader.wait("window.__concord.newer.waiting.some(one => one.kind === 'gone')")
+    head = reader.hook("head")
+    reader.press("8")
+    gone = goes_to(reader, "gone")
+    expect(page.get_by_test_id("proposal-line")).to_contain_text("Enter rejects it")
+    expect(page.get_by_test_id("proposal-shape").first).to_be_attached()
+    reader.picture("newer-proposal-gone")
+    assert reader.hook("head") == head
+    lost = gone["present"][0]["uuid"]
+    reader.press("Enter")
+    reader.saved()
+    told = {node["uuid"]: (node["decision"], node["reason"]) for node in reader.detail()["nodes"]}
+    assert told[lost] == ("rejected", "other")
+    assert last_facts(stack, "decision")["proposal"]["model"]["version"] == "strict"
+    reader.press("z")
+    reader.saved()
+    assert [node["decision"] for node in reader.nodes if node["uuid"] == lost] == ["undecided"]
+    reader.press("8")
+    reader.wait("!window.__concord.newer.active")
     assert reader.complaints == []

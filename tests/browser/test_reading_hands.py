@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from fixtures.phantom_dicom import write_series
 from fixtures.small import short_neck_phantom
 from tests.browser.accessibility import keeps_nobody_out
-from tests.journey.room import SLOW_MS, ReadingRoom, browser
+from tests.journey.room import SLOW_MS, Person, ReadingRoom, browser
 from tests.stack import Stack, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.deep, pytest.mark.timeout(420)]
@@ -230,6 +230,12 @@ def test_a_reading_opens_on_another_machine_exactly_as_it_was_left(
     reader.page.get_by_test_id("order").select_option("size")
     x, y = _middle(reader, "axial")
     reader.page.mouse.move(x, y)
+    reader.page.mouse.down()
+    reader.page.mouse.move(x + 30, y + 20, steps=3)
+    reader.page.mouse.up()
+    expect(reader.page.get_by_test_id("corner-window").first).to_contain_text("W ")
+    expect(reader.page.get_by_test_id("tool-bone")).to_have_attribute("aria-pressed", "false")
+    reader.page.mouse.move(x, y)
     reader.page.mouse.down(button="right")
     reader.page.mouse.move(x, y + 60, steps=3)
     reader.page.mouse.up(button="right")
@@ -239,7 +245,9 @@ def test_a_reading_opens_on_another_machine_exactly_as_it_was_left(
     reader.page.mouse.wheel(0, 100)
     reader.page.get_by_test_id("tool-pan").click()
     left = {plane: reader.hook(f"camera('{plane}')") for plane in PLANES}
-    expected = [reader.hook(name) for name in ("selected", "window", "tool", "order", "focus")]
+    names = ("selected", "window", "voi", "tool", "order", "focus")
+    expected = [reader.hook(name) for name in names]
+    assert expected[2] != [2000, 400]
 
     def kept() -> bool:
         resume: dict[str, Any] = reader.detail()["resume"]
@@ -251,14 +259,14 @@ def test_a_reading_opens_on_another_machine_exactly_as_it_was_left(
 
     until(kept, "the place to be kept", 30, reader.words)
     other = _opened_elsewhere(reader, chrome)
-    found = [other.hook(name) for name in ("selected", "window", "tool", "order", "focus")]
-    assert found == expected
+    assert [other.hook(name) for name in names] == expected
     for plane in PLANES:
         now = other.hook(f"camera('{plane}')")
         assert now["focalPoint"] == pytest.approx(left[plane]["focalPoint"], abs=0.02)
         assert now["parallelScale"] == pytest.approx(left[plane]["parallelScale"], abs=0.02)
     other.context.close()
     reader.press("Escape")
+    reader.page.get_by_test_id("tool-reset").click()
     reader.page.get_by_test_id("order").select_option("place")
 
 
@@ -277,6 +285,39 @@ def test_side_and_level_are_said_with_two_keys_and_taken_back(reader: ReadingRoo
     reader.saved()
 
 
+def test_an_incidental_finding_is_told_to_the_coordinator(
+    reader: ReadingRoom, chrome: Browser
+) -> None:
+    at = reader.hook("focus")[0]
+    reader.press("Shift+I")
+    words = reader.page.get_by_test_id("incidental-words")
+    expect(words).to_be_focused()
+    reader.page.keyboard.type("A nodule, apex of the right lung")
+    reader.press("Escape")
+    expect(reader.page.get_by_test_id("incidental-sheet")).to_be_hidden()
+    reader.press("Shift+I")
+    expect(words).to_have_value("A nodule, apex of the right lung")
+    keeps_nobody_out(reader.page)
+    reader.picture("incidental")
+    reader.press("Control+Enter")
+    expect(reader.page.get_by_test_id("incidental-told")).to_contain_text("apex of the right")
+    reader.press("Escape")
+    assert reader.hook("saveState") == "saved"
+    coordinator = Person(chrome, reader.stack, "coordinator")
+    coordinator.sign_in("/cases/")
+    coordinator.page.locator("[data-incidentals='1']").click()
+    panel = coordinator.page.locator("#incidental")
+    slices = reader.detail()["grid"]["shape"][0]
+    expect(panel).to_contain_text(f"axial slice {slices - at} of {slices}")
+    keeps_nobody_out(coordinator.page)
+    coordinator.type_into(panel.get_by_label("What is done about it"), "The ward knows")
+    coordinator.press("Enter")
+    expect(panel).to_contain_text("taken up")
+    coordinator.picture("incidental-taken-up")
+    assert coordinator.complaints == []
+    coordinator.context.close()
+
+
 def test_nothing_in_the_reading_room_keeps_anybody_out(reader: ReadingRoom) -> None:
     keeps_nobody_out(reader.page)
     reader.press("5")
@@ -287,6 +328,12 @@ def test_nothing_in_the_reading_room_keeps_anybody_out(reader: ReadingRoom) -> N
     expect(reader.page.get_by_test_id("help-sheet")).to_be_visible()
     keeps_nobody_out(reader.page)
     reader.press("?")
+    reader.select(reader.nodes[0]["uuid"])
+    for key, shown in (("r", "reasons"), ("l", "place-choice"), ("Shift+C", "by-hand")):
+        reader.press(key)
+        expect(reader.page.get_by_test_id(shown)).to_be_visible()
+        keeps_nobody_out(reader.page)
+        reader.press("Escape")
     reader.page.goto("/")
     reader.page.locator("tr[data-reading]").first.wait_for()
     keeps_nobody_out(reader.page)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from fixtures.phantom_dicom import write_series
 from fixtures.small import small_phantom
@@ -204,7 +206,9 @@ def test_a_node_is_cut_merged_marked_and_measured(reader: ReadingRoom) -> None:
     reader.picture("shaping-5-typed")
     form.get_by_role("button", name="Keep").click()
     agreed(reader)
-    manual = next(one for one in reader.detail()["nodes"] if one["uuid"] == node)["manual"]
+    typed = next(one for one in reader.detail()["nodes"] if one["uuid"] == node)
+    manual = typed["manual"]
+    assert (typed["impression"], typed["doubt"]) == (None, False), "digits belong to the field"
     assert [(manual[axis]["mm"], manual[axis]["ends_vox"]) for axis in ("long", "short")] == [
         (14.5, None),
         (9.0, None),
@@ -231,6 +235,185 @@ def test_a_node_is_cut_merged_marked_and_measured(reader: ReadingRoom) -> None:
     assert reader.detail()["regions"] == []
     assert voxels(reader, node) == whole
     assert {one["manual"] is None for one in reader.detail()["nodes"]} == {True}
+
+
+def brushed(reader: ReadingRoom, path: list[tuple[float, float]], slice_: int) -> None:
+    """A stroke with what the hand holds, saved."""
+    reader.drag(slice_, path)
+    reader.saved()
+
+
+def test_every_brush_paints_what_its_name_says(reader: ReadingRoom) -> None:
+    slice_, row, column = MIDDLE
+    reader.scroll_to(slice_)
+    node = painted(reader, row, column - 8)
+    reader.select(node)
+    reader.scroll_to(slice_)
+    size = reader.page.get_by_test_id("brush-size")
+    expect(size).to_have_text("4 mm")
+    reader.press("Shift+B")
+    expect(reader.page.get_by_test_id("corner-tool").first).to_have_text("Sphere brush")
+    brushed(reader, [(row, column), (row, column + 1)], slice_)
+    labels, mask = reader.server_mask()
+    assert np.ptp(np.flatnonzero((mask == labels[node]).any(axis=(1, 2)))) >= 2, "not one slice"
+    reader.press("7")
+    reader.press("z")
+    agreed(reader)
+    assert reader.hook("beside.slab") != "", "undone through a slab"
+    reader.press("]")
+    reader.press("]")
+    expect(size).to_have_text("6 mm")
+    x, y = reader.point(slice_, row, column)
+    reader.page.mouse.move(x, y)
+    reader.page.keyboard.down("Alt")
+    reader.page.mouse.wheel(0, 100)
+    reader.page.mouse.wheel(0, 100)
+    reader.page.keyboard.up("Alt")
+    expect(size).to_have_text("4 mm")
+    assert reader.hook("focus")[0] == slice_, "Alt and the wheel scrolled"
+    reader.press("b")
+    reader.wheel(slice_, 1)
+    reader.scroll_to(slice_)
+    assert reader.hook("tool") == "brush", "the wheel scrolls with the brush in the hand"
+
+    # Half in the body and half in the air: the brush that keeps to the node's densities.
+    reader.press("Shift+T")
+    brushed(reader, [(32, 52), (32, 63)], slice_)
+    labels, mask = reader.server_mask()
+    taken = np.argwhere(mask[slice_] == labels[node])
+    densities = small_phantom().image[slice_][tuple(taken.T)]
+    assert len(taken) > 40
+    assert taken[:, 1].max() >= 58
+    assert densities.min() > -50, "air is none of the node"
+    reader.press("z")
+    agreed(reader)
+
+    before = voxels(reader, node)
+    reader.press("k")
+    brushed(reader, [(row, column + 4), (row, column + 12)], slice_)
+    area = voxels(reader, node) - before
+    assert 40 < area < 8 * np.pi * 8, "a filled circle in one slice"
+    x, y = reader.hook(f"canvasPoint('axial', {slice_}, {row}, {column})")
+    reader.press("Escape")
+    reader.page.mouse.dblclick(x, y)
+    assert reader.hook(f"canvasPoint('axial', {slice_}, {row}, {column})") == [x, y]
+    reader.press("z")
+    agreed(reader)
+    assert voxels(reader, node) == before
+
+    # A stroke in the coronal plane is one of all slices it crosses.
+    reader.press("b")
+    points = [reader.hook(f"canvasPoint('coronal', {z}, {row}, {column - 8})") for z in (11, 17)]
+    reader.page.mouse.move(*points[0])
+    reader.page.mouse.down()
+    reader.page.mouse.move(*points[1], steps=6)
+    reader.page.mouse.up()
+    agreed(reader)
+    labels, mask = reader.server_mask()
+    assert {12, 13, 14, 15, 16} <= set(np.flatnonzero((mask == labels[node]).any(axis=(1, 2))))
+    reader.press("e")
+    reader.press("]")
+    reader.press("]")
+    brushed(reader, [(row, column - 12), (row, column - 4)], slice_)
+    labels, mask = reader.server_mask()
+    assert not mask[slice_].any()
+
+
+def test_a_node_takes_nothing_of_a_neighbour_unless_it_may(reader: ReadingRoom) -> None:
+    slice_, row, column = MIDDLE
+    reader.scroll_to(slice_)
+    one = painted(reader, row, column - 12)
+    other = painted(reader, row, column)
+    theirs = voxels(reader, other)
+    reader.select(one)
+    reader.scroll_to(slice_)
+    reader.press("b")
+    across = [(row, column - 12.0), (row, column + 4.0)]
+    brushed(reader, across, slice_)
+    agreed(reader)
+    assert voxels(reader, other) == theirs
+    reader.press("`")
+    free = reader.page.get_by_test_id("corner-free").first
+    expect(free).to_contain_text("may run into its neighbours")
+    brushed(reader, across, slice_)
+    agreed(reader)
+    assert voxels(reader, other) < theirs
+    reader.press("z")
+    agreed(reader)
+    assert voxels(reader, other) == theirs
+    reader.select(other)
+    expect(free).to_have_count(0)
+    reader.select(one)
+    reader.scroll_to(slice_)
+    brushed(reader, across, slice_)
+    assert voxels(reader, other) == theirs, "only while it was selected"
+
+    # Two seeds cut what hangs together; a ring's core is filled on one key.
+    whole = voxels(reader, one)
+    reader.press("Shift+X")
+    for at in (column - 13, column - 7):
+        reader.page.mouse.click(*reader.point(slice_, row, at))
+    agreed(reader)
+    labels, mask = reader.server_mask()
+    assert len(labels) == 3
+    assert mask[slice_, row, column - 13] != mask[slice_, row, column - 7]
+    assert 0 < voxels(reader, one) < whole
+    reader.press("n")
+    reader.press("[")
+    reader.press("[")
+    ring = [(6 * np.sin(turn), 6 * np.cos(turn)) for turn in np.linspace(0, 2 * np.pi, 25)]
+    down, right = 44, 30
+    brushed(reader, [(down + y, right + x) for y, x in ring], slice_)
+    labels, mask = reader.server_mask()
+    assert mask[slice_, down, right] == 0
+    reader.press("Shift+F")
+    agreed(reader)
+    labels, mask = reader.server_mask()
+    assert mask[slice_, down, right] == labels[reader.hook("selected")]
+
+
+MOST = 255
+
+
+def test_as_many_nodes_as_can_be_are_listed(reader: ReadingRoom, stack: Stack) -> None:
+    """All but the last are another machine's work."""
+    with reader.http() as client:
+        root = f"/api/readings/{reader.reading}"
+        client.headers.update({"X-CSRFToken": client.cookies["csrftoken"], "Referer": stack.url})
+        taken = client.post(f"{root}/lease", json={"client": str(uuid4()), "take_over": True})
+        sops = reader.detail()["grid"]["sop_uids"]
+        nodes, slices = [str(uuid4()) for _ in range(MOST - 1)], []
+        for index in range(4, 20):
+            # Sixteen a slice, in a square of four by four.
+            runs = [
+                [5 * row * 20 + 5 * column, 2, 1 + place]
+                for row in range(4)
+                for column in range(4)
+                if (place := 16 * (index - 4) + 4 * row + column) < len(nodes)
+            ]
+            slices.append({"sop": sops[index], "box": [22, 22, 42, 42], "runs": runs})
+        change = {"id": str(uuid4()), "base": reader.detail()["head"], "kind": "voxels"}
+        body = {
+            "lease": taken.json()["lease"],
+            "changes": [{**change, "nodes": nodes, "slices": slices}],
+        }
+        assert client.post(f"{root}/changes", json=body).status_code == 200
+    reader.page.get_by_test_id("continue-here").click()
+    reader.wait(f"window.__concord.nodes.length === {MOST - 1}")
+    reader.saved()
+    painted(reader, *MIDDLE[1:])
+    expect(reader.page.get_by_test_id("node-row")).to_have_count(MOST)
+    expect(reader.page.get_by_test_id("counts")).to_contain_text(f"/ {MOST} decided")
+    last = reader.nodes[-1]["uuid"]
+    reader.select(last)
+    expect(reader.row(last)).to_be_in_viewport()
+    for _ in range(8):
+        reader.press("w")
+    reader.press("f")
+    reader.saved()
+    assert [node["doubt"] for node in reader.detail()["nodes"]].count(True) == 1
+    expect(reader.row(str(reader.hook("selected")))).to_be_in_viewport()
+    reader.picture("as-many-nodes-as-can-be")
 
 
 @pytest.mark.long
