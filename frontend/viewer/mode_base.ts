@@ -2,7 +2,7 @@
 // of our own. A mode is loaded apart from the extension and shares the page only with it.
 
 import type { Host } from "./ohif";
-import { releaseImages } from "./opening/release";
+import { release } from "./opening/release";
 import { createToolGroup } from "./tools";
 
 const DEFAULT = "@ohif/extension-default";
@@ -111,7 +111,7 @@ function instance(base: ModeInstance, layout: Layout, options: ModeOptions) {
     onModeExit(host: Host) {
       options.room()?.leave();
       base.onModeExit.call(this, host);
-      releaseImages();
+      release(host);
     },
   };
 }

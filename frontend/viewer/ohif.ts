@@ -56,6 +56,8 @@ export interface Services {
   segmentationService: SegmentationService;
   displaySetService: { getActiveDisplaySets(): DisplaySet[] };
   hangingProtocolService: {
+    /** Those on screen, as the host's own store holds them. */
+    studies: Study[];
     registerImageLoadStrategy<T>(name: string, load: (asked: T) => Map<string, unknown>): void;
   };
   viewportGridService: {
@@ -83,6 +85,12 @@ export interface Services {
   panelService: { activatePanel(id: string, force: boolean): void };
 }
 
+/** What the host was told of a study; it never forgets one by itself. */
+export interface Study {
+  StudyInstanceUID: string;
+  series: object[];
+}
+
 export interface SeriesAsked {
   studyInstanceUID: string;
   seriesInstanceUID?: string;
@@ -97,6 +105,7 @@ export interface DicomWebClient {
 export interface DataSource {
   query: { studies: { search(asked: { studyInstanceUid?: string }): Promise<object[]> } };
   retrieve: { getWadoDicomWebClient(): DicomWebClient };
+  /** Forgets an answer; `name` is that of the source, a colon, and the study's UID. */
   deleteStudyMetadataPromise(name: string): void;
 }
 

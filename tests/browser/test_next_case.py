@@ -24,6 +24,15 @@ HELD = """(() => {
   const series = new Set(images.map((id) => /series\\/([0-9.]+)/.exec(id)?.[1]));
   return { volumes: cache._volumeCache.size, series: series.size, bytes: cache.getCacheSize() };
 })()"""
+# Images the host's cache holds, and how many of some images it could describe.
+IMAGES = """(() => {
+  const { cache } = window.cornerstone;
+  return [...cache._imageCache.keys()].filter((id) => id.startsWith("wadors:"));
+})()"""
+DESCRIBED = """(images) => {
+  const { metaData } = window.cornerstone;
+  return images.filter((id) => metaData.get("instance", id)).length;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +91,13 @@ def test_one_key_leads_from_case_to_case_and_round_to_the_first(
     reader.press("n")
     reader.drag(slice_, [(row, column - 2), (row, column + 2)])  # Nobody waits for the server.
     node = reader.hook("selected")
+    images = reader.page.evaluate(IMAGES)
+    assert reader.page.evaluate(DESCRIBED, images) == len(images) > 0
     second = _go_on(reader)
     assert reader.nodes == []
     assert reader.page.evaluate(HELD)["series"] <= 2
     third = _go_on(reader)
+    assert reader.page.evaluate(DESCRIBED, images) == 0
     assert _go_on(reader) == first
     assert len({first, second, third}) == CASES
     assert [n["uuid"] for n in reader.nodes] == [node]
