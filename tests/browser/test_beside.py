@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from fixtures.phantom_dicom import truth_paths
 from fixtures.phantom_pet import UPTAKE
+from tests.browser.accessibility import keeps_nobody_out
 from tests.journey.room import SLOW_MS, ReadingRoom, browser
 from tests.journey.steps import hottest, person
 from tests.stack import Stack, until
@@ -83,6 +84,14 @@ def test_a_slab_is_told_in_every_plane_and_gives_way_to_painting(reader: Reading
     reader.press("b")
     assert reader.hook("beside.slab") == ""
     reader.press("Escape")
+    for key, window in (
+        ("v", [200, 80]),
+        ("t", [2000, 400]),
+        ("g", [1500, -600]),
+        ("q", [350, 60]),
+    ):
+        reader.press(key)
+        assert reader.hook("voi") == window
 
 
 def test_pet_lies_over_the_ct_in_suv_and_beside_it(reader: ReadingRoom, truth: Path) -> None:
@@ -149,6 +158,7 @@ def test_a_prior_is_laid_over_by_hand_confirmed_and_kept(reader: ReadingRoom) ->
         listed = client.get(f"/api/readings/{reader.reading}/beside").json()["series"]
     kept = next(one["offset_mm"] for one in listed if one["kind"] == "prior")
     assert kept == pytest.approx(shifted, abs=0.01)
+    keeps_nobody_out(page)
     at = reader.hook("focus")[0]
     page.mouse.move(x, y)
     page.mouse.wheel(0, 100)

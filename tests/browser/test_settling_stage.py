@@ -304,6 +304,7 @@ def test_a_readers_own_key_takes_x_on_every_machine(room: Settling, compared: Co
     row.click()
     expect(row).to_have_attribute("aria-pressed", "true")
     room.picture("settling-keys")
+    keeps_nobody_out(room.page)
     room.press("2")
     expect(room.page.get_by_test_id("keys-notice")).to_contain_text("Take Y")
     room.press("j")
@@ -384,6 +385,7 @@ def test_what_was_proposed_and_what_was_agreed_is_shown(
     settling.has_inks(AXIAL_X, "x", "preview")
     assert "redrawn" in settling.stage(f"legend('{AXIAL_X}')")
     settling.picture("settling-proposed")
+    keeps_nobody_out(settling.page)
 
     compared.act(0, "agree", different, step=proposed["proposal"]["step"])
     proposed = compared.act(1, "propose", lonely, resolution="absent", rationale=why)
@@ -398,3 +400,4 @@ def test_what_was_proposed_and_what_was_agreed_is_shown(
     assert not settling.stage(f"has('agreed', {lonely['number']}, [8, 55, 25])")
     assert settling.stage(f"legend('{AXIAL_X}')").startswith("agreed")
     settling.picture("settling-agreed")
+    keeps_nobody_out(settling.page)
