@@ -54,7 +54,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         folder = tmp_path_factory.mktemp("study")
         write_series(small_phantom(11, SHAPE), folder, patient_id="P11")
         stack.manage("receive", str(folder))
-        until(lambda: stack.query("select 1 from reading_case"), "a case", 30, stack.words)
+        # Nobody takes its run; that is said once, to whoever may know of the case.
+        said = "select 1 from jobs_run where message <> ''"
+        until(lambda: stack.query(said), "a run that waits in vain", 60, stack.words)
         stack.manage("shell", "-c", MAKE_ELSEWHERE)
         stack.users[ELSEWHERE] = "a long enough password"
         yield stack
