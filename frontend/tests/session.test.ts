@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { ApiError, type ReadingApi } from "../viewer/api";
+import { ApiError, type ReadingApi, Unreachable } from "../viewer/api";
 import type { Change, ChangeResult, NodeRecord, ReadingDetail } from "../viewer/contract";
 import { Mask } from "../viewer/mask";
 import { unpackMask } from "../viewer/packed";
+import { headerHtml } from "../viewer/panel/header";
 import { Session } from "../viewer/session";
 import { MemoryShelf } from "../viewer/shelf";
 import * as example from "./example";
@@ -14,6 +15,8 @@ class Server {
   changes: Change[] = [];
   answers = new Map<string, ChangeResult>();
   holder: string | null = null;
+  /** What it answers who asks to write. */
+  refuses: ApiError | null = null;
   /** Heads whose voxels were asked for. */
   readonly asked: string[] = [];
 
@@ -33,6 +36,7 @@ class Server {
         return { ...unpackMask(example.packedBytes()), slices: new Map(filled as never) };
       },
       lease: async (client: string, takeOver: boolean) => {
+        if (this.refuses) throw this.refuses;
         if (this.holder && this.holder !== client && !takeOver) {
           throw new ApiError(409, { error: "LEASE_HELD", message: "Held.", holder: "Ada" });
         }
@@ -232,6 +236,93 @@ describe("a reading open in a tab", () => {
     expect(session.saveState).toBe("saved");
     expect(session.node(example.A)?.decision).toBe("accepted");
     expect(server.mask.head).toBe(session.mask?.head);
+  });
+
+  describe("with changes kept aside", () => {
+    let session: Session;
+    let kept: string[];
+    const onDisk = async () => (await shelf.all()).map(({ change }) => change.id);
+
+    beforeEach(async () => {
+      session = await opened();
+      server.mask.advance();
+      session.decide(example.A, "accepted");
+      await session.outbox.idle();
+      await expect.poll(() => session.saveState).toBe("conflict");
+      kept = await onDisk();
+    });
+
+    /** Another tab writes now, and this one has heard of it. */
+    async function writesElsewhere(): Promise<void> {
+      server.holder = "tab 2";
+      server.detail.lease = { mine: false, holder: "Ada", id: "tab 2" };
+      const payload = { client: "tab 2" };
+      session.hear({ type: "lease.taken", audience: "", seq: 1, payload });
+      await expect.poll(() => session.leaseId).toBeNull();
+    }
+
+    it("continues here before it applies them again, and says so", async () => {
+      await writesElsewhere();
+      expect(headerHtml(session)).toContain("Ada writes this reading elsewhere.");
+      expect(headerHtml(session)).toContain("Continue here and apply mine again");
+      await session.applyAgain();
+      await session.outbox.idle();
+      expect(server.holder).toBe("tab 1");
+      expect(server.changes).toHaveLength(1);
+      expect(session.node(example.A)?.decision).toBe("accepted");
+      expect(session.saveState).toBe("saved");
+      expect(await onDisk()).toEqual([]);
+    });
+
+    it("keeps them where the reading cannot be taken up here", async () => {
+      await writesElsewhere();
+      server.refuses = new ApiError(409, { error: "LEASE_HELD", message: "Held.", holder: "Bo" });
+      await session.applyAgain();
+      expect(session.setAside.map(({ change }) => change.id)).toEqual(kept);
+      expect(await onDisk()).toEqual(kept);
+      expect(headerHtml(session)).toContain("Bo writes this reading elsewhere.");
+    });
+
+    it("keeps them where the reading was signed meanwhile, also for a later page", async () => {
+      server.detail.state = "submitted";
+      await session.applyAgain();
+      expect(session.setAside.map(({ change }) => change.id)).toEqual(kept);
+      expect(await onDisk()).toEqual(kept);
+      expect(headerHtml(session)).toContain("This reading takes no more changes.");
+      expect(headerHtml(session)).not.toContain("apply-again");
+      server.detail.state = "open";
+      const later = await opened();
+      expect(later.setAside.map(({ change }) => change.id)).toEqual(kept);
+    });
+
+    it("keeps them while the server cannot be reached", async () => {
+      server.detailed = async () => {
+        throw new Unreachable("The server cannot be reached.");
+      };
+      await session.applyAgain();
+      expect(session.notice).toBe("The server cannot be reached.");
+      expect(await onDisk()).toEqual(kept);
+    });
+
+    it("does not make anew what turns out to have arrived", async () => {
+      const [arrived] = session.setAside;
+      if (!arrived) throw new Error("Nothing was kept aside.");
+      server.mask = new Mask([3, 4, 5], example.MANIFEST, unpackMask(example.packedBytes()));
+      server.mask.advance();
+      expect(server.mask.head).toBe(arrived.head);
+      const { head } = arrived;
+      server.answers.set(arrived.change.id, {
+        id: arrived.change.id,
+        head,
+        nodes: [],
+        checks: [],
+        can_submit: false,
+      });
+      await session.applyAgain();
+      await session.outbox.idle();
+      expect(server.changes).toEqual([]);
+      expect(session.setAside).toEqual([]);
+    });
   });
 
   it("becomes read-only when another tab continues, and may continue here", async () => {

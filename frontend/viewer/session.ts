@@ -523,18 +523,32 @@ export class Session extends EventTarget implements Courier {
     this.changed();
   }
 
+  /**
+   * Makes the changes kept aside anew, on the truth as it is now, continuing here first where
+   * another tab writes. What cannot be made stays aside, and on disk.
+   */
   async applyAgain(): Promise<void> {
-    const entries = this.setAside;
-    await this.sync();
-    this.setAside = [];
-    this.outbox.resume();
-    for (const { change } of entries) {
-      const body = bodyOf(change);
-      this.enqueue(body.kind === "undo" ? body.inverse : body);
+    try {
+      if (!this.lease && !this.closed) await this.takeLease(true);
+      await this.sync();
+    } catch (error) {
+      this.notice = error instanceof Error ? error.message : String(error);
+      return this.changed();
     }
+    const entries = this.setAside;
+    this.setAside = [];
+    if (!this.writable) {
+      this.setAside = entries;
+      return this.changed();
+    }
+    this.outbox.resume();
     this.notice = "";
+    const made = entries.filter(({ change }) => {
+      const body = bodyOf(change);
+      return this.enqueue(body.kind === "undo" ? body.inverse : body) !== null;
+    });
     this.repaint(null);
-    await this.outbox.forget(entries.map(({ change }) => change.id));
+    await this.outbox.forget(made.map(({ change }) => change.id));
   }
 
   async discardAside(): Promise<void> {

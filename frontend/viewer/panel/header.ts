@@ -21,7 +21,8 @@ export function headerHtml(session: Session, rest = false): string {
 }
 
 function saveHtml(session: Session, rest: boolean): string {
-  const state = session.closed && session.detail ? "saved" : session.saveState;
+  const quiet = session.closed && session.detail && session.setAside.length === 0;
+  const state = quiet ? "saved" : session.saveState;
   const words = saveWords(state, session.outbox.waiting.length);
   // Beside the state, so that nothing below it moves.
   const offer = rest
@@ -66,18 +67,35 @@ function cancelHtml({ cancel }: AiStatus): string {
 
 function barsHtml(session: Session): string {
   const bars: string[] = [];
-  if (session.setAside.length > 0) {
-    bars.push(`<div class="bar" data-testid="conflict">${text(session.notice)}
-      <div class="choices">
-        <button data-act="applyAgain" data-testid="apply-again">Apply mine again</button>
-        <button data-act="discardAside" data-testid="discard-mine">Discard mine</button>
-      </div></div>`);
-  } else if (session.saveState === "read_only") {
-    const who = session.holder ? `${text(session.holder)} writes` : "Another tab writes";
-    bars.push(`<div class="bar" data-testid="read-only">${who} this reading elsewhere. Here it is read only.
+  if (session.setAside.length > 0) bars.push(conflictHtml(session));
+  else if (session.saveState === "read_only") {
+    bars.push(`<div class="bar" data-testid="read-only">${elsewhereHtml(session)}
       <div class="choices"><button data-act="continueHere" data-testid="continue-here">Continue here</button></div></div>`);
   } else if (session.notice) {
     bars.push(`<div class="bar" data-testid="notice">${text(session.notice)}</div>`);
   }
   return bars.join("");
+}
+
+/** Changes are kept aside: why, whether this tab may still make them, and the choice. */
+function conflictHtml(session: Session): string {
+  const discard = `<button data-act="discardAside" data-testid="discard-mine">Discard mine</button>`;
+  const again = (words: string) =>
+    `<button data-act="applyAgain" data-testid="apply-again">${words}</button>`;
+  let why = "";
+  let choices = again("Apply mine again");
+  if (session.closed) {
+    why = `This reading takes no more changes. What was made here (${session.setAside.length}) stays kept on this computer until you discard it.`;
+    choices = "";
+  } else if (!session.leaseId) {
+    why = elsewhereHtml(session);
+    choices = again("Continue here and apply mine again");
+  }
+  return `<div class="bar" data-testid="conflict">${text(session.notice)} ${why}
+      <div class="choices">${choices}${discard}</div></div>`;
+}
+
+function elsewhereHtml(session: Session): string {
+  const who = session.holder ? `${text(session.holder)} writes` : "Another tab writes";
+  return `${who} this reading elsewhere. Here it is read only.`;
 }
