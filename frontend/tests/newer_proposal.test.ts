@@ -113,19 +113,33 @@ class Reading {
   nodes = [];
   made: unknown[] = [];
   undone = 0;
+  /** The names of the changes that can be undone. */
+  readonly steps: string[] = [];
   select() {}
   changed() {}
   paint(_patch: unknown, from: unknown) {
     this.made.push(from);
-    this.mask.advance();
+    this.change();
     return true;
   }
   decide(...said: unknown[]) {
     this.made.push(said);
+    this.change();
+  }
+  change() {
     this.mask.advance();
+    this.steps.push(this.mask.head);
   }
   undo() {
     this.undone += 1;
+    this.mask.advance();
+    this.steps.pop();
+  }
+  get latest() {
+    return this.steps.at(-1) ?? null;
+  }
+  get undoable() {
+    return this.writable && this.steps.length > 0;
   }
 }
 
@@ -177,8 +191,37 @@ describe("a newer proposal", () => {
     expect(reading.undone).toBe(1);
     expect(offering.current?.key).toBe("n");
     offering.take();
-    reading.mask.advance();
+    reading.change();
     expect(offering.back()).toBe(false);
+  });
+
+  it("offers each again that is undone in turn, whole", async () => {
+    reading.change();
+    const gone = (key: string, ...nodes: string[]) =>
+      difference("gone", key, { present: nodes.map((uuid) => present(uuid, 1)) });
+    answer = {
+      mask: "m2",
+      differences: [gone("a", example.A), gone("b", example.B, example.LATE), gone("c", "other")],
+    } as NewerProposal;
+    await offering.look();
+    offering.toggle();
+    offering.take();
+    offering.take();
+    expect(offering.waiting.map(({ key }) => key)).toEqual(["c"]);
+    expect(offering.back()).toBe(true);
+    expect([reading.undone, offering.current?.key]).toEqual([2, "b"]);
+    expect(offering.back()).toBe(true);
+    expect([reading.undone, offering.current?.key]).toEqual([3, "a"]);
+    expect(offering.waiting.map(({ key }) => key)).toEqual(["a", "b", "c"]);
+    expect(offering.back()).toBe(false);
+  });
+
+  it("lets a tab that may not write undo nothing", () => {
+    offering.toggle();
+    offering.take();
+    reading.writable = false;
+    expect(offering.back()).toBe(false);
+    expect(reading.undone).toBe(0);
   });
 
   it("does not take in a tab that may not write", () => {

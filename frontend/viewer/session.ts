@@ -343,6 +343,11 @@ export class Session extends EventTarget implements Courier {
     return this.writable && this.steps.undoable;
   }
 
+  /** The change that an undo would take back. */
+  get latest(): string | null {
+    return this.steps.latest;
+  }
+
   /** Chooses how the nodes are listed. */
   list(chosen: { order?: Order; filter?: Filter }): void {
     this.order = chosen.order ?? this.order;

@@ -17,6 +17,11 @@ export class UndoStacks {
     return this.done.length > 0;
   }
 
+  /** The change that an undo would take back. */
+  get latest(): string | null {
+    return this.done.at(-1)?.id ?? null;
+  }
+
   /** A new change ends the way forward. */
   push(step: Step): void {
     this.undone = [];

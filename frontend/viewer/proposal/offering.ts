@@ -23,7 +23,8 @@ export class Offering extends EventTarget {
   at: string | null = null;
   failure = "";
   private readonly left = new Set<string>();
-  private readonly taken: { key: string; head: string }[] = [];
+  /** With the reader's latest change before and after each was taken. */
+  private readonly taken: { key: string; before: string | null; after: string | null }[] = [];
   private leftOf = "";
 
   constructor(
@@ -113,6 +114,7 @@ export class Offering extends EventTarget {
     const { session, current, proposal } = this;
     const { mask, detail } = session;
     if (!current || !proposal || !mask || !detail || !session.writable) return false;
+    const before = session.latest;
     const source = { mask: proposal.mask, nodes: current.nodes.map(({ uuid }) => uuid) };
     if (current.kind === "gone") {
       for (const { uuid } of current.present) {
@@ -126,7 +128,8 @@ export class Offering extends EventTarget {
       this.repaint(patch.slices.map(({ index }) => index));
       session.select(patch.nodes[0] ?? null);
     }
-    this.advance(() => this.taken.push({ key: current.key, head: session.mask?.head ?? "" }));
+    const { latest: after } = session;
+    this.advance(() => this.taken.push({ key: current.key, before, after }));
     return true;
   }
 
@@ -139,9 +142,11 @@ export class Offering extends EventTarget {
 
   /** Offers again what was taken last, once that is undone; false where something else was. */
   back(): boolean {
+    const { session } = this;
     const last = this.taken.at(-1);
-    if (!this.active || !last || last.head !== this.session.mask?.head) return false;
-    this.session.undo();
+    if (!this.active || !last || !session.undoable || last.after !== session.latest) return false;
+    // Nodes that are gone together were decided one by one.
+    while (session.latest !== last.before) session.undo();
     this.taken.pop();
     this.goTo(last.key);
     return true;
