@@ -7,6 +7,7 @@ be silently without effect.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,10 @@ OUTPUT = ("labels", "nodes", "activation", "threshold", "connectivity", "min_sho
 NORMALISE = ("to", "mean", "std", "zscore")
 FROM_PLANS = ("axes", "spacing_mm", "window_hu", "normalise", "patch", "multiple")
 """What an nnU-Net's own plans.json says, so that model.json must not."""
+
+LARGEST_LABEL = 65535
+"""A mask keeps its labels in 16 bits."""
+_LABEL = re.compile(r"[0-9]{1,5}")
 
 
 class ManifestRefused(ModelDamaged):
@@ -55,7 +60,9 @@ def read_manifest(content: Mapping[str, Any]) -> Manifest:
     reading.known(said, INPUT, "input.")
     reading.known(given, OUTPUT, "output.")
     weights = content.get("weights")
-    if weights is not None and weights not in content["files"]:
+    if not isinstance(content["files"], Mapping):
+        reading.refuse("files", "is not an object", "Give each file its SHA-256.")
+    if weights is not None and (not isinstance(weights, str) or weights not in content["files"]):
         reading.refuse("weights", f"names {weights}, which is not among files", "List it there.")
     if kind == "torchscript" and weights is None:
         reading.refuse("weights", "is missing", "Name the TorchScript file, one of files.")
@@ -198,8 +205,12 @@ class _Reading:
     def output(self, given: Mapping[str, Any], *, from_files: bool) -> OutputRule:
         labels: dict[int, str] = {}
         for number, name in self.part(given, "labels").items():
-            if not str(number).isdigit() or int(number) < 1:
-                self.refuse("output.labels", f"has the key {number!r}", "Use whole numbers from 1.")
+            if not _LABEL.fullmatch(str(number)) or not 1 <= int(number) <= LARGEST_LABEL:
+                self.refuse(
+                    "output.labels",
+                    f"has the key {number!r}",
+                    f"Use whole numbers from 1 to {LARGEST_LABEL}.",
+                )
             labels[int(number)] = str(name)
         if not labels and not from_files:
             self.refuse("output.labels", "is missing", "Write number and name of each label.")

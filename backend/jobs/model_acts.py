@@ -132,7 +132,7 @@ def verify_model(model: uuid.UUID) -> ModelVersion | None:
     found = ModelVersion.objects.filter(pk=model).first()
     if found is None or found.retired is not None:
         return found
-    files: dict[str, str] = dict(found.manifest.get("files", {}))
+    files = found.files
     folder = model_root() / found.folder
     whole, done, told = size_of(folder, list(files)) or 1, 0, time.monotonic()
 

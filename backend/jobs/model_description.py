@@ -9,9 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from backend.jobs.plain_json import read_plain_json
+
+COLUMNS = {"name": 120, "version": 40, "kind": 40}
+"""The longest text of each that the database keeps of a model."""
+LONGEST_FILE_NAME = 255
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def description_hash(manifest: dict[str, Any]) -> str:
@@ -80,20 +88,22 @@ def read_model_folder(path: Path) -> ModelFolder:
 def describe_model_folder(path: Path) -> ModelFolder:
     """Read a model folder's model.json and hash nothing; raises `ModelDamaged`."""
     try:
-        manifest = json.loads((path / "model.json").read_text())
-        files: dict[str, str] = dict(manifest["files"])
-        name, version, kind = (str(manifest[key]) for key in ("name", "version", "kind"))
+        manifest = read_plain_json((path / "model.json").read_text(encoding="utf-8"))
+        files = _files(manifest)
+        weights = _weights(manifest, files)
+        name = _column(manifest, "name")
+        version = _column(manifest, "version")
+        kind = _column(manifest, "kind")
     except FileNotFoundError:
         raise ModelDamaged(
             f"There is no model in the folder {path.name}: model.json is missing. Install the "
             "model's folder there, then retry."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ModelDamaged(
-            f"model.json of {path.name} cannot be read ({error!r}). Install its folder again."
+            f"model.json of {path.name} cannot be read ({error}). Install its folder again."
         ) from None
     listed = json.dumps(files, sort_keys=True, separators=(",", ":")).encode()
-    weights = files.get(manifest.get("weights", "weights.safetensors"))
     return ModelFolder(
         folder=path.name,
         name=name,
@@ -103,6 +113,37 @@ def describe_model_folder(path: Path) -> ModelFolder:
         notice=str(manifest.get("notice") or manifest.get("intended_use") or ""),
         manifest=manifest,
     )
+
+
+def _column(manifest: dict[str, Any], key: str) -> str:
+    value, longest = manifest.get(key), COLUMNS[key]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip() or len(value) > longest:
+        raise ValueError(f"{key} is not a text of 1 to {longest} characters")
+    return value
+
+
+def _files(manifest: dict[str, Any]) -> dict[str, str]:
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise ValueError("files is not an object that gives each file its SHA-256")
+    for name, digest in files.items():
+        if not name or len(name.encode()) > LONGEST_FILE_NAME:
+            raise ValueError(f"files holds a name that is not 1 to {LONGEST_FILE_NAME} bytes long")
+        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise ValueError(f"files gives {name} no SHA-256 in lower-case hex")
+    return files
+
+
+def _weights(manifest: dict[str, Any], files: dict[str, str]) -> str | None:
+    """The hash of the single file of weights; None where there is none."""
+    weights = manifest.get("weights")
+    if weights is None:
+        return None if "weights" in manifest else files.get("weights.safetensors")
+    if not isinstance(weights, str) or weights not in files:
+        raise ValueError("weights is not the name of one of files")
+    return files[weights]
 
 
 def _verify_file(folder: Path, name: str, expected: str) -> None:

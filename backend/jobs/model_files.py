@@ -11,13 +11,14 @@ from typing import Any
 
 from django.conf import settings
 
-from backend.errors import BadInput
+from backend.errors import BadInput, is_text
 from backend.jobs.model_description import ModelDamaged, describe_model_folder
 
 PIECE_BYTES = 4 << 20
 # What a card may show: pictures that run nothing.
 PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 MAX_PICTURE_BYTES = 16 << 20
+LONGEST_FOLDER_NAME = 200
 CARD = "CARD.md"
 MAX_CARD_BYTES = 1 << 20
 
@@ -48,7 +49,12 @@ def folder_named(name: str) -> Path:
         BadInput: for any other address: a path, a link that leads out, a name of nothing.
     """
     root = model_root()
-    if not name or name in {".", ".."} or Path(name).name != name or "\0" in name:
+    if (
+        not 0 < len(name) <= LONGEST_FOLDER_NAME
+        or name in {".", ".."}
+        or Path(name).name != name
+        or not is_text(name)
+    ):
         raise BadInput(
             "NO_SUCH_FOLDER",
             "That is not the name of a folder below CONCORD_MODELS.",

@@ -81,7 +81,7 @@ def picture(request: HttpRequest, model: uuid.UUID, picture: str) -> HttpRespons
     found = selectors.model_named(model)
     if not _PICTURE_NAME.fullmatch(picture):
         raise Missing("picture")
-    shown = picture_of(found.folder, picture, found.manifest.get("files", {}))
+    shown = picture_of(found.folder, picture, found.files)
     if shown is None:
         raise Missing("picture")
     data, media = shown
@@ -167,7 +167,6 @@ def _row(model: ModelVersion, state: ModelState) -> dict[str, Any]:
 
 def _files(model: ModelVersion) -> list[dict[str, Any]]:
     """Every file model.json names: expected and found hash."""
-    expected: dict[str, str] = model.manifest.get("files", {})
     return [
         {
             "name": name,
@@ -176,7 +175,7 @@ def _files(model: ModelVersion) -> list[dict[str, Any]]:
             "found": model.checked.get(name, {}).get("sha256", ""),
             "bytes": model.checked.get(name, {}).get("bytes"),
         }
-        for name, sha256 in sorted(expected.items())
+        for name, sha256 in sorted(model.files.items())
     ]
 
 
@@ -184,7 +183,7 @@ def _address_of(model: ModelVersion) -> Callable[[str], str | None]:
     def address(name: str) -> str | None:
         if not _PICTURE_NAME.fullmatch(name):
             return None
-        if picture_of(model.folder, name, model.manifest.get("files", {})) is None:
+        if picture_of(model.folder, name, model.files) is None:
             return None
         return reverse("model-picture", args=[model.pk, name])
 

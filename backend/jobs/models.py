@@ -72,6 +72,14 @@ class ModelVersion(models.Model):
         return description_hash(self.manifest)
 
     @property
+    def files(self) -> dict[str, str]:
+        """File → SHA-256, as model.json named them; none where it was kept with something else."""
+        files = self.manifest.get("files")
+        if not isinstance(files, dict):
+            return {}
+        return {name: digest for name, digest in files.items() if isinstance(digest, str)}
+
+    @property
     def named(self) -> dict[str, str]:
         """What every record of its work calls it by."""
         return {"name": self.name, "version": self.version, "sha256": self.sha256}

@@ -21,6 +21,7 @@ from inference.__main__ import main
 from inference.adapters import Loading, Models
 from inference.meters import Stopwatch, peak_memory_bytes
 from inference.orientation import Orientation
+from tests.jobs.odd_models import ODD_MODELS
 from tests.jobs.threshold import ThresholdAdapter, write_model
 
 AXES = np.eye(3)
@@ -74,6 +75,25 @@ def test_a_volume_is_turned_to_feet_front_right_and_back_again(grid: Grid) -> No
 
 def lease_model(root: Path, **changed: str) -> dict[str, str]:
     return {**read_model_folder(write_model(root)).named, **changed}
+
+
+def test_no_odd_model_keeps_a_worker_from_telling_what_it_holds(tmp_path: Path) -> None:
+    models = Models(tmp_path, loaders={"threshold": ThresholdAdapter})
+    wanted = lease_model(tmp_path)
+    for number, (text, _) in enumerate(ODD_MODELS.values()):
+        (tmp_path / f"odd{number}").mkdir()
+        (tmp_path / f"odd{number}" / "model.json").write_text(text)
+
+    assert models.held() == {wanted["description"]}
+
+
+@pytest.mark.parametrize(("text", "said"), ODD_MODELS.values(), ids=ODD_MODELS)
+def test_an_odd_model_is_a_damaged_one(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "model.json").write_text(text)
+
+    with pytest.raises(ModelDamaged, match=said) as refused:
+        describe_model_folder(tmp_path)
+    assert str(refused.value).endswith("Install its folder again.")
 
 
 def test_a_model_is_loaded_once_and_kept_warm(tmp_path: Path) -> None:

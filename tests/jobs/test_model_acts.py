@@ -18,6 +18,7 @@ from backend.jobs.model_files import folders_with_models, put_shipped_models
 from backend.jobs.models import ModelVersion, Run, WorkerSession
 from backend.jobs.selectors import default_model
 from backend.jobs.tasks import verify_model
+from tests.jobs.odd_models import ODD_MODELS
 from tests.jobs.threshold import write_model
 
 MakeRun = Callable[..., Run]
@@ -73,6 +74,37 @@ def test_the_same_weights_described_otherwise_need_a_version_of_their_own(
         model_acts.register_folder(name="tried", actor=admin)
     model.refresh_from_db()
     assert model.verified is not None
+
+
+@pytest.mark.parametrize(("text", "said"), ODD_MODELS.values(), ids=ODD_MODELS)
+def test_an_odd_model_json_is_refused_with_what_is_wrong(
+    models: Path, admin: User, text: str, said: str
+) -> None:
+    (models / "odd").mkdir()
+    (models / "odd" / "model.json").write_text(text)
+
+    with pytest.raises(BadInput, match=said) as refused:
+        model_acts.register_folder(name="odd", actor=admin)
+    assert refused.value.code == "MODEL_DAMAGED"
+
+
+def test_a_folder_name_longer_than_any_is_no_folder(models: Path, admin: User) -> None:
+    with pytest.raises(BadInput, match="not the name of a folder"):
+        model_acts.register_folder(name="n" * 300, actor=admin)
+
+
+@pytest.mark.parametrize("files", [[["w.bin", "0" * 64]], {"w.bin": [1]}, None])
+def test_a_model_once_registered_with_odd_files_has_its_page_and_is_found_damaged(
+    models: Path, admin: User, files: Any
+) -> None:
+    model = registered(models, admin)
+    model.manifest = {**model.manifest, "files": files}
+    model.save(update_fields=["manifest"])
+
+    assert browser(admin).get(f"/models/{model.pk}/").status_code == 200
+    verify_model(str(model.pk))
+    model.refresh_from_db()
+    assert "is not the one that was registered" in model.fault
 
 
 def test_a_registered_model_takes_no_run_until_every_hash_matched(
