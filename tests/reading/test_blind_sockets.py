@@ -54,9 +54,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         folder = tmp_path_factory.mktemp("study")
         write_series(small_phantom(11, SHAPE), folder, patient_id="P11")
         stack.manage("receive", str(folder))
-        # Nobody takes its run; that is said once, to whoever may know of the case.
-        said = "select 1 from jobs_run where message <> ''"
-        until(lambda: stack.query(said), "a run that waits in vain", 60, stack.words)
+        # Nobody takes a run; that is said once of each, to whoever may know of the case.
+        said = "select 1 from jobs_run having count(*) > 0 and bool_and(message <> '')"
+        until(lambda: stack.query(said), "runs that wait in vain", 60, stack.words)
         stack.manage("shell", "-c", MAKE_ELSEWHERE)
         stack.users[ELSEWHERE] = "a long enough password"
         yield stack
@@ -164,7 +164,8 @@ def asked_of_sockets(stack: Stack, first: Reader, second: Reader) -> list[str]:
     audiences += [f"run:{pk}" for (pk,) in stack.query("select id from jobs_run")]
     audiences += [f"user:{pk}" for (pk,) in stack.query("select id from accounts_user")]
     audiences += [f"coordinators:{pk}" for (pk,) in stack.query("select id from reading_project")]
-    hello = {"type": "hello", "session": ABSENT, "number": 5, "facts": {"name": "w"}}
+    # A worker that holds no model: else runs would be said to wait for it no longer, then again.
+    hello = {"type": "hello", "session": ABSENT, "number": 5, "facts": {"name": "w", "models": []}}
     claims = [{"type": "claim", "run": run} for run in (first.reading, first.case, ABSENT)]
     looking = {"looking": {"phase": "settle", "discrepancy": ABSENT, "node": 1}}
     asked = [{"since": dict.fromkeys(audiences, 0)}, looking, hello, *claims]
