@@ -5,7 +5,7 @@
 import { ApiError, post } from "../api";
 import { sheet, text } from "../html";
 
-/** Whoever keeps changes: a reading, or a consensus that is being settled. */
+/** Whoever keeps what could not be sent: a reading, a consensus, a finding that is told. */
 export interface Keeper extends EventTarget {
   readonly saveState: string;
   readonly outbox: { readonly waiting: readonly unknown[]; start(): void };
@@ -35,7 +35,7 @@ const styles = sheet(STYLES);
 
 export class SignInCard extends HTMLElement {
   private readonly root = this.attachShadow({ mode: "open" });
-  private keeper: Keeper | null = null;
+  private keepers: readonly Keeper[] = [];
 
   connectedCallback(): void {
     this.root.adoptedStyleSheets = [styles];
@@ -53,25 +53,29 @@ export class SignInCard extends HTMLElement {
     this.hidden = true;
   }
 
-  watch(keeper: Keeper): () => void {
-    this.keeper = keeper;
-    keeper.addEventListener("change", this.render);
+  watch(keepers: readonly Keeper[]): () => void {
+    this.keepers = keepers;
+    for (const keeper of keepers) keeper.addEventListener("change", this.render);
     this.render();
     return () => {
-      keeper.removeEventListener("change", this.render);
+      for (const keeper of keepers) keeper.removeEventListener("change", this.render);
       this.remove();
     };
   }
 
   private readonly render = () => {
-    const { keeper } = this;
-    if (!keeper) return;
-    const ended = keeper.saveState === "signed_out";
+    const { turnedAway } = this;
+    const ended = turnedAway.length > 0;
     if (!ended && !this.hidden) this.root.querySelector("form")?.reset();
     this.hidden = !ended;
     const words = this.root.querySelector('[data-testid="kept-words"]');
-    if (words) words.textContent = keptWords(keeper.outbox.waiting.length);
+    const waiting = turnedAway.reduce((sum, { outbox }) => sum + outbox.waiting.length, 0);
+    if (words) words.textContent = keptWords(waiting);
   };
+
+  private get turnedAway(): Keeper[] {
+    return this.keepers.filter(({ saveState }) => saveState === "signed_out");
+  }
 
   private readonly submitted = async (event: Event) => {
     event.preventDefault();
@@ -84,7 +88,7 @@ export class SignInCard extends HTMLElement {
     try {
       await post("/api/sign-in", { user: window.concord?.user ?? "", password });
       form.querySelector("input")?.blur();
-      this.keeper?.outbox.start();
+      for (const keeper of this.turnedAway) keeper.outbox.start();
     } catch (error) {
       if (!(error instanceof ApiError)) console.error(error);
       if (wrong) wrong.textContent = error instanceof Error ? error.message : String(error);
@@ -95,13 +99,16 @@ export class SignInCard extends HTMLElement {
 }
 
 function keptWords(waiting: number): string {
+  if (!waiting) {
+    return "What you wrote stays here and is told as soon as you sign in. You can go on reading.";
+  }
   const changes = waiting === 1 ? "1 change is" : `${waiting} changes are`;
   return `${changes} kept on this computer and sent as soon as you sign in. You can go on reading.`;
 }
 
-/** Put the card over the viewer for as long as this keeper is open. */
-export function offerSignIn(keeper: Keeper): () => void {
+/** Put the card over the viewer for as long as these keepers are open. */
+export function offerSignIn(...keepers: Keeper[]): () => void {
   const card = document.createElement("concord-sign-in") as SignInCard;
   document.body.append(card);
-  return card.watch(keeper);
+  return card.watch(keepers);
 }
