@@ -14,7 +14,7 @@ import { ContactSheet } from "./contact/sheet";
 import type { Plane, Resume } from "./contract";
 import { CoverageBars } from "./coverage/bar";
 import { Geometry } from "./geometry";
-import { Telling } from "./incidental/telling";
+import { anythingUntold, Telling } from "./incidental/telling";
 import { listenToKeys } from "./keys";
 import { Labelmap } from "./labelmap";
 import { AXIAL, VIEWPORTS } from "./layout";
@@ -147,7 +147,7 @@ export class Room {
     this.on(this.planes, "filled", () => this.prepare());
     this.undo.push(
       () => this.planes.stop(),
-      offerSignIn(this.session),
+      offerSignIn(this.session, this.telling),
       this.desk.listen(),
       listenToKeys(
         (action) => this.strokes.afterwards(() => this.commands.run(action)),
@@ -183,6 +183,9 @@ export class Room {
       this.on(window, type, () => breaks.sign(performance.now()));
     for (const type of ["focus", "online"])
       this.on(window, type, () => this.session.outbox.start());
+    this.on(window, "beforeunload", (event) => {
+      if (anythingUntold()) event.preventDefault();
+    });
     await this.session.open();
     if (this.closed) return;
     this.hearNews();

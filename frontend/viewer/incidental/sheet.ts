@@ -28,7 +28,7 @@ export function drawTelling(sheet: HTMLElement, telling: Telling, slices: number
   if (field && opening) {
     field.value = telling.words;
     field.addEventListener("input", () => {
-      telling.words = field.value;
+      telling.write(field.value);
     });
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.ctrlKey) field.form?.requestSubmit();

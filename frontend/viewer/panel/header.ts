@@ -5,8 +5,8 @@ import { text } from "../html";
 import type { Session } from "../session";
 import { STAGES, saveWords } from "../words";
 
-/** `rest`: a break is offered. */
-export function headerHtml(session: Session, rest = false): string {
+/** `rest`: a break is offered. `untold`: what is said of a finding that is not told yet. */
+export function headerHtml(session: Session, rest = false, untold = ""): string {
   const { detail } = session;
   const title = detail
     ? `<h2 data-testid="case-label">${text(detail.case.label)}</h2>
@@ -15,12 +15,12 @@ export function headerHtml(session: Session, rest = false): string {
   return `<div class="title">${title}
       <button class="help" data-act="help" data-testid="help" title="Keys (?)" aria-label="Keys">?</button>
     </div>
-    ${saveHtml(session, rest)}
+    ${saveHtml(session, rest, untold)}
     ${detail ? excludedHtml(detail.case.excluded) + aiHtml(detail.ai) : ""}
     ${barsHtml(session)}`;
 }
 
-function saveHtml(session: Session, rest: boolean): string {
+function saveHtml(session: Session, rest: boolean, untold: string): string {
   const quiet = session.closed && session.detail && session.setAside.length === 0;
   const state = quiet ? "saved" : session.saveState;
   const words = saveWords(state, session.outbox.waiting.length);
@@ -28,7 +28,8 @@ function saveHtml(session: Session, rest: boolean): string {
   const offer = rest
     ? `<span class="rest" data-testid="break">A short break? <button data-act="noBreak" title="Offered again later" aria-label="Not now">✕</button></span>`
     : "";
-  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}</span>${offer}</div>`;
+  const finding = untold ? `<span class="untold" data-testid="untold">${text(untold)}</span>` : "";
+  return `<div class="save" data-testid="save-state" data-state="${state}" role="status"><span>${words}</span>${finding}${offer}</div>`;
 }
 
 function excludedHtml(sentences: string[]): string {

@@ -97,7 +97,7 @@ export class PanelElement extends HTMLElement {
     if (!room) return;
     const { session, commands } = room;
     const { nodes } = session;
-    write(this.find("header"), headerHtml(session, breaks.offered));
+    write(this.find("header"), headerHtml(session, breaks.offered, room.telling.untoldWords));
     write(this.find(".newer"), newerHtml(room.offering, session.writable));
     this.renderRows(nodes, {
       selected: session.selected,

@@ -36,6 +36,7 @@ export const panelSheet = sheet(`${TOKENS}
   .title .help { margin-left: auto; width: 24px; height: 24px; color: var(--soft); border-color: var(--line); }
   .title .help:hover { color: var(--ink); background: var(--hover); }
   .save { display: flex; align-items: center; gap: 6px; margin-top: 6px; color: var(--soft); font-size: 12px; }
+  .save .untold { color: var(--warn); }
   .save .rest { margin-left: auto; color: var(--soft); }
   .save .rest button { width: 20px; color: var(--soft); }
   .save::before { content: ""; width: 7px; height: 7px; border-radius: 50%; background: var(--accent); }
