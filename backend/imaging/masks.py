@@ -164,7 +164,7 @@ class Manifest:
             )
         except InvalidManifest:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidManifest(f"The manifest cannot be read ({error!r}).") from error
         if manifest.canonical_bytes() != data:
             raise InvalidManifest("The manifest is not in its canonical form.")
@@ -529,6 +529,13 @@ def pack_mask(mask: PackedMask) -> bytes:
     return b"".join((struct.pack("<I", len(header)), header, *planes.values()))
 
 
+def _whole(value: Any) -> int:
+    """A whole number of JSON: no fraction to cut off, no text that looks like a number."""
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
+
+
 def unpack_mask(data: bytes) -> PackedMask:
     """Read what `pack_mask` wrote, checking every size, hash and label.
 
@@ -542,12 +549,15 @@ def unpack_mask(data: bytes) -> PackedMask:
         raise DamagedMask(f"The mask's header of {length} bytes is cut off or too long.")
     try:
         header = json.loads(data[4 : 4 + length])
-        slices, rows, columns = (int(n) for n in header["shape"])
-        labels = {int(number): node_uuid(node) for number, node in header["labels"]}
-        names = [(int(entry["index"]), str(entry["sha256"])) for entry in header["slices"]]
+        slices, rows, columns = (_whole(n) for n in header["shape"])
+        named = [(_whole(number), node_uuid(node)) for number, node in header["labels"]]
+        labels = dict(named)
+        if len(labels) != len(named):
+            raise ValueError("a label is named twice")
+        names = [(_whole(entry["index"]), str(entry["sha256"])) for entry in header["slices"]]
         geometry = str(header["geometry"])
         manifest = Manifest(geometry, dict(names), labels)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DamagedMask(f"The mask's header cannot be read ({error}).") from error
     shape = (slices, rows, columns)
     if min(shape) < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from typing import Any
 from uuid import UUID
@@ -345,6 +346,11 @@ def header_with(**change: Any) -> dict[str, Any]:
     } | change
 
 
+def sliced_at(index: Any) -> dict[str, Any]:
+    (entry,) = header_with()["slices"]
+    return header_with(slices=[{**entry, "index": index}])
+
+
 ONES = np.ones((5, 6), np.uint16).tobytes()
 
 
@@ -357,6 +363,16 @@ ONES = np.ones((5, 6), np.uint16).tobytes()
         (container({}), "cannot be read"),
         (container(header_with(labels=[[1, "x"]]), ONES), "not a node UUID"),
         (container(header_with(shape=[0, 5, 6]), ONES), "positive"),
+        (container(header_with(shape=[math.inf, 5, 6]), ONES), "inf is not a whole number"),
+        (container(b'{"shape": [1e999, 1, 1]}'), "inf is not a whole number"),
+        (container(header_with(shape=[4.0, 5, 6]), ONES), "4.0 is not a whole number"),
+        (container(header_with(shape=[True, 5, 6]), ONES), "True is not a whole number"),
+        (container(header_with(labels=[["1", node(1)]]), ONES), "'1' is not a whole number"),
+        (container(header_with(labels=[[1, node(1)], [1, node(2)]]), ONES), "named twice"),
+        (container(sliced_at(math.inf), ONES), "inf is not a whole number"),
+        (container(sliced_at(2.9), ONES), "2.9 is not a whole number"),
+        (container(sliced_at("2"), ONES), "'2' is not a whole number"),
+        (container(b"[" * 100_000), "cannot be read"),
         (container(header_with(shape=[2, 5, 6]), ONES), "ascend within"),
         (container(header_with(), ONES[:-2]), "need"),
         (container(header_with(), ONES + b"\0\0"), "need"),
