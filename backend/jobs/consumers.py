@@ -80,7 +80,8 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
             answer = await self._answer(content)
         except ConcordError as error:
             answer = {"type": "refused", "code": error.code, "message": str(error)}
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            # What a value of another type than is spoken here leads to.
             message = f"The message cannot be understood ({error!r}). Update the worker."
             answer = {"type": "refused", "code": "BAD_MESSAGE", "message": message}
         except DatabaseError:

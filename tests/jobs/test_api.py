@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
-from backend.accounts.models import User
+from backend.accounts.models import User, WorkerToken
 from backend.accounts.services import create_token
 from backend.errors import WrongState
 from backend.jobs import registry, results, services
@@ -236,6 +238,38 @@ def test_a_worker_speaks_only_of_the_attempts_it_leased(
     assert lease.run.state == RunState.LEASED
     socket._session = session
     assert socket._metrics({**about, "metrics": {"nodes": 1}}) == {"type": "ack"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"type": "claim", "run": 5}',
+        '{"type": "claim", "run": "00000000-0000-0000-0000-000000000000", "job": Infinity}',
+        '{"type": "claim", "run": "00000000-0000-0000-0000-000000000000", "job": []}',
+        '{"type": "hello", "session": 5, "number": 1}',
+        '{"type": "hello", "session": "x", "number": 1}',
+        '{"type": "metrics", "run": [], "attempt": 1}',
+        '{"type": "failed", "run": "00000000-0000-0000-0000-000000000000", "attempt": 1e999}',
+        '{"type": "progress"}',
+        '{"type": []}',
+        '{"type": "unknown"}',
+        "{}",
+    ],
+)
+def test_what_a_worker_says_in_other_types_is_refused_and_its_socket_stays(said: str) -> None:
+    told: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        told.append(json.loads(message["text"]))
+
+    socket = WorkerConsumer()
+    socket.base_send = send
+    socket._token, socket._session, socket._told = WorkerToken(), WorkerSession(), ("", 0.0)
+    with ThreadPoolExecutor(1) as socket._thread:
+        asyncio.run(socket.receive_json({**json.loads(said), "n": 7}))
+    assert [(one["type"], one["code"], one["re"]) for one in told] == [
+        ("refused", "BAD_MESSAGE", 7)
+    ]
 
 
 @pytest.mark.parametrize("value", ["NaN", "1e999", '"\\u0000"', '"\\ud800"'])
