@@ -82,6 +82,17 @@ def test_it_is_told_once_however_often_it_is_sent(ready: Site) -> None:
     assert taken.status_code == 400
 
 
+@pytest.mark.parametrize("other", [{"words": "Something else"}, {"slice": 4}, {"slice": None}])
+def test_under_one_name_nothing_else_is_told(ready: Site, other: dict[str, Any]) -> None:
+    client, name = ready.client("reader1"), str(uuid.uuid4())
+    told(client, ready.reading(), id=name)
+    refused = told(client, ready.reading(), id=name, **other)
+    assert (refused.status_code, refused.json()["error"]) == (409, "ALREADY_TOLD")
+    assert refused.json()["told"] == {"id": name, "words": WORDS, "slice": 3}
+    assert IncidentalFinding.objects.get().words == WORDS
+    assert Event.objects.filter(action="incidental.reported").count() == 1
+
+
 @pytest.mark.parametrize(
     "wrong", [{"words": " "}, {"words": "x" * 1001}, {"slice": 12}, {"slice": -1}, {"id": "x"}]
 )

@@ -26,18 +26,15 @@ def report_incidental(
 ) -> IncidentalFinding:
     """Tell the coordinators of something seen beside the study, also after the signature.
 
-    `finding` is the client's own UUID: sent again, the first answer is given.
+    `finding` is the client's own UUID: sent again, however often and at once, the first answer is
+    given; with other words or another slice it is refused, and the refusal says what was told.
 
     Raises:
         NotAllowed: who is not the reading's reader.
         BadInput: no words, too many, a slice the case has not, or another reading's UUID.
+        WrongState: when that UUID told something else in this reading.
     """
     require_reader(reading, user)
-    known = IncidentalFinding.objects.filter(pk=finding).first()
-    if known is not None:
-        if known.reading_id != reading.pk:
-            raise BadInput("ID_TAKEN", "That UUID is in use.", "Make another one.")
-        return known
     slices = reading.case.grid.shape[0]
     if slice_index is not None and not 0 <= slice_index < slices:
         raise BadInput(
@@ -45,9 +42,13 @@ def report_incidental(
             f"There is no slice {slice_index}: the case has {slices}.",
             "Count axial slices from 0.",
         )
-    made = IncidentalFinding.objects.create(
-        pk=finding, reading=reading, words=_words(words), slice_index=slice_index
+    # Sent many times at once it is made once: who comes second waits, and finds it.
+    made, is_new = IncidentalFinding.objects.get_or_create(
+        pk=finding,
+        defaults={"reading": reading, "words": _words(words), "slice_index": slice_index},
     )
+    if not is_new:
+        return _as_told(made, reading, words, slice_index)
     record(
         "incidental.reported",
         made,
@@ -59,6 +60,22 @@ def report_incidental(
         slice=slice_index,
     )
     return made
+
+
+def _as_told(
+    known: IncidentalFinding, reading: Reading, words: str, slice_index: int | None
+) -> IncidentalFinding:
+    """What was told under this UUID, where it is the same."""
+    if known.reading_id != reading.pk:
+        raise BadInput("ID_TAKEN", "That UUID is in use.", "Make another one.")
+    if (known.words, known.slice_index) != (_words(words), slice_index):
+        raise WrongState(
+            "ALREADY_TOLD",
+            "This finding was told before, in other words or on another slice.",
+            "Tell what is new as a finding of its own.",
+            told={"id": str(known.pk), "words": known.words, "slice": known.slice_index},
+        )
+    return known
 
 
 @transaction.atomic
