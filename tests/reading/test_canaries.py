@@ -156,6 +156,10 @@ class World:
                 active_seconds=417.0,
                 resume={"note": text, "node": nodes[0]},
             )
+        found = uuid.uuid4()
+        services.report_incidental(
+            reading=reading, user=desk["user"], finding=found, words=text, slice_index=3
+        )
         now = Reading.objects.get(pk=reading.pk)
         services.submit(
             reading=now, user=desk["user"], lease=lease, head=now.head.hash, password=PASSWORD

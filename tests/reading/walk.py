@@ -38,6 +38,7 @@ RECORDS: dict[str, str | None] = {
     "discrepancy": "reading.Discrepancy",
     "evidence": "reading.Evidence",
     "export": "reports.Export",
+    "finding": "reading.IncidentalFinding",
     "kept": "archive.KeptAside",
     "model": "jobs.ModelVersion",
     "node": "reading.Node",
