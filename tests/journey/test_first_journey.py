@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,18 @@ from tests.journey.files import export_of, grid_of, read_nifti
 from tests.journey.room import SLOW_MS, Person, ReadingRoom
 from tests.journey.second_path import numbers
 from tests.stack import Stack, until
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A worker that takes its time, so that the run can be watched on the way."""
+    stack = Stack()
+    try:
+        stack.start(worker=False)
+        stack.start_worker("--pause-before", "infer=6")
+        yield stack
+    finally:
+        stack.close()
 
 
 @pytest.mark.deep
