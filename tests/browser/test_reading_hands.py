@@ -299,7 +299,7 @@ def test_an_incidental_finding_is_told_to_the_coordinator(
     expect(words).to_have_value("A nodule, apex of the right lung")
     keeps_nobody_out(reader.page)
     reader.picture("incidental")
-    reader.press("Control+Enter")
+    words.press("Control+Enter")
     expect(reader.page.get_by_test_id("incidental-told")).to_contain_text("apex of the right")
     reader.press("Escape")
     assert reader.hook("saveState") == "saved"
