@@ -10,6 +10,8 @@ import json
 import math
 from typing import Any
 
+from backend.errors import is_text
+
 MOST_LEVELS = 32
 
 
@@ -45,7 +47,7 @@ def _require_plain(value: Any, level: int) -> None:
     if level > MOST_LEVELS:
         raise _too_deep()
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        if not is_text(value):
             raise ValueError("a text holds a NUL or half of a character")
     elif isinstance(value, dict):
         for key, item in value.items():
