@@ -130,7 +130,8 @@ def plain_pixels(header: Header) -> PixelFacts | None:
         or bits not in (8, 16, 32)
         or not rows
         or not columns
-        or None in (slope, intercept)
+        or slope is None
+        or intercept is None
         or signed not in (0, 1)
         or not stored
         or stored > bits
@@ -148,8 +149,8 @@ def plain_pixels(header: Header) -> PixelFacts | None:
         bits_allocated=bits,
         bits_stored=stored or bits,
         signed=bool(signed),
-        slope=float(slope or 1),
-        intercept=float(intercept or 0),
+        slope=float(slope),
+        intercept=float(intercept),
         offset=start,
         frame_bytes=size,
     )
@@ -195,14 +196,20 @@ def _facts(dataset: Dataset) -> PixelFacts:
         bits_allocated=bits,
         bits_stored=int(dataset.get("BitsStored") or bits),
         signed=bool(dataset.get("PixelRepresentation") or 0),
-        slope=float(dataset.get("RescaleSlope") or 1),
-        intercept=float(dataset.get("RescaleIntercept") or 0),
+        slope=_given(dataset, "RescaleSlope", 1.0),
+        intercept=_given(dataset, "RescaleIntercept", 0.0),
     )
     if not np.isfinite([facts.slope, facts.intercept]).all():
         raise ValueError("slope and intercept must be finite numbers")
     if min(facts.rows, facts.columns, facts.frames, facts.samples, bits) < 1:
         raise ValueError("rows, columns, frames, samples and bits must be positive")
     return facts
+
+
+def _given(dataset: Dataset, keyword: str, absent: float) -> float:
+    """A number of the header; 0 is one, an empty element is none."""
+    value = dataset.get(keyword)
+    return absent if value is None or value == "" else float(value)
 
 
 def _native(facts: PixelFacts, raw: Any, syntax: str, expected: int) -> PixelFacts:

@@ -21,6 +21,9 @@ from backend.imaging.tilt import straighten
 ASKEW_DEG = 10.0
 """A localizer lies askew to the stack it came with; one within this angle could be part of it."""
 
+HIGHEST_SLOPE = 1e6
+"""Of a CT; scanners write 1, rarely a few."""
+
 _DOSE_REPORTS = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.88.67",  # X-Ray Radiation Dose SR
@@ -89,6 +92,8 @@ def verdict_on(series: Series, instances: Sequence[Instance]) -> Verdict:
     try:
         grid = judge_frames([frame for i in stack for frame in frames_in(i)])
         _refuse_doubtful(localizers, grid)
+        if series.modality == "CT":
+            _refuse_bad_rescale(stack)
     except SeriesRefused as refused:
         return _resampled(series, stack, localizers, refused) or _quarantined(refused)
     if any(holds_frames(i.sop_class_uid) for i in stack):
@@ -175,6 +180,24 @@ def _refuse_doubtful(localizers: Sequence[Instance], grid: Grid) -> None:
                     f"{', '.join(s.name for s in doubtful[:6])}.",
                     "Have the scanner send the localizers as a series of their own.",
                     tuple(s.sop_uid for s in doubtful),
+                )
+            ]
+        )
+
+
+def _refuse_bad_rescale(stack: Sequence[Instance]) -> None:
+    """A slope of 0, or a huge one, makes one grey of every Hounsfield unit."""
+    bad = [i for i in stack if not 0 < abs(i.pixels["slope"]) <= HIGHEST_SLOPE]
+    if bad:
+        named = ", ".join(slice_facts(i).name for i in bad[:6])
+        raise SeriesRefused(
+            [
+                Refusal(
+                    "BAD_RESCALE",
+                    f"The Rescale Slope of {len(bad)} of {len(stack)} slices "
+                    f"({bad[0].pixels['slope']:g}) leaves no Hounsfield units: {named}.",
+                    "Have the scanner or the PACS send the original images.",
+                    tuple(i.sop_uid for i in bad),
                 )
             ]
         )

@@ -79,7 +79,8 @@ class Refusal:
         code: MISSING_TAG, MULTI_FRAME, TOO_FEW_SLICES, MIXED_MATRIX, MIXED_PIXEL_SPACING,
             BAD_ORIENTATION, MIXED_ORIENTATION, MIXED_FRAME_OF_REFERENCE, DUPLICATE_INSTANCE,
             DUPLICATE_POSITION, GANTRY_TILT, TILT_CONTRADICTED, MISSING_SLICES or UNEVEN_SPACING;
-            of frames (`imaging.frames`) also FRAMES_NOT_DESCRIBED or SEVERAL_STACKS.
+            of frames (`imaging.frames`) also FRAMES_NOT_DESCRIBED or SEVERAL_STACKS; of a CT in the
+            archive also BAD_RESCALE.
         message: what is wrong and where, one sentence.
         cure: what to do about it, one sentence.
         sop_uids: the instances it is about.

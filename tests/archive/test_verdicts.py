@@ -39,6 +39,12 @@ def doubled() -> list[Dataset]:
     return slices
 
 
+def no_slope() -> list[Dataset]:
+    slices = ct_series(8)
+    slices[2].RescaleSlope = 0
+    return slices
+
+
 def in_two_objects() -> list[Dataset]:
     slices = ct_series(8)
     uid = f"{slices[0].SeriesInstanceUID}.901"
@@ -56,6 +62,7 @@ KINDS: dict[str, tuple[Callable[[], list[Dataset]], str, str]] = {
     "gap": (gap, "quarantined", "MISSING_SLICES"),
     "turned": (turned, "quarantined", "MIXED_ORIENTATION"),
     "doubled": (doubled, "quarantined", "DUPLICATE_POSITION"),
+    "no slope": (no_slope, "quarantined", "BAD_RESCALE"),
     "tilted": (lambda: tilted_series(8), "quarantined", "GANTRY_TILT"),
     "two objects": (in_two_objects, "set_aside", "READ_AS_SINGLE_FRAMES"),
     "screenshot": (screenshot_among, "set_aside", "READ_WITHOUT_OTHERS"),
