@@ -1,6 +1,8 @@
 // The parts of the host that we use, typed narrowly. Services come through the extension hooks;
 // cornerstone and its tools are set on window by OHIF's cornerstone extension.
 
+import type { Engine } from "./drawing";
+
 export type Point3 = [number, number, number];
 export type Point2 = [number, number];
 
@@ -72,10 +74,7 @@ export interface Services {
     subscribe(event: string, listener: (event: { viewportId?: string }) => void): Subscription;
     getCornerstoneViewport(id: string): Viewport | null;
     resize(): void;
-    getRenderingEngine(): {
-      resize(immediate: boolean, keepCamera: boolean): void;
-      renderViewports(ids: string[]): void;
-    } | null;
+    getRenderingEngine(): RenderingEngine | null;
   };
   toolGroupService: {
     createToolGroupAndAddTools(id: string, tools: Record<string, object[]>): void;
@@ -83,6 +82,12 @@ export interface Services {
   };
   customizationService: { setCustomizations(customizations: object): void };
   panelService: { activatePanel(id: string, force: boolean): void };
+}
+
+interface RenderingEngine extends Partial<Engine> {
+  resize(immediate: boolean, keepCamera: boolean): void;
+  renderViewports(ids: string[]): void;
+  _implementation?: Engine;
 }
 
 /** What the host was told of a study; it never forgets one by itself. */

@@ -1,6 +1,7 @@
 // The three planes: where they stand, moving them to a node, windows, and what has been seen.
 
 import type { Plane, ViewPlace, Voxel } from "./contract";
+import { paceDrawing } from "./drawing";
 import type { Geometry } from "./geometry";
 import { AXIAL, CORONAL, SAGITTAL } from "./layout";
 import { type Camera, cornerstone, type Host, type Point2, type Viewport } from "./ohif";
@@ -83,6 +84,7 @@ export class Views extends EventTarget {
     const viewport = this.viewport(id);
     if (!viewport || this.heard.has(viewport.element)) return;
     this.heard.add(viewport.element);
+    paceDrawing(this.host);
     const { CAMERA_MODIFIED, IMAGE_RENDERED, VOI_MODIFIED } = cornerstone().Enums.Events;
     viewport.element.addEventListener(CAMERA_MODIFIED ?? "", () => this.moved(id));
     viewport.element.addEventListener(VOI_MODIFIED ?? "", () => this.shaded(id));

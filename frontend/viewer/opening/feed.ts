@@ -3,6 +3,7 @@
 // here slices go into its cache as they arrive, and the planes are drawn when the first is there,
 // now and then, and at the end.
 
+import { paceDrawing } from "../drawing";
 import { cornerstone, type Host, type ImageVolume } from "../ohif";
 import type { ArrivedSlice, Opening } from "./opening";
 
@@ -31,6 +32,7 @@ export function makeOneContext(): void {
 export function offerStrategy(host: Host, take: () => Opening | null): void {
   const { hangingProtocolService } = host.servicesManager.services;
   hangingProtocolService.registerImageLoadStrategy(STRATEGY, ({ data }: Load) => {
+    paceDrawing(host);
     const volume = cornerstone().cache.getVolume(data.volumeInputArray[0]?.volumeId ?? "");
     if (volume) void fill(host, volume, take());
     return new Map([[data.viewportId, data.volumeInputArray]]);
