@@ -16,6 +16,10 @@ export function exposeHook(room: Room): void {
     get next() {
       return room.next.found?.reading ?? null;
     },
+    /** Its beginning was fetched ahead. */
+    get nextHeld() {
+      return room.next.held;
+    },
     get head() {
       return session.mask?.head ?? null;
     },

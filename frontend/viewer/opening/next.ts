@@ -49,6 +49,11 @@ export class NextCase extends EventTarget {
     this.ahead = new Opening(this.found.reading, { early: SLICES_AHEAD, hold: true });
   }
 
+  /** Its beginning is here. */
+  get held(): boolean {
+    return this.ahead?.held ?? false;
+  }
+
   private async look(): Promise<void> {
     try {
       const answer = (await (await request("/api/worklist")).json()) as { results: Row[] };

@@ -56,6 +56,9 @@ export class Opening {
   private readonly imagesPart = new Part<Images>();
   private readonly shownPart = new Part<void>();
   private readonly arrivedPart = new Part<void>();
+  private readonly earlyPart = new Part<void>();
+  /** What is fetched ahead is here, or will not come: the early slices, the mask and the study. */
+  held = false;
   /** The volume on screen takes its slices from here. */
   feeds = false;
   private detailTaken = false;
@@ -70,6 +73,9 @@ export class Opening {
   ) {
     const parts = [this.maskPart.promise, this.studyPart.promise];
     this.fetched = Promise.allSettled(parts);
+    void Promise.all([this.fetched, this.earlyPart.promise]).then(() => {
+      this.held = true;
+    });
     this.worker = new Worker(FETCHER);
     this.worker.onmessage = ({ data }: MessageEvent<FromFetcher>) => this.hear(data);
     this.worker.onerror = () => this.hear({ type: "failed", what: "detail", why: "no worker" });
@@ -158,7 +164,7 @@ export class Opening {
 
   private take(slice: ArrivedSlice): void {
     if (this.listener) this.listener.slice(slice);
-    else this.waiting.push(slice);
+    else if (this.waiting.push(slice) >= this.how.early) this.earlyPart.keep();
   }
 
   private failed(what: "detail" | "mask" | "study" | "images", why: string): void {
@@ -174,6 +180,7 @@ export class Opening {
   private ended(why: string | null): void {
     this.end = { why };
     this.arrivedPart.keep();
+    this.earlyPart.keep();
     // Images may fail while the rest is still on its way.
     void this.fetched.then(() => this.worker.terminate());
     if (this.listener) this.tellEnd(this.listener, this.end);
