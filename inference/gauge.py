@@ -1,4 +1,7 @@
-"""What this worker takes of its machine now: processors, memory, GPU. Told with every heartbeat."""
+"""What this worker takes of its machine now: processors, memory, GPU. Told with every heartbeat.
+
+The processes in which it runs models that are not our own count as the worker does.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import os
 import sys
 import time
 from pathlib import Path
+
+from inference.meters import processor_seconds, resident_bytes
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -17,34 +22,21 @@ class Gauge:
     def __init__(self) -> None:
         self._processors = len(os.sched_getaffinity(0))
         self._limit = _memory_limit_bytes()
-        self._at, self._spent = time.monotonic(), _processor_seconds()
+        self._at, self._spent = time.monotonic(), processor_seconds()
 
     def read(self) -> dict[str, float]:
         """What is known now; nothing of a GPU while no model loaded torch."""
-        now, spent = time.monotonic(), _processor_seconds()
+        now, spent = time.monotonic(), processor_seconds()
         passed = max(now - self._at, 1e-3)
         share = (spent - self._spent) / passed / self._processors
         self._at, self._spent = now, spent
         found: dict[str, float] = {"cpu": round(min(max(share, 0.0), 1.0), 3)}
-        memory = _resident_bytes()
+        memory = resident_bytes()
         if memory is not None:
             found["memory_bytes"] = memory
         if self._limit is not None:
             found["memory_limit_bytes"] = self._limit
         return found | _gpu()
-
-
-def _processor_seconds() -> float:
-    """Of this process and of its children that ended (models run in a process of their own)."""
-    spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
-
-
-def _resident_bytes() -> int | None:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    return None
 
 
 def _memory_limit_bytes() -> int | None:

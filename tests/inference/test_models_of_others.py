@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from backend.jobs.model_description import ModelDamaged, read_model_folder
 from fixtures.models.nnunet_training import phantom_of
 from inference.adapters import LOADERS, Loading
+from inference.gauge import Gauge
+from inference.meters import Stopwatch
 from inference.pipeline import Segmentation
 from inference.sandbox.host import SandboxedAdapter
 from tests.inference.foreign import BUNDLE, NNUNET, TORCHSCRIPT, copied, described, with_network
@@ -90,6 +93,22 @@ def test_the_process_stays_warm_between_runs_and_its_answer_the_same(
 
     assert opened[0].pid == pid is not None
     assert (first.labels == second.labels).all()
+
+
+def test_what_the_models_process_takes_is_counted_with_the_workers(
+    opened: list[SandboxedAdapter],
+) -> None:
+    opened.append(SandboxedAdapter(TORCHSCRIPT, Loading(threads=1, device="cpu")))
+    gauge, watch, own = Gauge(), Stopwatch(), time.process_time()
+    alone = gauge.read()["memory_bytes"]
+    segmented(opened[0])
+
+    with_it = watch.processor_seconds()
+    assert with_it - (time.process_time() - own) > 0.1, "it loads torch and a network"
+    assert gauge.read()["memory_bytes"] - alone > 50 << 20
+
+    opened[0].close()
+    assert watch.processor_seconds() >= with_it, "what it took stays taken"
 
 
 @pytest.mark.parametrize(
