@@ -16,10 +16,12 @@ class ArchiveConfig(AppConfig):
         from backend.archive.services import ask_again, judge_quiet_series
         from backend.archive.uploads import spool
         from backend.archive.uploads.services import end_old_uploads
-        from backend.jobs.registry import every_second
+        from backend.archive.volume import stored_grid
+        from backend.jobs.registry import every_second, series_grids
         from backend.memory import keep_freed_memory
 
         keep_freed_memory()
         every_second += [judge_quiet_series, ask_again, end_old_uploads, offer_again]
+        series_grids.append(stored_grid)
         spool.folder()
         references.register_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,12 @@ def grid_of(series: Series) -> Grid:
             "Choose a series that is a volume, or wait until it is judged.",
         )
     return Grid.from_json(series.grid)
+
+
+def stored_grid(series: UUID) -> Grid | None:
+    """The grid of the series of this id; None where it is no volume of this archive."""
+    found = Series.objects.filter(pk=series, volume_state=VolumeState.VOLUME).first()
+    return Grid.from_json(found.grid) if found is not None and found.grid else None
 
 
 def load_volume(series: Series) -> tuple[Grid, NDArray[np.int16]]:

@@ -166,11 +166,17 @@ class NodeMeasures:
         values: dict[str, Any] = {
             name: _jsonable(getattr(self, name)) for name in self.__dataclass_fields__
         }
-        values["size_group"] = self.size_group
-        values["recist_class"] = self.recist_class
-        values["sad_shown"] = show_mm(self.sad_mm)
-        values["lad_shown"] = show_mm(self.lad_mm)
-        return values
+        return values | derived_json(self.sad_mm, self.lad_mm)
+
+
+def derived_json(sad_mm: float, lad_mm: float) -> dict[str, str]:
+    """What follows from both axes: classes of the short one, and both as they are shown."""
+    return {
+        "size_group": size_group(sad_mm),
+        "recist_class": recist_class(sad_mm),
+        "sad_shown": show_mm(sad_mm),
+        "lad_shown": show_mm(lad_mm),
+    }
 
 
 def _jsonable(value: Any) -> Any:

@@ -36,6 +36,7 @@ from backend.accounts.services import worker_of
 from backend.audit.news import wake
 from backend.errors import ConcordError
 from backend.jobs import services, sessions, training
+from backend.jobs.figures import figures_of, seconds_of, share_of
 from backend.jobs.models import Run, RunAttempt, WorkerSession
 
 logger = logging.getLogger(__name__)
@@ -116,16 +117,16 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
         stage, now = str(message["stage"]), time.monotonic()
         if stage == self._told[0] and now - self._told[1] < PROGRESS_SECONDS:
             return None
+        fraction = share_of(message.get("fraction", 0.0))
         self._told = (stage, now)
         try:
-            await self._call(self._note_progress, message, stage)
+            await self._call(self._note_progress, message, stage, fraction)
         except ConcordError:
             return {"type": "cancel"}
         return None
 
-    def _note_progress(self, message: dict[str, Any], stage: str) -> None:
+    def _note_progress(self, message: dict[str, Any], stage: str, fraction: float) -> None:
         run, attempt = self._own(message)
-        fraction = float(message.get("fraction", 0.0))
         services.progress(run=run, attempt=attempt, stage=stage, fraction=fraction)
 
     def _hello(self, message: dict[str, Any]) -> Answer:
@@ -148,7 +149,7 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
 
     def _metrics(self, message: dict[str, Any]) -> Answer:
         run, attempt = self._own(message)
-        services.metrics(run=run, attempt=attempt, values=dict(message["metrics"]))
+        services.metrics(run=run, attempt=attempt, values=figures_of(message["metrics"]))
         return {"type": "ack"}
 
     def _mask_ready(self, message: dict[str, Any]) -> Answer:
@@ -157,7 +158,7 @@ class WorkerConsumer(AsyncJsonWebsocketConsumer):
             run=run,
             attempt=attempt,
             sha256=str(message["sha256"]),
-            values=dict(message.get("metrics") or {}),
+            values=figures_of(message.get("metrics") or {}),
             timings=_timings(message),
         )
         return {"type": "ack", "state": found.state}
@@ -282,7 +283,7 @@ def _hang_up() -> None:
 
 
 def _timings(message: dict[str, Any]) -> dict[str, float]:
-    return {str(k): float(v) for k, v in (message.get("timings") or {}).items()}
+    return seconds_of(message.get("timings") or {})
 
 
 def _sure(value: T | None) -> T:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from backend.accounts.models import User
+    from backend.imaging.grid import Grid
     from backend.imaging.masks import PackedMask
     from backend.jobs.models import ModelVersion, Run
 
@@ -44,6 +45,8 @@ model_panels: list[Callable[[HttpRequest, ModelVersion], str]] = []
 models_panels: list[Callable[[HttpRequest], str]] = []
 # Which series a run opens to its worker beside its own, by their ids.
 series_opened: list[Callable[[Run], Iterable[UUID]]] = []
+# The grid of a series, by its id; None from who does not keep it.
+series_grids: list[Callable[[UUID], Grid | None]] = []
 # What rooms above put on a run's page: HTML.
 run_panels: list[Callable[[HttpRequest, Run], str]] = []
 
@@ -55,3 +58,8 @@ def run_changed(run: Run, what: str, payload: dict[str, Any]) -> None:
     """Tell everyone who registered."""
     for listener in on_run_changed:
         listener(run, what, payload)
+
+
+def grid_of(run: Run) -> Grid | None:
+    """The grid of a run's series, where a room above keeps it."""
+    return next((grid for ask in series_grids if (grid := ask(run.series_id)) is not None), None)

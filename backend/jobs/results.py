@@ -15,13 +15,16 @@ from django.db import transaction
 from rest_framework.exceptions import NotAuthenticated
 
 from backend.errors import BadInput, NotAllowed
-from backend.imaging.masks import MAX_HEADER_BYTES, DamagedMask, unpack_mask
+from backend.imaging.grid import Grid, Shape
+from backend.imaging.masks import LARGEST_LABEL, MAX_HEADER_BYTES, DamagedMask, unpack_mask
+from backend.imaging.told_measures import measures_fault
 from backend.jobs import registry
+from backend.jobs.figures import seconds_of
 from backend.jobs.models import Run, RunAttempt
 from backend.jobs.services import current_attempt, stale
 from backend.store import store
 
-MEASURES = ("sad_mm", "lad_mm", "volume_mm3", "slice_index")
+SCORES = ("score", "score_highest", "probability")
 PROVENANCE = ("model", "input", "device", "precision", "threads", "timings", "wall_seconds")
 
 
@@ -81,9 +84,10 @@ def result_fault(value: Any, run: Run) -> str:
         return "The result is not an object with a list of nodes."
     if not isinstance(value.get("mask"), str):
         return "The result does not name its mask."
+    shape, grid = tuple(run.parameters["shape"]), registry.grid_of(run)
     seen: set[int] = set()
     for node in value["nodes"]:
-        fault = _node_fault(node)
+        fault = _node_fault(node, shape, grid)
         if fault:
             return fault
         if node["label"] in seen:
@@ -95,6 +99,10 @@ def result_fault(value: Any, run: Run) -> str:
     missing = [key for key in PROVENANCE if key not in provenance]
     if missing:
         return f"The provenance does not tell {', '.join(missing)}."
+    try:
+        seconds_of(provenance["timings"])
+    except BadInput as fault:
+        return str(fault)
     return _model_fault(provenance["model"], run)
 
 
@@ -113,21 +121,22 @@ def _model_fault(named: Any, run: Run) -> str:
     return ""
 
 
-def _node_fault(node: Any) -> str:
+def _node_fault(node: Any, shape: Shape, grid: Grid | None) -> str:
     if not isinstance(node, dict) or type(node.get("label")) is not int or node["label"] < 1:
         return "A node has no label number."
+    if node["label"] > LARGEST_LABEL:
+        return f"A node has label {node['label']!r:.60}; a mask holds at most {LARGEST_LABEL}."
     where = f"Node {node['label']}"
     try:
         uuid.UUID(str(node.get("uuid")))
     except ValueError:
         return f"{where} has no UUID."
-    measures = node.get("measures")
-    if not isinstance(measures, dict):
-        return f"{where} has no measures."
-    for key in MEASURES:
-        if not isinstance(measures.get(key), int | float) or measures[key] < 0:
-            return f"{where} has no {key}."
-    return ""
+    for name in SCORES:
+        score = node.get(name)
+        if score is not None and not (type(score) in (int, float) and 0 <= score <= 1):
+            return f"{where} cannot have {name} {score!r:.60}: it is a number from 0 to 1, or none."
+    fault = measures_fault(node.get("measures"), shape, grid)
+    return f"{where} {fault}." if fault else ""
 
 
 def _largest(run: Run) -> int:

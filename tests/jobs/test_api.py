@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from django.utils import timezone
 
 from backend.accounts.models import User, WorkerToken
 from backend.accounts.services import create_token
-from backend.errors import WrongState
+from backend.errors import BadInput, WrongState
 from backend.jobs import registry, results, services
 from backend.jobs.consumers import WorkerConsumer
 from backend.jobs.models import Run, WorkerSession
@@ -270,6 +271,38 @@ def test_what_a_worker_says_in_other_types_is_refused_and_its_socket_stays(said:
     assert [(one["type"], one["code"], one["re"]) for one in told] == [
         ("refused", "BAD_MESSAGE", 7)
     ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"type": "metrics", "metrics": {"nodes": math.nan}},
+        {"type": "metrics", "metrics": {"nodes": "many"}},
+        {"type": "metrics", "metrics": {"nodes": 10**30}},
+        {"type": "metrics", "metrics": {"n" * 81: 1}},
+        {"type": "metrics", "metrics": {"no\0des": 1}},
+        {"type": "metrics", "metrics": {str(n): n for n in range(65)}},
+        {"type": "metrics", "metrics": []},
+        {"type": "progress", "stage": "infer", "fraction": math.nan},
+        {"type": "progress", "stage": "infer", "fraction": "half"},
+        {"type": "mask_ready", "sha256": "0", "metrics": {"nodes": None}},
+        {"type": "mask_ready", "sha256": "0", "timings": {"upload": -1}},
+        {"type": "mask_ready", "sha256": "0", "timings": {"upload": math.inf}},
+        {"type": "mask_ready", "sha256": "0", "timings": {"upload": True}},
+    ],
+    ids=str,
+)
+def test_figures_that_are_none_are_refused_and_not_kept(
+    lease: services.Lease, session: WorkerSession, said: dict[str, Any]
+) -> None:
+    socket = WorkerConsumer()
+    socket._session, socket._told = session, ("", 0.0)
+    message = {"run": str(lease.run.id), "attempt": lease.attempt, **said}
+    hear = getattr(socket, f"_{said['type']}")
+    with pytest.raises(BadInput, match="Update the worker"):
+        asyncio.run(hear(message)) if said["type"] == "progress" else hear(message)
+    lease.run.refresh_from_db()
+    assert (lease.run.metrics, lease.run.progress, lease.run.timings) == ({}, 0.0, {})
 
 
 @pytest.mark.parametrize("value", ["NaN", "1e999", '"\\u0000"', '"\\ud800"'])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import uuid
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +17,9 @@ from backend.accounts.models import User, WorkerToken
 from backend.accounts.roles import Role
 from backend.audit import history
 from backend.audit.models import Event, NewsItem
-from backend.errors import ConcordError, WrongState
+from backend.errors import BadInput, ConcordError, WrongState
 from backend.imaging.masks import PackedMask, pack_mask
+from backend.imaging.nodes import measure_node
 from backend.jobs import results
 from backend.jobs import services as jobs
 from backend.jobs.leasing import Lease
@@ -147,6 +151,45 @@ def _put(site: Site) -> tuple[Lease, str]:
     value = {"mask": mask, "nodes": [], "provenance": provenance}
     results.put_result(attempt=attempt, value=value)
     return lease, mask
+
+
+def _told_of(site: Site) -> dict[str, Any]:
+    """What a worker says of the first node, whole and true, with a density as its mark."""
+    (z, y, x), grid = BOXES[0], site.case.grid
+    offset = (z[0], y[0], x[0])
+    box = np.ones([end - start for start, end in (z, y, x)], bool)
+    measures = measure_node(box, grid, offset=offset).to_json()
+    return {**json.loads(json.dumps(measures)), "mean_hu": 61.0}
+
+
+def _measures_kept_of(site: Site, told: dict[str, Any]) -> dict[str, Any]:
+    """The first node's measures once the run has succeeded whose worker told these."""
+    lease, mask = _put(site)
+    attempt = results.attempt_of(token=lease.token, run=lease.run.pk, number=1)
+    value = dict(attempt.result or {})
+    value["nodes"] = [{"label": 1, "uuid": str(uuid.uuid4()), "score": 0.7, "measures": told}]
+    results.put_result(attempt=attempt, value=value)
+    jobs.mask_ready(run=lease.run.pk, attempt=1, sha256=mask, values={}, timings={})
+    kept = Mask.objects.get(case=site.case, kind="ai").node_versions.get(label=1).measures
+    assert kept is not None
+    return dict(kept)
+
+
+def test_what_the_worker_measured_of_a_node_is_kept(site: Site) -> None:
+    told = _told_of(site)
+    assert _measures_kept_of(site, {**told, "sad_shown": "99"}) == told
+
+
+def test_measures_of_another_box_than_the_masks_are_measured_anew(site: Site) -> None:
+    told = _told_of(site)
+    other = {**told, "bounding_box": [0, 0, 0, 1, 1, 1], "voxels": 1}
+    assert _measures_kept_of(site, other) == {**told, "mean_hu": None}
+
+
+def test_measures_that_the_grid_of_the_series_cannot_hold_are_refused(site: Site) -> None:
+    longest = math.hypot(*np.multiply(site.case.grid.shape, site.case.grid.spacing_mm))
+    with pytest.raises(BadInput, match="cannot have sad_mm"):
+        _measures_kept_of(site, {**_told_of(site), "sad_mm": 1.01 * longest})
 
 
 def test_a_mask_is_laid_out_when_it_is_put_and_not_read_again_when_it_is_ready(

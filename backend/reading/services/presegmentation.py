@@ -9,7 +9,7 @@ from django.db import transaction
 
 from backend.audit.services import announce, record
 from backend.imaging.masks import Manifest
-from backend.imaging.nodes import NodeMeasures, measure_node
+from backend.imaging.nodes import NodeMeasures, derived_json, measure_node
 from backend.imaging.regions import Box
 from backend.jobs.models import Run
 from backend.jobs.protocol import RunKind
@@ -178,9 +178,10 @@ def _add_nodes(mask: Mask, run: Run, found: dict[int, tuple[str, Box]]) -> dict[
 
 
 def _measures(reported: Any, mask: Mask, number: int, box: Box) -> dict[str, Any]:
-    """The worker's measures where they are whole, else our own of the same definition."""
-    if isinstance(reported, dict) and set(NodeMeasures.__dataclass_fields__) <= set(reported):
-        return reported
+    """The worker's measures where they are whole and of this box, else our own, defined alike."""
+    whole = isinstance(reported, dict) and set(NodeMeasures.__dataclass_fields__) <= set(reported)
+    if whole and reported["bounding_box"] == [p.start for p in box] + [p.stop for p in box]:
+        return {**reported, **derived_json(reported["sad_mm"], reported["lad_mm"])}
     grid = mask.case.grid
     here = crops(mask.manifest, grid.shape, {number: box})[number]
     offset = (box[0].start, box[1].start, box[2].start)
