@@ -4,6 +4,7 @@ import { type Engine, pace } from "../viewer/drawing";
 /** As the host's: all that wait are drawn in one frame, then told of. */
 class Host implements Engine {
   _needsRender = new Set<string>();
+  hasBeenDestroyed = false;
   frames: string[][] = [];
   asked = 0;
   told: (id: string) => void = () => {};
@@ -90,4 +91,10 @@ test("it is paced once", () => {
   const ours = host._renderFlaggedViewports;
   pace(host, () => mine);
   expect(host._renderFlaggedViewports).toBe(ours);
+});
+
+test("nothing is drawn by an engine that is gone", () => {
+  host.ask("axial");
+  host.hasBeenDestroyed = true;
+  expect(host.frame()).toEqual([]);
 });

@@ -14,6 +14,7 @@ export interface Engine {
   _needsRender: Set<string>;
   _renderFlaggedViewports: () => void;
   _render(): void;
+  hasBeenDestroyed?: boolean;
 }
 
 const paced = new WeakSet<Engine>();
@@ -44,6 +45,7 @@ export function pace(engine: Engine, mine: () => string, now = () => performance
     return late ?? (waiting.includes(own) ? own : waiting[0]);
   };
   engine._renderFlaggedViewports = () => {
+    if (engine.hasBeenDestroyed) return; // A second drawing in one frame leaves the next asked for twice.
     const begun = now();
     let waiting = [...engine._needsRender];
     for (const id of waiting) if (!since.has(id)) since.set(id, begun);
