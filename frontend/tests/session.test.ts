@@ -338,6 +338,36 @@ describe("a reading open in a tab", () => {
     expect(server.changes).toHaveLength(1);
   });
 
+  it("knows what arrived for its own also where truth was on its way when it took it up", async () => {
+    server.holder = "tab 2";
+    const session = await opened();
+    const change: Change = {
+      id: "x",
+      base: example.HEAD,
+      kind: "doubt",
+      node: example.A,
+      value: true,
+    };
+    server.mask.advance();
+    const { head } = server.mask;
+    server.answers.set("x", { id: "x", head, nodes: [], checks: [], can_submit: false });
+    await shelf.add({ change, head });
+    const release = session.hold();
+    session.hear({ type: "change.applied", audience: "", seq: 1, payload: { head } });
+    await new Promise((resolve) => setTimeout(resolve));
+    const going = session.continueHere();
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(session.outbox.waiting).toHaveLength(1);
+    expect(session.writable).toBe(false);
+    release();
+    await going;
+    await session.outbox.idle();
+    expect(session.saveState).toBe("saved");
+    expect(session.writable).toBe(true);
+    expect(server.changes).toEqual([]);
+    expect(await shelf.all()).toEqual([]);
+  });
+
   it("shows arriving truth only once the stroke that is being drawn was taken", async () => {
     const session = await opened();
     const painted: unknown[] = [];

@@ -42,6 +42,8 @@ const LONGEST_PAUSE_MS = 15_000;
 
 export class Outbox<C extends { id: string } = Change, R extends Answer = ChangeResult> {
   state: OutboxState = "saved";
+  /** How often changes of an earlier page were looked for. */
+  takenUp = 0;
   private entries: Entry<C>[] = [];
   private writes: Promise<unknown> = Promise.resolve();
   /** Delivered or set aside; the disk may still be about to forget them. */
@@ -75,6 +77,7 @@ export class Outbox<C extends { id: string } = Change, R extends Answer = Change
     const stays = (entry: Entry<C>) => !before.has(entry) || this.unkept.has(entry);
     const added = this.entries.filter((entry) => stays(entry) && !known.has(entry.change.id));
     this.entries = [...kept, ...added];
+    this.takenUp += 1;
   }
 
   /** Sent at once where the line is free; `complete` then fills in what no request names. */

@@ -113,6 +113,7 @@ export class Session extends EventTarget implements Courier {
     const early = expected ? this.api.volume(expected).catch(() => null) : null;
     for (;;) {
       const { answered } = this;
+      const { takenUp } = this.outbox;
       const detail = await this.api.detail();
       const filled = detail.manifest.slices.length > 0;
       const come = filled && detail.head === expected ? await early : null;
@@ -124,7 +125,9 @@ export class Session extends EventTarget implements Courier {
         calm = this.calm;
         await calm;
       }
-      if (this.answered === answered) return this.adopt(detail, mask);
+      // What was taken up meanwhile has not been looked for in this truth.
+      if (this.answered === answered && this.outbox.takenUp === takenUp)
+        return this.adopt(detail, mask);
     }
   }
 
@@ -255,7 +258,7 @@ export class Session extends EventTarget implements Courier {
   }
 
   get writable(): boolean {
-    return Boolean(this.lease) && !this.closed && this.setAside.length === 0;
+    return this.opened && Boolean(this.lease) && !this.closed && this.setAside.length === 0;
   }
 
   private async takeLease(takeOver: boolean): Promise<void> {
@@ -277,6 +280,7 @@ export class Session extends EventTarget implements Courier {
   }
 
   async continueHere(): Promise<void> {
+    this.opened = false; // A change made before the earlier ones are back would not follow them.
     try {
       await this.takeLease(true);
       if (this.lease && this.setAside.length === 0) await this.outbox.restore();
@@ -285,6 +289,7 @@ export class Session extends EventTarget implements Courier {
     } catch (error) {
       this.notice = error instanceof Error ? error.message : String(error);
     }
+    this.opened = true;
     this.changed();
   }
 

@@ -157,7 +157,11 @@ class Chaos:
         until(working, "the reader to be able to go on", 90, self.words)
 
     def words(self) -> str:
-        return f"\n{self.happened[-30:]}{self.reader.words()}"
+        self.reader.picture("chaos-stopped")
+        here = self.reader.page.evaluate(
+            "[location.pathname, window.__concord?.ready, window.__concord?.saveState]"
+        )
+        return f"\n{here}\n{self.happened[-30:]}{self.reader.words()}"
 
     # What must be true
 
