@@ -56,7 +56,9 @@ def difference_of(
             }
         )
     return {
-        "rows": sorted(rows, key=lambda row: (row["what"] in ("matched", "grouped"), row["slice"])),
+        "rows": sorted(
+            rows, key=lambda row: (row["what"] in ("matched", "grouped"), -row["slice"])
+        ),
         "first": _whole(of_first),
         "second": _whole(of_second),
         "both": matching.agreed,

@@ -109,11 +109,16 @@ def comparison_page(request: HttpRequest, comparison: uuid.UUID) -> HttpResponse
     cases = found.result.get("cases", [])
     asked = request.GET.get("case", "")
     chosen = next((case for case in cases if case["case"] == asked), cases[0] if cases else None)
+    count = Case.objects.get(pk=chosen["case"]).grid.shape[0] if chosen else 0
     context = {
         "comparison": found,
         "result": found.result,
         "cases": cases,
         "chosen": chosen,
+        "rows": [{**row, "slice_number": count - row["slice"]} for row in chosen["rows"]]
+        if chosen
+        else [],
+        "slices": _numbered(chosen["slices"], count) if chosen else [],
         "truth": found.release if sees_truth(person(request.user), found) else None,
     }
     return render(request, "reports/model_comparison.html", context)
@@ -155,7 +160,7 @@ def trial_panel(request: HttpRequest, run: Run) -> str:
         _, case = trial_for(request.user, run.pk)
     except Missing:
         return ""
-    nodes = (run.result or {}).get("nodes", [])
+    nodes, count = (run.result or {}).get("nodes", []), case.grid.shape[0]
     rows = [
         {
             "label": node["label"],
@@ -163,6 +168,7 @@ def trial_panel(request: HttpRequest, run: Run) -> str:
             "sad_mm": node["measures"]["sad_mm"],
             "volume_ml": node["measures"]["volume_mm3"] / 1000,
             "slice": node["measures"]["slice_index"],
+            "slice_number": count - node["measures"]["slice_index"],
         }
         for node in sorted(nodes, key=lambda one: -one["measures"]["sad_mm"])
     ]
@@ -173,9 +179,14 @@ def trial_panel(request: HttpRequest, run: Run) -> str:
         "run": run,
         "case": case,
         "rows": rows,
-        "slices": slices_to_show(shapes, case.grid) if run.mask_blob else [],
+        "slices": _numbered(slices_to_show(shapes, case.grid) if run.mask_blob else [], count),
     }
     return render_to_string("reports/trial.html", context, request)
+
+
+def _numbered(indices: list[int], count: int) -> list[tuple[int, int]]:
+    """Slices as (index from the feet, number from the head, as everywhere a person reads one)."""
+    return [(index, count - index) for index in reversed(indices)]
 
 
 def model_panel(request: HttpRequest, model: ModelVersion) -> str:

@@ -43,6 +43,10 @@ def test_two_models_are_compared_when_both_are_done(room: Room, other: ModelVers
     page = room.client("scientist").get(f"/models/comparisons/{found.pk}/").content.decode()
     assert 'data-what="only first"' in page
     assert "nothing of it is released" in page
+    at, count = case["slices"][0], room.case.grid.shape[0]
+    assert f'{at}.png" alt="Slice {count - at} with' in page, "counted from the head"
+    for row in case["rows"]:
+        assert f'<td class="num">{count - row["slice"]}</td></tr>' in page
     picture = f"/models/comparisons/{found.pk}/{room.case.pk}/{case['slices'][0]}.png"
     assert room.client("coordinator").get(picture).status_code == 200
     for name in ("reader1", "adjudicator", "abstractor", "auditor", "outsider"):
