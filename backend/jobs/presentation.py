@@ -22,10 +22,17 @@ def flat(value: dict[str, Any], above: str = "") -> list[tuple[str, object]]:
         if isinstance(part, dict):
             lines += flat(part, name)
         elif isinstance(part, list):
-            lines.append((name, ", ".join(str(item) for item in part)))
+            lines.append((name, ", ".join(str(_in_words(item)) for item in part)))
         else:
-            lines.append((name, "–" if part is None else part))
+            lines.append((name, _in_words(part)))
     return lines
+
+
+def _in_words(value: object) -> object:
+    """One fact as a person says it."""
+    if value is None:
+        return "–"
+    return ("no", "yes")[value] if isinstance(value, bool) else value
 
 
 def stage_bars(timings: Mapping[str, float]) -> list[dict[str, Any]]:
