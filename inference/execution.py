@@ -29,6 +29,7 @@ from backend.version import VERSION
 from inference.courier import CannotTravel, Courier, StaleAttempt
 from inference.link import Link, Refused
 from inference.meters import Stopwatch, peak_memory_bytes
+from inference.own_code import code_sha256
 from inference.volume_cache import VolumeCache
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 PACKAGES = ("numpy", "scipy", "openvino", "torch", "monai")
 PROGRESS_SECONDS = 0.15
+# Of the files as they are while this process begins: what lies there later is not what runs here.
+CODE_SHA256 = code_sha256()
 
 
 class Stopped(Exception):
@@ -194,7 +197,12 @@ class Execution:
             },
             "worker": self.worker,
             "attempt": self.lease["attempt"],
-            "software": {"concord": VERSION, "python": platform.python_version(), **_packages()},
+            "software": {
+                "concord": VERSION,
+                "code_sha256": CODE_SHA256,
+                "python": platform.python_version(),
+                **_packages(),
+            },
         }
 
     def _costs(self) -> dict[str, Any]:

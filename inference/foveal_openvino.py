@@ -135,6 +135,7 @@ class FovealOpenVINO:
         self._core = ov.Core()
         self._shape: Shape | None = None
         self._request: Any = None
+        self._threads_used: int | None = None
 
     def compile_for(self, shape: Shape) -> None:
         """Compile the graph for one input shape (about 0.1 s); nothing where it is compiled."""
@@ -147,7 +148,9 @@ class FovealOpenVINO:
         }
         if self.threads:
             settings["INFERENCE_NUM_THREADS"] = self.threads
-        self._request = self._core.compile_model(graph, "CPU", settings).create_infer_request()
+        compiled = self._core.compile_model(graph, "CPU", settings)
+        self._threads_used = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+        self._request = compiled.create_infer_request()
         self._shape = shape
 
     def probability(
@@ -183,5 +186,5 @@ class FovealOpenVINO:
             "runtime": f"openvino {ov.get_version()}",
             "device": "CPU",
             "precision": self.precision,
-            "threads": self.threads,
+            "threads": self.threads or self._threads_used,
         }

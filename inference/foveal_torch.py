@@ -75,7 +75,7 @@ class FovealTorch:
             "runtime": f"torch {torch.__version__}",
             "device": self.device.upper(),
             "precision": self.precision,
-            "threads": None,
+            "threads": torch.get_num_threads() if self.device == "cpu" else None,
             "fallbacks": self.fallen,
         }
 

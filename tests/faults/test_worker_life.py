@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from inference.own_code import code_sha256
 from tests.jobs.site import Site
 
 pytestmark = pytest.mark.deep
@@ -33,6 +34,7 @@ def test_a_queued_run_is_done_and_tells_how(site: Site) -> None:
     provenance = row["result"]["provenance"]
     assert provenance["model"]["sha256"]
     assert provenance["input"]["sop_uids_sha256"]
+    assert provenance["software"]["code_sha256"] == code_sha256()
     assert provenance["device"] == "CPU"
     assert provenance["wall_seconds"] > 0
     assert provenance["cpu_seconds"] >= 0

@@ -57,8 +57,10 @@ def test_folding_away_the_normalisation_changes_nothing(random_net):
 
 def test_openvino_computes_what_torch_computes(random_net, random_model):
     image = random_image()
-    ours = FovealOpenVINO(random_model, precision="f32").probability(image)
+    net = FovealOpenVINO(random_model, precision="f32")
+    ours = net.probability(image)
     assert np.abs(ours - torch_probability(random_net, image)).max() < 1e-4
+    assert net.provenance()["threads"] >= 1, "how many it took, where it was not told how many"
 
 
 def test_a_shape_that_is_no_multiple_of_sixteen_is_padded_with_air(random_net, random_model):

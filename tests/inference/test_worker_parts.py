@@ -21,6 +21,7 @@ from inference.__main__ import main
 from inference.adapters import Loading, Models
 from inference.meters import Stopwatch, peak_memory_bytes
 from inference.orientation import Orientation
+from inference.own_code import code_sha256
 from tests.jobs.odd_models import ODD_MODELS
 from tests.jobs.threshold import ThresholdAdapter, write_model
 
@@ -207,3 +208,17 @@ def test_a_worker_without_its_settings_says_which_are_missing(
         main([])
 
     assert "set CONCORD_QUEUE_URL and CONCORD_WORKER_TOKEN" in capsys.readouterr().err
+
+
+def test_the_code_that_made_a_result_is_named_as_sha256sum_would_name_it(tmp_path: Path) -> None:
+    for name in ("inference/a.py", "inference/deep/b.py", "backend/imaging/c.py", "backend/d.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    named = "backend/imaging/c.py inference/a.py inference/deep/b.py"
+    command = f"sha256sum {named} | sha256sum"
+    said = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=True)  # noqa: S602
+
+    before = code_sha256(tmp_path)
+    assert said.stdout.decode().split()[0] == before
+    (tmp_path / "inference/a.py").write_text("otherwise")
+    assert code_sha256(tmp_path) != before
