@@ -1,7 +1,8 @@
 """Workers are killed, stopped and cut off, the database turns everyone away: no run suffers.
 
 At the end every run has ended exactly once, with a whole mask and its provenance, and who watched
-was told so. What happens is drawn from a seed, which is printed.
+all the while, over the same line, heard each change once and sees what the server has. What happens
+is drawn from a seed, which is printed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from backend.store import FolderStore
 from backend.supervisor import Child
 from tests import postgres
 from tests.faults.line import Line
+from tests.faults.watcher import Watcher
 from tests.jobs.site import Site
 from tests.jobs.threshold import expected_labels
 
@@ -154,12 +156,6 @@ def check(site: Site, run: str) -> str:
         run,
     )
     assert [end["action"] for end in ends] == [f"run.{row['state']}"]
-    told = site.rows(
-        "select payload from audit_newsitem where audience = %s and type = 'run.changed'"
-        " order by seq desc limit 1",
-        f"run:{run}",
-    )
-    assert told[0]["payload"]["state"] == row["state"]
     if row["state"] == "dead":
         assert row["attempt"] == row["attempts_allowed"]
         assert not won
@@ -177,14 +173,38 @@ def check(site: Site, run: str) -> str:
     return "succeeded"
 
 
+def changes(site: Site, run: str) -> list[tuple[int, str]]:
+    """What was told of a run's state: (seq, state)."""
+    rows = site.rows(
+        "select seq, payload ->> 'state' as state from audit_newsitem"
+        " where audience = %s and type = 'run.changed' order by seq",
+        f"run:{run}",
+    )
+    return [(row["seq"], row["state"]) for row in rows]
+
+
 def go_through(site: Site, line: Line, seed: int, runs: int, faults: int) -> None:
     sys.stdout.write(f"CONCORD_CHAOS_SEED={seed}\n")
     queued = [site.enqueue() for _ in range(runs)]
-    chaos = Chaos(site, line, seed)
-    for _ in range(faults):
-        chaos.fault()
-    chaos.go_on()
-    site.until(lambda: not site.rows(OPEN), f"every run to end after {chaos.happened}", 300)
+    watcher = Watcher(line.url, site.session(), queued)
+    try:
+        chaos = Chaos(site, line, seed)
+        for _ in range(faults):
+            chaos.fault()
+        chaos.go_on()
+        site.until(lambda: not site.rows(OPEN), f"every run to end after {chaos.happened}", 300)
+        for run in queued:
+            told = changes(site, run)
+            site.until(
+                lambda told=told, run=run: len(watcher.changes(run)) >= len(told),
+                "who watches to have heard all",
+            )
+            assert watcher.changes(run) == told, "each change once and in order"
+            assert told[-1][1] == site.run(run)["state"], "who watches sees what the server has"
+        if {"cut", "web", "database"} & set(chaos.happened):
+            assert watcher.came_back, "the line broke under who watches"
+    finally:
+        watcher.close()
     ended = [check(site, run) for run in queued]
     assert ended.count("succeeded") > runs / 2, (ended, chaos.happened)
     doing = (

@@ -22,6 +22,18 @@ from tests.jobs.threshold import write_model
 from tests.stack import until
 
 SETTINGS = "tests.jobs.site_settings"
+SIGN_IN = """
+from django.contrib.auth import SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from backend.accounts.models import User
+admin, _ = User.objects.get_or_create(username="watching", is_superuser=True)
+session = SessionStore()
+session[SESSION_KEY] = str(admin.pk)
+session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+session[HASH_SESSION_KEY] = admin.get_session_auth_hash()
+session.create()
+print(session.session_key)
+"""
 
 
 class Site:
@@ -60,12 +72,20 @@ class Site:
         """Start web and work; workers are started by the tests."""
         self.start_web()
         self.work.start()
-        token = self.child("token", "manage.py", "create_worker_token", "site")
-        token.start()
-        assert token.process is not None
-        token.process.wait(60)
-        self.token = token.log.read_text().strip().splitlines()[-1]
+        self.token = self._said("token", "create_worker_token", "site")
         return self
+
+    def session(self) -> str:
+        """The key of a session of someone who may look at every run."""
+        return self._said("session", "shell", "-c", SIGN_IN)
+
+    def _said(self, name: str, *arguments: str) -> str:
+        """The last line of what a command of this site says."""
+        asked = self.child(name, "manage.py", *arguments)
+        asked.start()
+        assert asked.process is not None
+        assert asked.process.wait(60) == 0, asked.log.read_text()
+        return asked.log.read_text().strip().splitlines()[-1]
 
     def start_web(self) -> None:
         """Start the web process and wait until it answers."""

@@ -5,8 +5,11 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
-from backend.jobs.consumers import websocket_urlpatterns  # noqa: E402 - apps are loaded only now
+# Apps are loaded only now.
+from channels.auth import AuthMiddlewareStack  # noqa: E402
 
-application = ProtocolTypeRouter(
-    {"http": django_application, "websocket": URLRouter(websocket_urlpatterns)}
-)
+from backend.jobs.consumers import websocket_urlpatterns as worker_sockets  # noqa: E402
+from backend.jobs.run_news import websocket_urlpatterns as run_sockets  # noqa: E402
+
+sockets = AuthMiddlewareStack(URLRouter([*worker_sockets, *run_sockets]))
+application = ProtocolTypeRouter({"http": django_application, "websocket": sockets})
