@@ -140,13 +140,17 @@ export function strokeName(event: KeyboardEvent): string {
   ].join("");
 }
 
+/** A field of words or numbers; a slider or a box to tick is none. */
+export function takesText(target: EventTarget | null | undefined): boolean {
+  if (target instanceof HTMLInputElement) return !["range", "checkbox"].includes(target.type);
+  if (target instanceof HTMLTextAreaElement) return true;
+  return target instanceof HTMLElement && target.isContentEditable;
+}
+
 /** Text fields keep their keys, also those inside our shadow roots. */
 function inTextField(event: KeyboardEvent): boolean {
   const target = event.composedPath()[0];
-  if (!(target instanceof HTMLElement)) return false;
-  if (target instanceof HTMLInputElement) return !["range", "checkbox"].includes(target.type);
-  if (target instanceof HTMLSelectElement) return true;
-  return target instanceof HTMLTextAreaElement || target.isContentEditable;
+  return target instanceof HTMLSelectElement || takesText(target);
 }
 
 /** Enter and Space belong to the button that has the focus. */

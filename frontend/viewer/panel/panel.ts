@@ -2,6 +2,7 @@
 // leave its form alone.
 
 import { breaks } from "../breaks";
+import { CaretKeeper } from "../caret";
 import type { ImpressionValue, Side } from "../contract";
 import { write } from "../html";
 import { drawTelling } from "../incidental/sheet";
@@ -33,7 +34,7 @@ const FRAME = `<div class="panel" data-testid="concord-panel">
   <div class="sheet" data-sheet="incidental" data-testid="incidental-sheet" hidden></div>
 </div>`;
 
-export class PanelElement extends HTMLElement {
+export class PanelElement extends CaretKeeper {
   private readonly root = this.attachShadow({ mode: "open" });
   private room: Room | null = null;
   private readonly ends: (() => void)[] = [];

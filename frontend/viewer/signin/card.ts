@@ -3,6 +3,7 @@
 // or a decision into a password.
 
 import { ApiError, post } from "../api";
+import { CaretKeeper } from "../caret";
 import { sheet, text } from "../html";
 
 /** Whoever keeps what could not be sent: a reading, a consensus, a finding that is told. */
@@ -33,7 +34,7 @@ const STYLES = `
 
 const styles = sheet(STYLES);
 
-export class SignInCard extends HTMLElement {
+export class SignInCard extends CaretKeeper {
   private readonly root = this.attachShadow({ mode: "open" });
   private keepers: readonly Keeper[] = [];
 

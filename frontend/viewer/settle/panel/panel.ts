@@ -1,6 +1,7 @@
 // The settling screen's panel: a web component in its own shadow root. Every part is written only
 // when it differs, so that focus, what is typed and what is folded survive the other reader.
 
+import { CaretKeeper } from "../../caret";
 import { write } from "../../html";
 import { panelSheet } from "../../panel/styles";
 import type { Desk, Tab } from "../desk";
@@ -35,7 +36,7 @@ const FRAME = `<section class="panel" data-testid="settle-panel" aria-label="Con
   <div class="sheet" role="dialog" aria-label="Keys" data-sheet="help" data-testid="help-sheet" tabindex="-1" hidden></div>
 </section>`;
 
-export class SettlePanelElement extends HTMLElement {
+export class SettlePanelElement extends CaretKeeper {
   private readonly root = this.attachShadow({ mode: "open" });
   private readonly forms = new Forms(this.root);
   private room: SettleRoom | null = null;
