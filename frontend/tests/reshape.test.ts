@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Voxel } from "../viewer/contract";
 import { Arrival } from "../viewer/reshape/arrival";
-import { bridged } from "../viewer/reshape/between";
+import { bridged, leftOutAlong } from "../viewer/reshape/between";
 import { type Block, countOf, patchOf } from "../viewer/reshape/block";
 import { bandOf } from "../viewer/reshape/density";
 import { distanceTo } from "../viewer/reshape/distance";
@@ -296,9 +296,48 @@ describe("slices left out", () => {
     expect(dice(bridged(node), voxelsOf(node, rod))).toBeGreaterThan(0.97);
   });
 
+  it.each([1, 2] as const)("along axis %i come back where it was drawn in that plane", (axis) => {
+    const drawn: Where = (mm) => ball(9)(mm) && Math.abs(mm[axis]) % 3 === 0;
+    const node = phantom(SIZE, SPACING, { tissue: () => true, own: drawn });
+    expect(leftOutAlong(node)).toBe(axis);
+    expect(dice(bridged(node), voxelsOf(node, ball(9)))).toBeGreaterThan(0.955);
+  });
+
+  it("between two thin strokes at different heights are filled from stroke to stroke", () => {
+    const stroke =
+      (y0: number, z0: number): Where =>
+      ([z, y, x]) =>
+        y === y0 && Math.abs(z - z0) <= 1 && Math.abs(x) <= 4;
+    const node = phantom(SIZE, SPACING, {
+      tissue: () => true,
+      own: (mm) => stroke(-3, -3)(mm) || stroke(3, 3)(mm),
+    });
+    expect(leftOutAlong(node)).toBe(1);
+    const slab: Where = ([z, y, x]) => Math.abs(y) <= 3 && Math.abs(z - y) <= 1 && Math.abs(x) <= 4;
+    expect(dice(bridged(node), voxelsOf(node, slab))).toBeGreaterThan(0.9);
+  });
+
+  it("of two parts drawn side by side do not join them", () => {
+    const bells: Where = (mm) => ball(4, [0, 0, -7])(mm) || ball(4, [0, 0, 7])(mm);
+    const drawn: Where = (mm) => bells(mm) && Math.abs(mm[0]) % 2 === 0;
+    const node = phantom(SIZE, SPACING, { tissue: () => true, own: drawn });
+    expect(leftOutAlong(node)).toBe(0);
+    const between = voxelsOf(node, ([, , x]) => Math.abs(x) < 2);
+    expect(bridged(node).some((voxel, at) => voxel && between[at])).toBe(false);
+  });
+
+  it("between outlines that do not meet stay empty, and are known to be left out", () => {
+    const ring: Where = ([z, y, x]) =>
+      Math.abs(Math.hypot(y, x) - (z < 0 ? 4 : 9)) < 0.3 && Math.abs(z) === 3;
+    const node = phantom(SIZE, SPACING, { tissue: () => true, own: ring });
+    expect(bridged(node)).toEqual(node.own);
+    expect(leftOutAlong(node)).toBe(0);
+  });
+
   it("that were drawn stay as they are", () => {
     const node = phantom(SIZE, SPACING, { tissue: () => true, own: ball(6) });
     expect(bridged(node)).toEqual(node.own);
+    expect(leftOutAlong(node)).toBeNull();
   });
 });
 

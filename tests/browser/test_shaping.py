@@ -372,6 +372,60 @@ def test_a_node_takes_nothing_of_a_neighbour_unless_it_may(reader: ReadingRoom) 
     assert mask[slice_, down, right] == labels[reader.hook("selected")]
 
 
+def spread(reader: ReadingRoom, node: str, axis: int) -> list[int]:
+    """Where along an axis of the grid the node has any voxel."""
+    labels, mask = reader.server_mask()
+    others = tuple({0, 1, 2} - {axis})
+    return [int(at) for at in np.flatnonzero((mask == labels[node]).any(axis=others))]
+
+
+def test_slices_left_out_are_filled_in_their_plane(reader: ReadingRoom) -> None:
+    slice_, row, column = MIDDLE
+    notice = reader.page.get_by_test_id("notice")
+    reader.press("n")
+    for index in (slice_ - 2, slice_ + 2):
+        reader.scroll_to(index)
+        reader.drag(index, [(row, column - 2), (row, column + 2)])
+        reader.saved()
+    axial = str(reader.hook("selected"))
+    assert spread(reader, axial, 0) == [slice_ - 2, slice_ + 2]
+    reader.press("Shift+G")
+    agreed(reader)
+    assert spread(reader, axial, 0) == list(range(slice_ - 2, slice_ + 3))
+    reader.press("Shift+G")
+    expect(notice).to_contain_text("No slice is left out")
+
+    # Thin strokes in the coronal plane touch the same axial slices, with rows left out between.
+    first = int(reader.hook("focus")[1])
+    reader.press("n")
+    drawn = []
+    for across in (0, -6):
+        points = [
+            reader.hook(f"canvasPoint('coronal', {z}, {first + across}, {column - 16})")
+            for z in (slice_ - 2, slice_ + 2)
+        ]
+        reader.page.mouse.move(*points[0])
+        while (at := reader.hook("focus")[1]) != first + across:
+            reader.page.mouse.wheel(0, 100)
+            reader.wait(f"window.__concord.focus[1] !== {at}")
+        drawn.append(at)
+        reader.page.mouse.down()
+        reader.page.mouse.move(*points[1], steps=6)
+        reader.page.mouse.up()
+        reader.saved()
+    coronal = str(reader.hook("selected"))
+    drawn.sort()
+    assert spread(reader, coronal, 1) == drawn
+    assert np.ptp(spread(reader, coronal, 0)) >= 4
+    reader.press("Shift+G")
+    agreed(reader)
+    assert spread(reader, coronal, 1) == list(range(drawn[0], drawn[1] + 1))
+    reader.picture("shaping-6-between")
+    reader.press("z")
+    agreed(reader)
+    assert spread(reader, coronal, 1) == drawn
+
+
 MOST = 255
 
 

@@ -5,7 +5,7 @@ import type { Labelmap } from "../labelmap";
 import type { Patch } from "../patch";
 import type { Session } from "../session";
 import { Arrival } from "./arrival";
-import { bridged } from "./between";
+import { bridged, leftOutAlong } from "./between";
 import { type Block, boxOf, countOf, cutBlock, patchOf, widened } from "./block";
 import type { Densities } from "./densities";
 import { type Band, bandOf } from "./density";
@@ -17,6 +17,11 @@ import { SNAP_MARGIN_MM, snapped } from "./snap";
 const FARTHEST_MM = 10;
 /** Room around the node for what only rounds it. */
 const LITTLE_MM = 4;
+
+const NOTHING_LEFT_OUT =
+  "No slice is left out between the drawn ones, in any plane. Draw the node on some slices of one plane, with gaps between them.";
+const NOTHING_IN_COMMON =
+  "What is drawn on the two sides of the gap has no shape in common. Paint outlines full, or draw one more slice between.";
 
 /** The surface lies half way between voxels; a little beyond that is the next one. */
 const NEXT_VOXEL = 0.6;
@@ -106,19 +111,21 @@ export class Shaping {
   }
 
   snap(): void {
-    this.make(SNAP_MARGIN_MM, snapped, "The node already lies on the edge.");
+    this.make(SNAP_MARGIN_MM, snapped, () => "The node already lies on the edge.");
   }
 
   fill(): void {
-    this.make(LITTLE_MM, filled, "The node has no core to fill.");
+    this.make(LITTLE_MM, filled, () => "The node has no core to fill.");
   }
 
   smooth(): void {
-    this.make(LITTLE_MM, smoothed, "The node is as smooth as it can be.");
+    this.make(LITTLE_MM, smoothed, () => "The node is as smooth as it can be.");
   }
 
   bridge(): void {
-    this.make(LITTLE_MM, bridged, "No slice is left out between the drawn ones.");
+    this.make(LITTLE_MM, bridged, (block) =>
+      leftOutAlong(block) === null ? NOTHING_LEFT_OUT : NOTHING_IN_COMMON,
+    );
   }
 
   /** The densities of the selected node, for a brush that takes no others. */
@@ -127,12 +134,17 @@ export class Shaping {
     return found && bandOf(found.block.density, found.block.own);
   }
 
-  private make(marginMm: number, act: (block: Block) => Uint8Array, nothing: string): void {
+  /** `nothing` is said where the node stays as it is. */
+  private make(
+    marginMm: number,
+    act: (block: Block) => Uint8Array,
+    nothing: (block: Block) => string,
+  ): void {
     const found = this.take(marginMm);
     if (!found) return;
     const patch = patchOf(found.block, act(found.block), found.node);
     this.session.notice = "";
-    if (!patch) this.say(nothing);
+    if (!patch) this.say(nothing(found.block));
     else if (this.session.paint(patch))
       this.labelmap.repaint(patch.slices.map(({ index }) => index));
   }
