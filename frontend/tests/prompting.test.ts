@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { ApiError } from "../viewer/api";
 import type { Voxel } from "../viewer/contract";
 import { Mask } from "../viewer/mask";
+import { FULL } from "../viewer/numbers";
 import { unpackMask } from "../viewer/packed";
 import type { PromptClient } from "../viewer/prompt/client";
 import type { PromptAnswer, PromptQuestion, Proposal } from "../viewer/prompt/contract";
@@ -123,12 +124,14 @@ describe("adding a missed node", () => {
   const AT: Voxel = [0, 1, 1];
   let server: Server;
   let prompting: Prompting;
+  let full: boolean;
   let painted: { nodes: string[]; prompt?: string | undefined }[];
   let session: Session;
 
   beforeEach(() => {
     server = new Server();
     painted = [];
+    full = false;
     session = {
       mask: mask(),
       detail: example.readingDetail(),
@@ -136,6 +139,7 @@ describe("adding a missed node", () => {
       selected: null,
       leaseId: "lease",
       writable: true,
+      refusesMore: () => full,
       node: () => undefined,
       select: () => {},
       paint: ({ nodes }: { nodes: string[] }, from: { prompt?: string }) =>
@@ -161,6 +165,14 @@ describe("adding a missed node", () => {
     prompting.hear(news(last()));
     await settled();
   }
+
+  it("asks nothing where no further node can be shown, and says why", () => {
+    full = true;
+    prompting.click(AT, true);
+    expect(prompting.failure).toBe(FULL);
+    expect(prompting.clicks).toEqual([]);
+    expect(server.asked).toEqual([]);
+  });
 
   it("shows what the socket says is there, and takes it with its prompt", async () => {
     prompting.click(AT, true);

@@ -1,17 +1,16 @@
-// The mask on screen. OHIF's labelmap is Uint8, so living nodes carry dense numbers of our own
-// (1–255); slices are found by SOP Instance UID, whatever order the host keeps them in.
+// The mask on screen, in the host's labelmap of one byte a voxel (numbers.ts); slices are found by SOP Instance UID, whatever order the host keeps them in.
 
 import { shownColour } from "./colours";
 import { sopOf } from "./geometry";
 import { lay } from "./lay";
 import { MaskFrames } from "./mask_frames";
+import { DenseNumbers, MOST_NODES } from "./numbers";
 import { cornerstone, cornerstoneTools, type DisplaySet, type Host, type Segment } from "./ohif";
 import { boxOfDifference, diffPlane, type Patch } from "./patch";
 import type { Block } from "./reshape/block";
 import type { Session } from "./session";
 
 export const SEGMENTATION = "concord";
-const LARGEST_DENSE = 255;
 /** Segments made at once: each one added later costs the host a dozen redraws. */
 const SPARE_SEGMENTS = 64;
 /** Fill of a rejected node, against 255 of a living one. */
@@ -19,7 +18,10 @@ const REJECTED_ALPHA = 70;
 
 export class Labelmap {
   private readonly planes: Uint8Array[] = [];
-  private readonly denseOf = new Map<string, number>();
+  private readonly numbers = new DenseNumbers(
+    () => new Set(this.living().map(([, node]) => node)),
+    () => [this.session.selected, this.session.draft],
+  );
   private readonly shownIn = new Set<string>();
   private readonly painted = new Map<string, string>();
   readonly frames = new MaskFrames(SEGMENTATION, this.planes);
@@ -47,8 +49,8 @@ export class Labelmap {
   async create(displaySet: DisplaySet, wanted: () => boolean): Promise<void> {
     const { mask, detail } = this.session;
     if (!mask || !detail) return;
-    for (const [, node] of mask.labels) this.dense(node);
-    const count = Math.min(LARGEST_DENSE, this.denseOf.size + SPARE_SEGMENTS);
+    for (const [, node] of this.named()) this.dense(node);
+    const count = Math.min(MOST_NODES, this.numbers.size + SPARE_SEGMENTS);
     const segments: Record<number, Segment> = {};
     for (let index = 1; index <= count; index += 1) segments[index] = segment(index);
     await this.service.createLabelmapForDisplaySet(displaySet, {
@@ -113,19 +115,28 @@ export class Labelmap {
     );
   }
 
+  /** A node's number on screen; 0 where there are more nodes than numbers. */
   dense(node: string): number {
-    const known = this.denseOf.get(node);
-    if (known) return known;
-    const next = this.denseOf.size + 1;
-    if (next > LARGEST_DENSE) throw new Error("The viewer shows at most 255 nodes.");
-    this.denseOf.set(node, next);
-    return next;
+    return this.numbers.of(node);
+  }
+
+  /** Label number and name of the nodes that have voxels. */
+  private living(): [number, string][] {
+    const { mask } = this.session;
+    const numbers = mask?.living ?? new Set();
+    return mask?.labels.filter(([number]) => numbers.has(number)) ?? [];
+  }
+
+  /** The nodes that want a number: all there ever were, while one is left for a new node. */
+  private named(): [number, string][] {
+    const labels = this.session.mask?.labels ?? [];
+    return labels.length < MOST_NODES ? labels : this.living();
   }
 
   /** A segment for a node that has no voxels yet. */
   private ensure(node: string): number {
     const index = this.dense(node);
-    if (!this.service.getSegmentation(SEGMENTATION)?.segments[index]) {
+    if (index && !this.service.getSegmentation(SEGMENTATION)?.segments[index]) {
       this.service.addSegment(SEGMENTATION, { segmentIndex: index, label: `Node ${index}` });
     }
     return index;
@@ -134,7 +145,8 @@ export class Labelmap {
   /** The brush paints the selected node. */
   activate(node: string | null): void {
     if (this.planes.length === 0 || !node) return;
-    this.service.setActiveSegment(SEGMENTATION, this.ensure(node));
+    const index = this.ensure(node);
+    if (index) this.service.setActiveSegment(SEGMENTATION, index);
     this.colour();
   }
 
@@ -147,7 +159,7 @@ export class Labelmap {
       const shown = this.planes[index];
       if (shown) lay(mask.plane(index), shown, dense);
     }
-    for (const [, node] of mask.labels) this.ensure(node);
+    for (const [, node] of this.named()) this.ensure(node);
     this.colour();
     this.tell(slices ?? undefined);
   }
@@ -188,9 +200,8 @@ export class Labelmap {
 
   /** Label number → dense number. */
   private denseTable(): Uint8Array {
-    const { mask } = this.session;
     const table = new Uint8Array(65536);
-    for (const [number, node] of mask?.labels ?? []) table[number] = this.dense(node);
+    for (const [number, node] of this.named()) table[number] = this.dense(node);
     return table;
   }
 
@@ -201,7 +212,7 @@ export class Labelmap {
   takeStroke(node: string | null, free = false): Patch | null {
     const { mask } = this.session;
     if (!mask) return null;
-    const own = node ? this.dense(node) : -1;
+    const own = (node && this.dense(node)) || -1;
     const dense = this.denseTable();
     const before = new Uint8Array(mask.rows * mask.columns);
     const patch: Patch = { nodes: node ? [node] : [], slices: [] };
@@ -241,7 +252,7 @@ export class Labelmap {
     const rejected = new Set(
       this.session.nodes.filter(({ decision }) => decision === "rejected").map(({ uuid }) => uuid),
     );
-    const looks = [...this.denseOf].map(([node, index]) => {
+    const looks = this.numbers.all.map(([node, index]) => {
       const gone = rejected.has(node);
       const label = this.session.mask?.numberOf(node) ?? this.session.mask?.nextLabel ?? index;
       const colour = [...shownColour(label, gone), gone ? REJECTED_ALPHA : 255];

@@ -5,7 +5,7 @@
 import type { ManifestRecord } from "./contract";
 import { manifestHash, sliceHash } from "./manifest";
 import type { PackedMask } from "./packed";
-import { eachVoxel, inversePatch, type Patch } from "./patch";
+import { eachVoxel, inversePatch, type Patch, type SlicePatch } from "./patch";
 
 export class Mask {
   readonly slices: number;
@@ -71,6 +71,20 @@ export class Mask {
     return Math.max(0, ...this.nodes.keys()) + 1;
   }
 
+  /** Label numbers of the nodes that have voxels. */
+  get living(): Set<number> {
+    return labelsOf(this.planes.values());
+  }
+
+  /** How many nodes have voxels once the patch is applied. */
+  livingAfter(patch: Patch): number {
+    let next = this.nextLabel;
+    const values = [0, ...patch.nodes.map((node) => this.numbers.get(node) ?? next++)];
+    const planes = new Map(this.planes);
+    for (const part of patch.slices) planes.set(part.index, this.drawn(part, values).plane);
+    return labelsOf(planes.values()).size;
+  }
+
   labelAt(index: number, row: number, column: number): number {
     return this.planes.get(index)?.[row * this.columns + column] ?? 0;
   }
@@ -93,16 +107,7 @@ export class Mask {
     const values = [0, ...patch.nodes.map((node) => this.numbers.get(node) ?? 0)];
     const touched: number[] = [];
     for (const part of patch.slices) {
-      const plane = new Uint16Array(
-        this.planes.get(part.index) ?? new Uint16Array(this.rows * this.columns),
-      );
-      let changed = false;
-      eachVoxel(part, this.columns, (at, value) => {
-        const label = values[value] ?? 0;
-        if (plane[at] === label) return;
-        plane[at] = label;
-        changed = true;
-      });
+      const { plane, changed } = this.drawn(part, values);
       if (changed) {
         touched.push(part.index);
         this.keep(part.index, plane);
@@ -110,6 +115,21 @@ export class Mask {
     }
     this.unnamed = new Set(touched);
     return touched;
+  }
+
+  /** A slice as a patch makes it; `values` are the label numbers its runs name. */
+  private drawn(part: SlicePatch, values: number[]): { plane: Uint16Array; changed: boolean } {
+    const plane = new Uint16Array(
+      this.planes.get(part.index) ?? new Uint16Array(this.rows * this.columns),
+    );
+    let changed = false;
+    eachVoxel(part, this.columns, (at, value) => {
+      const label = values[value] ?? 0;
+      if (plane[at] === label) return;
+      plane[at] = label;
+      changed = true;
+    });
+    return { plane, changed };
   }
 
   /** A change without voxels makes a new version too. */
@@ -135,4 +155,21 @@ export class Mask {
     this.name = manifestHash(this.record);
     this.unnamed = null;
   }
+}
+
+/** A slice is never written again once it is kept, so it is looked through once. */
+const found = new WeakMap<Uint16Array, ReadonlySet<number>>();
+
+function labelsOf(planes: Iterable<Uint16Array>): Set<number> {
+  const all = new Set<number>();
+  for (const plane of planes) {
+    let labels = found.get(plane);
+    if (!labels) {
+      labels = new Set(plane);
+      found.set(plane, labels);
+    }
+    for (const label of labels) all.add(label);
+  }
+  all.delete(0);
+  return all;
 }

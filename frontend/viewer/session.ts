@@ -3,7 +3,7 @@
 // repaint) and "select".
 
 import { ApiError, post, type ReadingApi } from "./api";
-import { bodyOf, moveMask, voxelBody } from "./bodies";
+import { bodyOf, crowds, moveMask, voxelBody } from "./bodies";
 import type {
   AiState,
   Body,
@@ -19,6 +19,7 @@ import type {
 import { newId } from "./ids";
 import type { LeaseMemory } from "./lease";
 import { Mask } from "./mask";
+import { FULL, MOST_NODES, overfullWords } from "./numbers";
 import { type Filter, inOrder, type Order } from "./order";
 import { type Courier, type Entry, Outbox, type OutboxState, type Shelf } from "./outbox";
 import type { Patch } from "./patch";
@@ -58,6 +59,8 @@ export class Session extends EventTarget implements Courier {
   private readonly made = new Map<string, number>();
   /** Milliseconds from a change to its answer, which brings the measures; for the benchmark. */
   readonly waits: number[] = [];
+  /** More nodes have voxels than the viewer can show: nothing may be changed. */
+  private overfull = false;
   /** Settled unless a stroke is being drawn. */
   private calm: Promise<void> = Promise.resolve();
 
@@ -141,6 +144,8 @@ export class Session extends EventTarget implements Courier {
     this.regionsConfirmed = new Map((detail.regions ?? []).map((found) => [found.region, found]));
     this.heads.add(mask.head);
     this.replay();
+    this.overfull = this.shownNodes > MOST_NODES;
+    if (this.overfull) this.notice = overfullWords(this.shownNodes);
     if (mask.head !== detail.head && this.outbox.waiting.length === 0) {
       this.notice = "This mask's fingerprint differs from the server's. Reload the page.";
       this.outbox.stop();
@@ -258,7 +263,22 @@ export class Session extends EventTarget implements Courier {
   }
 
   get writable(): boolean {
-    return this.opened && Boolean(this.lease) && !this.closed && this.setAside.length === 0;
+    if (!this.opened || !this.lease || this.overfull) return false;
+    return !this.closed && this.setAside.length === 0;
+  }
+
+  /** At least so many nodes have voxels; exact where it matters. */
+  private get shownNodes(): number {
+    const numbered = this.mask?.labels.length ?? 0;
+    return numbered < MOST_NODES ? numbered : (this.mask?.living.size ?? 0);
+  }
+
+  /** No further node can be shown; then the reader is told so. */
+  refusesMore(): boolean {
+    if (this.shownNodes < MOST_NODES) return false;
+    this.notice = FULL;
+    this.changed();
+    return true;
   }
 
   private async takeLease(takeOver: boolean): Promise<void> {
@@ -391,21 +411,22 @@ export class Session extends EventTarget implements Courier {
     if (node) this.make(body, inverseOf(body, node));
   }
 
-  /** A stroke, or what was proposed and is taken; false when this tab may not write. */
+  /** A stroke, or what was proposed and is taken; false when it was not made. */
   paint(patch: Patch, from: { prompt?: string; proposal?: Taken } = {}): boolean {
     if (!this.mask || !this.writable) return false;
     const inverse = voxelBody(this.mask.inverseOf(patch), this.sops);
     const body = voxelBody(patch, this.sops);
     const id = this.enqueue({ ...body, ...from });
+    if (!id) return false;
     // What is taken up again after an undo is the reader's own doing.
-    if (id) this.steps.push({ id, inverse, original: body });
+    this.steps.push({ id, inverse, original: body });
     if (this.draft && patch.nodes.includes(this.draft)) this.draft = null;
     return true;
   }
 
   /** Begins a node that exists once its first voxel is painted. */
   begin(): string | null {
-    if (!this.writable) return null;
+    if (!this.writable || (!this.draft && this.refusesMore())) return null;
     this.draft ??= newId();
     this.select(this.draft);
     return this.draft;
@@ -454,6 +475,11 @@ export class Session extends EventTarget implements Courier {
       return null;
     }
     const { mask } = this;
+    if (crowds(mask, body, this.sops)) {
+      this.notice = FULL;
+      this.changed();
+      return null;
+    }
     const entry: Entry = { change: { id: newId(), base: mask.head, ...body }, head: "" };
     const { change } = entry;
     const touched = moveMask(mask, body, this.sops);
@@ -557,6 +583,7 @@ export class Session extends EventTarget implements Courier {
       const body = bodyOf(change);
       return this.enqueue(body.kind === "undo" ? body.inverse : body) !== null;
     });
+    this.setAside = entries.filter((entry) => !made.includes(entry));
     this.repaint(null);
     await this.outbox.forget(made.map(({ change }) => change.id));
   }

@@ -458,6 +458,21 @@ def test_as_many_nodes_as_can_be_are_listed(reader: ReadingRoom, stack: Stack) -
     painted(reader, *MIDDLE[1:])
     expect(reader.page.get_by_test_id("node-row")).to_have_count(MOST)
     expect(reader.page.get_by_test_id("counts")).to_contain_text(f"/ {MOST} decided")
+
+    # There is no number for another one, and the reader is told; once one is gone, there is.
+    notice = reader.page.get_by_test_id("notice")
+    reader.press("n")
+    expect(notice).to_contain_text(f"at most {MOST} nodes")
+    assert (reader.hook("tool"), len(reader.nodes)) == ("window", MOST)
+    reader.picture("no-node-more")
+    reader.press("z")
+    reader.saved()
+    node = painted(reader, *MIDDLE[1:])
+    number = reader.hook(f"denseOf({json.dumps(node)})")
+    assert 1 <= number <= MOST
+    at = [int(reader.hook("focus")[0]), *MIDDLE[1:]]
+    assert reader.page.evaluate("at => window.__concord.shownAt(...at)", at) == number
+    expect(reader.page.get_by_test_id("node-row")).to_have_count(MOST)
     last = reader.nodes[-1]["uuid"]
     reader.select(last)
     expect(reader.row(last)).to_be_in_viewport()

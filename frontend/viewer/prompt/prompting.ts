@@ -5,6 +5,7 @@
 import { ApiError, Unreachable } from "../api";
 import type { Voxel } from "../contract";
 import { newId } from "../ids";
+import { FULL } from "../numbers";
 import type { Session } from "../session";
 import type { News } from "../socket";
 import type { PromptClient } from "./client";
@@ -97,6 +98,10 @@ export class Prompting extends EventTarget {
         this.say("Click into the node first.");
         return;
       }
+      if (!this.node && this.session.refusesMore()) {
+        this.say(FULL);
+        return;
+      }
     }
     const before = this.clicks.length ? this.clicks : this.anchor(within);
     this.steps.push({ clicks: [...before, { at, within }], proposal: null, prompt: null });
@@ -154,7 +159,11 @@ export class Prompting extends EventTarget {
     const gone = session.nodes.filter(({ decision }) => decision === "rejected");
     const free = new Set(gone.map(({ uuid }) => mask.numberOf(uuid) ?? 0));
     const patch = taking(proposal, mask, detail.grid.sop_uids, node, free);
-    if (!patch || !session.paint(patch, { prompt })) return null;
+    if (!patch) return null;
+    if (!session.paint(patch, { prompt })) {
+      this.say(session.notice);
+      return null;
+    }
     this.steps = [];
     this.node = null;
     this.failure = "";

@@ -124,7 +124,12 @@ export class Offering extends EventTarget {
       const gone = session.nodes.filter(({ decision }) => decision === "rejected");
       const free = new Set(gone.map(({ uuid }) => mask.numberOf(uuid) ?? 0));
       const patch = takingDifference(current, mask, detail.grid.sop_uids, newId, free);
-      if (!patch || !session.paint(patch, { proposal: source })) return false;
+      if (!patch) return false;
+      if (!session.paint(patch, { proposal: source })) {
+        this.failure = session.notice;
+        this.changed();
+        return false;
+      }
       this.repaint(patch.slices.map(({ index }) => index));
       session.select(patch.nodes[0] ?? null);
     }

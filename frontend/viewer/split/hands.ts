@@ -46,7 +46,7 @@ export class Hands {
   /** A line across the selected node, or a click on each of its two parts. */
   split(): void {
     const block = this.block();
-    if (!block) return;
+    if (!block || this.session.refusesMore()) return;
     let seed: Voxel | null = null;
     this.pointing.ask({
       hint: "Draw a line across the node, or click both parts · Esc",
