@@ -142,6 +142,13 @@ def test_a_model_goes_from_its_folder_to_a_protocols_default(stack: Stack, chrom
     keeps_nobody_out(coordinator.page)
     coordinator.page.goto("/runs/")
     wide(coordinator, "runs")
+    keeps_nobody_out(coordinator.page)
+    coordinator.page.goto("/releases/")
+    keeps_nobody_out(coordinator.page)
+    coordinator.type_into(coordinator.page.get_by_label("Name"), "none yet")
+    coordinator.page.get_by_role("button", name="Draft").click()
+    expect(coordinator.page.locator(".title .state")).to_have_text("draft")
+    keeps_nobody_out(coordinator.page)
     assert coordinator.complaints == admin.complaints == []
 
 

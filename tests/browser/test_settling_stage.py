@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from fixtures.phantom_dicom import write_series
 from fixtures.small import small_phantom
 from tests.browser.accessibility import keeps_nobody_out
-from tests.journey.room import ReadingRoom, browser
+from tests.journey.room import Person, ReadingRoom, browser
 from tests.reading.test_comparison_live import SHAPE, Reader
 from tests.stack import Stack, until
 
@@ -401,3 +401,31 @@ def test_what_was_proposed_and_what_was_agreed_is_shown(
     assert settling.stage(f"legend('{AXIAL_X}')").startswith("agreed")
     settling.picture("settling-agreed")
     keeps_nobody_out(settling.page)
+
+
+def test_evidence_and_timeline_keep_nobody_out(
+    chrome: Browser, stack: Stack, compared: Compared
+) -> None:
+    abstractor = Person(chrome, stack, "abstractor")
+    abstractor.sign_in("/evidence/")
+    keeps_nobody_out(abstractor.page)
+    abstractor.page.get_by_role("link", name="Open").first.click()
+    kinds = abstractor.page.get_by_role("navigation", name="Kind").get_by_role("link")
+    for place in range(kinds.count()):
+        kinds.nth(place).click()
+        expect(kinds.nth(place)).to_have_attribute("aria-current", "true")
+        keeps_nobody_out(abstractor.page)
+    abstractor.picture("evidence-form", whole=True)
+    auditor = Person(chrome, stack, "auditor")
+    auditor.sign_in("/cases/")
+    auditor.page.locator("#cases a").first.click()
+    timeline = auditor.page.get_by_role("link", name="Timeline").first
+    expect(timeline).to_be_visible()
+    keeps_nobody_out(auditor.page)
+    timeline.click()
+    expect(auditor.page.locator("#verdict[data-holds]")).to_be_visible()
+    keeps_nobody_out(auditor.page)
+    auditor.picture("timeline", whole=True)
+    for person in (abstractor, auditor):
+        assert person.complaints == person.foreign == []
+        person.context.close()
