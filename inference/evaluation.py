@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from inference.foveal_openvino import FovealOpenVINO
 from inference.model_folder import DEFAULT_MODEL, read_model
 from inference.pipeline import Network, segment
 from inference.scoring import NodeScore, ScanScore, score_scan, summarise
+from inference.side_by_side import side_by_side
 
 CHOICE_FIRST_SEED = 20_000
 """Phantoms on which the threshold was chosen have seeds from here on; never trained on."""
@@ -52,7 +54,7 @@ def included_seeds(first: int, count: int = SCANS) -> list[int]:
 
 
 def evaluate(
-    seeds: Iterable[int],
+    seeds: Sequence[int],
     net: Network,
     *,
     thresholds: Sequence[float | None] = (None,),
@@ -63,8 +65,8 @@ def evaluate(
     ``phantom_settings`` go to the generator, for instance ``spacing_mm`` or ``contrast``.
     """
     results: dict[float | None, list[tuple[int, ScanScore, float]]] = {t: [] for t in thresholds}
-    for seed in seeds:
-        phantom = generate(seed, **phantom_settings)
+    made = side_by_side(partial(generate, **phantom_settings), seeds)
+    for seed, phantom in zip(seeds, made, strict=True):
         nodes = [asdict(node) for node in phantom.nodes]
         for threshold in thresholds:
             started = time.perf_counter()

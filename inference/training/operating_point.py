@@ -13,6 +13,7 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from inference.model_folder import read_model
 from inference.resampling import resample
 from inference.scoring import score_scan, summarise
 from inference.second_look import FEATURES, BodyFrame, SecondLook, candidate_features, fit, vector
+from inference.side_by_side import side_by_side
 
-from .volumes import Volume, read_volume, write_volume
+from .volumes import Volume, read_volume, write_volume, written_seeds
 
 FITTING_SEEDS = tuple(range(410_000, 410_014))
 """Phantoms the second look is fitted on. The network was not trained on them: of those it was, its
@@ -38,9 +40,10 @@ opinion is too good. The thresholds are chosen on phantoms that neither has seen
 
 CHOICE_SCANS = 8
 
-VOXEL_SHARES = (0.4, 0.5, 0.65)
+VOXEL_SHARES = (0.4, 0.5, 0.65, 0.8)
 """Voxel thresholds to try, as shares of the network's near-highest probability on the fitting
-phantoms: early in its training a network is nowhere surer than that."""
+phantoms: early in its training a network is nowhere surer than that. The loss weighs a missed voxel
+more than a false one, so that what is drawn at a low share is too large."""
 
 SCORES = tuple(round(0.02 * step, 2) for step in range(2, 31))
 SMALLEST_MM = 4.5
@@ -82,8 +85,10 @@ class Candidates:
 def read_cases(folder: Path, seeds: Sequence[int], net: FovealOpenVINO) -> Iterator[Case]:
     """Yield the phantoms of these seeds, generated where they are missing."""
     folder.mkdir(parents=True, exist_ok=True)
+    missing = sorted(set(seeds) - set(written_seeds(folder)))
+    for _ in side_by_side(partial(write_volume, folder), missing):
+        pass
     for seed in seeds:
-        write_volume(folder, seed)
         volume = read_volume(folder, seed)
         body = find_body(np.asarray(volume.image), GRID_MM)
         crop = volume.image[body.box]

@@ -30,7 +30,7 @@ def random_net():
 @pytest.fixture
 def random_model(random_net, tmp_path):
     save_file(trainable_weights(random_net), tmp_path / "weights.safetensors")
-    describe(tmp_path, training={}, threshold=0.5)
+    describe(tmp_path, version="0", training={}, threshold=0.5)
     return read_model(tmp_path)
 
 
