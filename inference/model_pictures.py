@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +105,11 @@ def read_curves(folder: Path) -> dict[str, list[tuple[float, float]]]:
         if watched.exists():
             found["validation_loss"] += _points(watched, "loss", done)
         validation = _rows(folder / path.name.replace("loss", "validation"))
-        least = min((float(row["threshold"]) for row in validation), default=0.0)
+        # One threshold on the same phantoms throughout: at its end a phase looks at more of both.
+        told = Counter((row["threshold"], row["scans"]) for row in validation).most_common(1)
         for row in validation:
             for name in RECALLS:
-                if float(row["threshold"]) == least and row[name]:
+                if (row["threshold"], row["scans"]) == told[0][0] and row[name]:
                     found[name].append((done + float(row["seconds"]) / 60, float(row[name])))
         done = loss[-1][0] if loss else done
     return found

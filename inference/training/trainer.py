@@ -129,6 +129,8 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.spent_s = state["step"], state["spent_s"]
         self.smooth_loss = state.get("smooth_loss")  # Older checkpoints have none.
+        for curve in ("loss", "validation", "validation_loss"):
+            _cut(self.out / f"{curve}.csv", self.step)
 
     def save(self) -> None:
         """Write the checkpoint; a crash while writing leaves the one before."""
@@ -283,6 +285,14 @@ class Trainer:
             "torch": torch.__version__,
         }
         (self.out / "record.json").write_text(json.dumps(record, indent=2))
+
+
+def _cut(path: Path, step: int) -> None:
+    """Leave out of a CSV file what was written after the checkpoint of that step."""
+    if not path.exists():
+        return
+    head, *rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([head, *(row for row in rows if int(row.split(",")[0]) <= step)]))
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:

@@ -48,9 +48,12 @@ def test_a_run_leaves_checkpoint_curves_and_record_and_goes_on_from_them(data):
     assert steps_in(out / "loss.csv")
     assert steps_in(out / "validation.csv")
     longer = replace(PLAN, minutes=first.spent_s / 60 + PLAN.minutes)
+    with (out / "loss.csv").open("a") as stream:
+        stream.write(f"{first.step + 1},9.0,1.0,1e-3,2\n")  # Written after the checkpoint.
     again = Trainer(longer, data / "train", data / "validation", out)
     again.resume()
     assert again.step == first.step
+    assert max(steps_in(out / "loss.csv")) <= first.step
     again.run()
     assert again.step > first.step
     assert max(steps_in(out / "loss.csv")) > record["steps"] - PLAN.mine_every
