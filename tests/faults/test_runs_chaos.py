@@ -31,6 +31,8 @@ pytestmark = pytest.mark.deep
 
 SHORT_SEED = 20261122
 WORKERS = 3
+# Pages of runs that are open at once.
+WATCHED = 12
 ENDED = ("succeeded", "dead")
 LIVE = "select id from jobs_run where state in ('leased', 'running')"
 OPEN = "select id from jobs_run where state not in ('succeeded', 'dead')"
@@ -186,14 +188,14 @@ def changes(site: Site, run: str) -> list[tuple[int, str]]:
 def go_through(site: Site, line: Line, seed: int, runs: int, faults: int) -> None:
     sys.stdout.write(f"CONCORD_CHAOS_SEED={seed}\n")
     queued = [site.enqueue() for _ in range(runs)]
-    watcher = Watcher(line.url, site.session(), queued)
+    watcher = Watcher(line.url, site.session(), queued[:WATCHED])
     try:
         chaos = Chaos(site, line, seed)
         for _ in range(faults):
             chaos.fault()
         chaos.go_on()
         site.until(lambda: not site.rows(OPEN), f"every run to end after {chaos.happened}", 300)
-        for run in queued:
+        for run in watcher.heard:
             told = changes(site, run)
             site.until(
                 lambda told=told, run=run: len(watcher.changes(run)) >= len(told),

@@ -61,6 +61,7 @@ class Watcher:
                     f"{self._url}/ws/runs/{run}?since={stood}",
                     additional_headers={"Cookie": self._cookie},
                     proxy=None,
+                    open_timeout=None,  # As a browser: who gives up early only asks once more.
                 ) as line:
                     async for text in line:
                         message = json.loads(text)
