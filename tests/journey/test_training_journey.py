@@ -88,10 +88,12 @@ def test_a_release_becomes_the_protocols_default_model(
     page = coordinator.page
 
     coordinator.sign_in("/releases/")
+    keeps_nobody_out(page)
     coordinator.type_into(page.get_by_label("Name"), "first six")
     page.get_by_role("button", name="Draft").click()
     page.get_by_role("button", name="Freeze").click()
     expect(page.locator(".title .state")).to_have_text("frozen")
+    keeps_nobody_out(page)
 
     page.goto("/models/")
     expect(page.locator("#training")).not_to_contain_text("No worker at work")
