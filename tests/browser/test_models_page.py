@@ -36,6 +36,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(root / SHIPPED, eager)
     manifest = json.loads((eager / "model.json").read_text())
     manifest["output"]["threshold"] = 0.2
+    manifest["output"]["second_look"]["threshold"] = 0.0
     manifest |= {"name": "Concord foveal LN-CT, eager", "version": "0.1.1"}
     card = f"# {manifest['name']}\n\nThe shipped model with a lower threshold, for this test.\n"
     (eager / "CARD.md").write_text(card)
