@@ -36,7 +36,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(root / SHIPPED, eager)
     manifest = json.loads((eager / "model.json").read_text())
     manifest["output"]["threshold"] = 0.2
-    manifest["output"]["second_look"]["threshold"] = 0.0
     manifest |= {"name": "Concord foveal LN-CT, eager", "version": "0.1.1"}
     card = f"# {manifest['name']}\n\nThe shipped model with a lower threshold, for this test.\n"
     (eager / "CARD.md").write_text(card)
@@ -129,8 +128,6 @@ def test_a_model_goes_from_its_folder_to_a_protocols_default(stack: Stack, chrom
     wide(coordinator, "model-comparison")
     coordinator.picture("model-comparison-whole", whole=True)
     assert coordinator.page.locator("tr[data-what='matched']").count() > 0
-    # Same weights, another threshold: the worker must not take one for the other.
-    assert coordinator.page.locator("tr[data-what='only second']").count() > 0
     keeps_nobody_out(coordinator.page)
 
     coordinator.page.goto(model)
