@@ -21,6 +21,8 @@ const FORM = `<div class="sheet-head"><h3>Incidental finding</h3>
 /** Written once when it opens, so that what is typed stays; the rest follows what is known. */
 export function drawTelling(sheet: HTMLElement, telling: Telling, slices: number): void {
   const opening = telling.open && sheet.hidden;
+  // A hidden field keeps the keys until the next frame is drawn.
+  if (!telling.open && !sheet.hidden) sheet.querySelector("textarea")?.blur();
   sheet.hidden = !telling.open;
   if (!telling.open) return;
   if (opening) sheet.innerHTML = FORM;

@@ -43,7 +43,8 @@ export class PanelElement extends CaretKeeper {
   private list: NodeList | null = null;
   private scheduled = false;
 
-  connectedCallback(): void {
+  override connectedCallback(): void {
+    super.connectedCallback();
     this.root.adoptedStyleSheets = [panelSheet];
     this.root.innerHTML = FRAME;
     this.list = null;
@@ -53,7 +54,8 @@ export class PanelElement extends CaretKeeper {
     this.ends.push(watchRoom((room) => this.enter(room)));
   }
 
-  disconnectedCallback(): void {
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
     for (const end of [...this.ends.splice(0), ...this.roomEnds.splice(0)]) end();
     // The browser itself may keep the element: it watches form controls it has seen.
     this.room = null;

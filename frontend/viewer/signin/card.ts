@@ -38,7 +38,8 @@ export class SignInCard extends CaretKeeper {
   private readonly root = this.attachShadow({ mode: "open" });
   private keepers: readonly Keeper[] = [];
 
-  connectedCallback(): void {
+  override connectedCallback(): void {
+    super.connectedCallback();
     this.root.adoptedStyleSheets = [styles];
     this.root.innerHTML = `<form data-testid="sign-in-again" aria-label="Sign in again">
         <h3>Sign in again to go on</h3>

@@ -47,7 +47,8 @@ export class SettlePanelElement extends CaretKeeper {
   private scheduled = false;
   private wished = "";
 
-  connectedCallback(): void {
+  override connectedCallback(): void {
+    super.connectedCallback();
     this.root.adoptedStyleSheets = [panelSheet, settleSheet];
     this.root.innerHTML = FRAME;
     this.list = new LineList(this.find(".list"));
@@ -59,7 +60,8 @@ export class SettlePanelElement extends CaretKeeper {
     );
   }
 
-  disconnectedCallback(): void {
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
     for (const end of [...this.ends.splice(0), ...this.hearing.splice(0)]) end();
   }
 
