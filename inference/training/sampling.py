@@ -15,13 +15,13 @@ JITTER_SHARE = 0.33
 """How far, as share of the side, the point of interest may lie from the middle of its patch."""
 
 STRATA = {
-    "small": 0.06,
-    "medium": 0.30,
+    "small": 0.04,
+    "medium": 0.27,
     "large": 0.14,
-    "bulky": 0.08,
-    "necrotic": 0.12,
+    "bulky": 0.13,
+    "necrotic": 0.14,
     "mined": 0.18,
-    "body": 0.12,
+    "body": 0.10,
 }
 """Share of patches by what they are centred on. Small: short axis below 5 mm; medium: 5 to 10;
 large: 10 to 15; bulky: above; necrotic: whatever its size; mined: a false alarm or a miss of the
