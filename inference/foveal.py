@@ -66,14 +66,14 @@ def unfold(x: Tensor) -> Tensor:
 
 
 class FovealNet(nn.Module):
-    """Maps a normalised image (B, 1, D, H, W) to the logit of "lymph node", same shape."""
+    """Maps a normalised image (B, inputs, D, H, W) to the logit of "lymph node" (B, 1, D, H, W)."""
 
-    def __init__(self, architecture: Architecture | None = None) -> None:
+    def __init__(self, architecture: Architecture | None = None, inputs: int = 1) -> None:
         super().__init__()
         self.architecture = architecture or Architecture()
         channels = self.architecture.channels
         self.branches = nn.ModuleList(
-            self._branch(8 if level == 0 else 1, outputs, depth)
+            self._branch(8 * inputs if level == 0 else inputs, outputs, depth)
             for level, (outputs, depth) in enumerate(
                 zip(channels, self.architecture.depths, strict=True)
             )

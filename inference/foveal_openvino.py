@@ -103,6 +103,11 @@ def build_graph(
     """Return the network for one input shape: HU (1, 1, *shape) to probability, same shape."""
     image = ops.parameter([1, 1, *shape], np.float32, name="hu")
     x = ops.multiply(ops.clamp(image, *window_hu), _constant([1 / scale_hu]))
+    return ov.Model([ops.result(ops.sigmoid(logits(x, weights)))], [image], "foveal")
+
+
+def logits(x: Any, weights: Weights) -> Any:
+    """Return what maps a normalised input (1, channels, *shape) to logits (1, 1, *shape)."""
     views = [ops.space_to_depth(x, "depth_first", 2), _average(x, 4)]
     levels = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("branches."))
     while len(views) < levels:
@@ -112,9 +117,8 @@ def build_graph(
         coarse = _doubled(_block(features, weights, f"lateral.{level}"))
         joined = ops.add(_branch(views[level], weights, level), coarse)
         features = _block(joined, weights, f"joint.{level}")
-    logits = _convolution(features, weights["head.weight"], weights["head.bias"])
-    probability = ops.sigmoid(ops.depth_to_space(logits, "depth_first", 2))
-    return ov.Model([ops.result(probability)], [image], "foveal")
+    folded = _convolution(features, weights["head.weight"], weights["head.bias"])
+    return ops.depth_to_space(folded, "depth_first", 2)
 
 
 class FovealOpenVINO:

@@ -14,16 +14,14 @@ from backend.imaging.masks import diff_patch
 from backend.jobs.protocol import PROPOSED_NODE
 from inference.orientation import Orientation
 from inference.prompting.proposal import (
-    ALGORITHM,
-    ALGORITHM_VERSION,
-    Bools,
     Network,
     Prompt,
     Proposal,
     Voxel,
-    classifier_for,
     propose,
+    shipped_judge,
 )
+from inference.prompting.seen import Bools
 
 
 def answer(
@@ -40,7 +38,7 @@ def answer(
             the clicks as a patch (1: others, 2: the node to refine).
     """
     began = time.perf_counter()
-    classifier = classifier_for(network)
+    judge = shipped_judge()
     turning = Orientation.of(grid)
     turn = _Turn(turning, grid.shape)
     clicks = [(turn.voxel(click["at"]), click["within"]) for click in asked["clicks"]]
@@ -52,7 +50,7 @@ def answer(
         turning.spacing(grid.spacing_mm),
         prompt,
         network=network,
-        classifier=classifier,
+        judge=judge,
         taken=taken,
         before=before,
         earlier=earlier,
@@ -65,9 +63,9 @@ def answer(
         "unsure": [str(one) for one in found.unsure],
         "provenance": {
             "algorithm": {
-                "name": ALGORITHM,
-                "version": ALGORITHM_VERSION,
-                "weights_sha256": classifier.sha256,
+                "name": judge.name,
+                "version": judge.version,
+                "weights_sha256": judge.sha256,
                 "network": network is not None,
             }
         },

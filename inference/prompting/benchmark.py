@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 from fixtures.phantom import Phantom, generate
 from inference.foveal_openvino import FovealOpenVINO
 from inference.model_folder import read_model
-from inference.prompting.classifier import WITH_NETWORK, read_classifier
+from inference.prompting.click_net import FACTS
+from inference.prompting.perceptron import read_perceptron
 from inference.prompting.proposal import Network, Prompt, Proposal, Voxel, propose
+from inference.prompting.seen import Judge
 from inference.prompting.simulation import (
     correction,
     dice,
@@ -68,6 +71,7 @@ def click_benchmark() -> dict[str, Any]:
     plain = list(_clicked(REPORT_SEEDS, network, None))
     rich = list(_clicked(NECROTIC_SEEDS, network, METASTATIC_SHARE))
     without = list(_clicked(REPORT_SEEDS[:2], None, None))
+    fallback = list(_clicked(REPORT_SEEDS[:2], None, None, read_perceptron()))
     seconds = np.array([s for node in plain + rich for s in node.seconds]) * 1000
     rows = [
         *_rows("all nodes", plain, gated=True),
@@ -76,11 +80,12 @@ def click_benchmark() -> dict[str, Any]:
         *_rows("5 to 10 mm", [n for n in plain if 5 <= n.short_axis_mm < 10]),
         *_rows("10 to 15 mm", [n for n in plain + rich if 10 <= n.short_axis_mm < 15]),
         *_rows("15 mm and more", [n for n in plain + rich if n.short_axis_mm >= 15]),
-        *_rows("all nodes, without a network", without),
+        *_rows("nodes of two phantoms, without the model's opinion", without),
+        *_rows("nodes of two phantoms, without any network", fallback),
         _time_row("click, p50", float(np.percentile(seconds, 50)), None),
         _time_row("click, p95", float(np.percentile(seconds, 95)), TARGET_MS),
     ]
-    facts = read_classifier(WITH_NETWORK).facts
+    facts = json.loads(FACTS.read_text())
     return {
         "rows": rows,
         "sizes": {
@@ -89,7 +94,7 @@ def click_benchmark() -> dict[str, Any]:
             "spacing_mm": SPACING_MM,
             "nodes": len(plain),
             "parameters_fitted_on": facts["fitted_on"],
-            "threshold_chosen_on": facts["threshold_chosen_on"],
+            "chosen_on": facts["chosen_on"],
         },
         "peer_config": {
             "name": PEER,
@@ -134,7 +139,10 @@ def _time_row(what: str, milliseconds: float, target: float | None) -> dict[str,
 
 
 def _clicked(
-    seeds: Sequence[int], network: Network | None, metastatic_share: float | None
+    seeds: Sequence[int],
+    network: Network | None,
+    metastatic_share: float | None,
+    judge: Judge | None = None,
 ) -> Iterator[Clicked]:
     for seed in seeds:
         phantom = (
@@ -148,7 +156,7 @@ def _clicked(
             near = _Cropped(phantom, node.label)
             rng = np.random.default_rng([seed, node.label])
             first = first_click(near.truth, near.spacing_mm, rng)
-            ours, seconds = _with_us(near, first, network)
+            ours, seconds = _with_us(near, first, network, judge)
             yield Clicked(
                 short_axis_mm=node.short_axis_mm,
                 necrotic=node.necrotic,
@@ -159,7 +167,7 @@ def _clicked(
 
 
 def _with_us(
-    near: _Cropped, first: Voxel, network: Network | None
+    near: _Cropped, first: Voxel, network: Network | None, judge: Judge | None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     scores, seconds = [], []
     earlier: dict[Prompt, Proposal] = {}
@@ -167,7 +175,12 @@ def _with_us(
     for _ in range(CLICKS):
         began = time.perf_counter()
         found = propose(
-            near.image, near.spacing_mm, Prompt(tuple(clicks)), network=network, earlier=earlier
+            near.image,
+            near.spacing_mm,
+            Prompt(tuple(clicks)),
+            network=network,
+            judge=judge,
+            earlier=earlier,
         )
         seconds.append(time.perf_counter() - began)
         mask = placed(found, near.truth.shape)

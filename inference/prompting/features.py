@@ -1,8 +1,8 @@
-"""What a voxel looks like from a click: density, the network's opinion, the way that leads there.
+"""What a voxel looks like from a click, without any network: density, and the way that leads there.
 
 All fields lie on one cubic grid of `step_mm`. The ways are straight (the lowest and highest value
-met between click and voxel) and winding (the best bottleneck of any way), in the network's logit
-and in the depth within soft tissue: a thin neck of tissue keeps a node from its neighbour.
+met between click and voxel) and winding (the best bottleneck of any way, in the depth within soft
+tissue): a thin neck of tissue keeps a node from its neighbour.
 """
 
 from __future__ import annotations
@@ -22,18 +22,15 @@ FAT_HU = -30.0
 TISSUE_HU = (-70.0, 300.0)
 FAR_MM = 24.0
 RAY_STEPS = 9
-LOGIT_LEVELS = (-6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
 DEPTH_LEVELS = (0.4, 0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0)
 NAMES = (
-    "logit", "logit_smooth", "hu", "hu_smooth", "hu_wide", "edge", "depth",
+    "hu", "hu_smooth", "hu_wide", "edge", "depth",
     "hu_from_click", "hu_off_click", "distance", "distance_in_depths",
-    "ray_logit", "ray_hu_low", "ray_hu_high", "ray_edge", "ray_depth",
-    "way_logit", "way_depth",
-    "click_logit", "click_hu", "click_depth", "click_reach",
+    "ray_hu_low", "ray_hu_high", "ray_edge", "ray_depth", "way_depth",
+    "click_hu", "click_depth",
     "away_distance", "away_nearer", "away_way_depth", "away_ray_edge", "away_off_hu",
     "step",
 )  # fmt: skip
-NETWORK_NAMES = ("logit", "logit_smooth", "ray_logit", "way_logit", "click_logit", "click_reach")
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,10 @@ class Scene:
     wide: Field
     edge: Field
     depth: Field
-    logit: Field
-    logit_smooth: Field
     candidate: NDArray[np.bool_]
 
     @classmethod
-    def of(
-        cls, hu: Field, logit: Field | None, blocked: NDArray[np.bool_], step_mm: float
-    ) -> Scene:
+    def of(cls, hu: Field, blocked: NDArray[np.bool_], step_mm: float) -> Scene:
         """Scene of an image in HU; `blocked` voxels belong to others or lie outside."""
         hu = np.clip(hu, -300, 400)
         smooth = ndi.gaussian_filter(hu, 0.7 / step_mm)
@@ -62,12 +55,10 @@ class Scene:
         edge = np.sqrt(sum(part * part for part in gradient)).astype(np.float32)
         tissue = (smooth > FAT_HU) & (smooth < TISSUE_HU[1]) & ~blocked
         depth = edt.edt(np.ascontiguousarray(tissue), anisotropy=(step_mm,) * 3)
-        known = np.zeros_like(hu) if logit is None else np.clip(logit, -8, 8).astype(np.float32)
         candidate = (smooth > TISSUE_HU[0]) & (smooth < TISSUE_HU[1]) & ~blocked
         return cls(
-            step_mm, hu, smooth, wide, edge, np.minimum(depth, 15).astype(np.float32), known,
-            ndi.gaussian_filter(known, 1.2 / step_mm), candidate,
-        )  # fmt: skip
+            step_mm, hu, smooth, wide, edge, np.minimum(depth, 15).astype(np.float32), candidate
+        )
 
 
 @dataclass(frozen=True)
@@ -77,16 +68,12 @@ class _View:
     distance: Field
     off_hu: Field
     reference: float
-    ray_logit: Field
     ray_low: Field
     ray_high: Field
     ray_edge: Field
     ray_depth: Field
-    way_logit: Field
     way_depth: Field
-    logit: float
     depth: float
-    reach: float
 
 
 def features(
@@ -126,14 +113,13 @@ def features(
         away_off = np.stack([np.abs(v.off_hu) for v in others])[first, every]
     off = of_nearest("off_hu")
     columns = [
-        scene.logit[at], scene.logit_smooth[at],
         scene.hu[at] / 100, scene.smooth[at] / 100, scene.wide[at] / 100,
         scene.edge[at] / 50, scene.depth[at] / 5,
         off / 50, np.abs(off) / 50, distance / 8, distance / (told("depth") + 1.5) / 3,
-        best("ray_logit"), best("ray_low") / 100, of_nearest("ray_high") / 100,
+        best("ray_low") / 100, of_nearest("ray_high") / 100,
         of_nearest("ray_edge") / 50, best("ray_depth") / 5,
-        best("way_logit"), best("way_depth") / 5,
-        told("logit"), told("reference") / 100, told("depth") / 5, told("reach") / 5,
+        best("way_depth") / 5,
+        told("reference") / 100, told("depth") / 5,
         away_distance / 8, (distance - away_distance) / 8, away_way / 5, away_edge / 50,
         away_off / 50,
         np.full(len(cells), scene.step_mm, np.float32),
@@ -157,32 +143,29 @@ def _view(scene: Scene, cells: Cells, click: NDArray[np.float64]) -> _View:
         distance=distance,
         off_hu=scene.smooth[at] - reference,
         reference=reference,
-        ray_logit=rays[0].min(axis=0),
-        ray_low=rays[1].min(axis=0),
-        ray_high=rays[1].max(axis=0),
-        ray_edge=rays[2].max(axis=0),
-        ray_depth=rays[3].min(axis=0),
-        way_logit=_bottleneck(scene.logit_smooth, home, LOGIT_LEVELS)[at],
+        ray_low=rays[0].min(axis=0),
+        ray_high=rays[0].max(axis=0),
+        ray_edge=rays[1].max(axis=0),
+        ray_depth=rays[2].min(axis=0),
         way_depth=_bottleneck(scene.depth, home, DEPTH_LEVELS)[at],
-        logit=float(scene.logit_smooth[home]),
         depth=float(scene.depth[core].max()),
-        reach=_reach(scene, home),
     )
 
 
 def _along_rays(
     scene: Scene, cells: Cells, click: NDArray[np.float64], offset: Field
-) -> tuple[Field, Field, Field, Field]:
-    """Logit, density, edge and depth `(steps, voxels)` on the straight way from click to voxel."""
+) -> tuple[Field, Field, Field]:
+    """Density, edge and depth `(steps, voxels)` on the straight way from click to voxel."""
     shape = scene.hu.shape
     shares = (np.arange(1, RAY_STEPS + 1) / (RAY_STEPS + 1)).astype(np.float32)
     points = np.rint(click.astype(np.float32) + shares[:, None, None] * offset).astype(np.int32)
     for axis in range(3):
         np.clip(points[..., axis], 0, shape[axis] - 1, out=points[..., axis])
     flat = (points[..., 0] * shape[1] + points[..., 1]) * shape[2] + points[..., 2]
-    fields = (scene.logit_smooth, scene.smooth, scene.edge, scene.depth)
-    first, second, third, fourth = (field.reshape(-1)[flat] for field in fields)
-    return first, second, third, fourth
+    first, second, third = (
+        field.reshape(-1)[flat] for field in (scene.smooth, scene.edge, scene.depth)
+    )
+    return first, second, third
 
 
 def _bottleneck(field: Field, home: tuple[int, int, int], levels: Sequence[float]) -> Field:
@@ -198,11 +181,3 @@ def _bottleneck(field: Field, home: tuple[int, int, int], levels: Sequence[float
         pieces, _ = ndi.label(above)
         best[pieces == pieces[home]] = level
     return best
-
-
-def _reach(scene: Scene, home: tuple[int, int, int]) -> float:
-    """How deep the click lies, in mm, in what the network takes for node (0 where it does not)."""
-    believed = np.ascontiguousarray(scene.logit_smooth > -1.0)
-    if not believed[home]:
-        return 0.0
-    return float(min(edt.edt(believed, anisotropy=(scene.step_mm,) * 3)[home], 15.0))

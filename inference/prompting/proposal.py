@@ -7,6 +7,7 @@ clicks beside the node stop it; a dark centre within a rim is part of the node.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -18,19 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from inference.prompting.classifier import (
-    WITH_NETWORK,
-    WITHOUT_NETWORK,
-    Classifier,
-    read_classifier,
-)
-from inference.prompting.features import FAT_HU, TISSUE_HU, Field, Scene, features
+from inference.prompting.click_net import ClickNetworkDamaged, read_click_net
+from inference.prompting.features import FAT_HU, TISSUE_HU
+from inference.prompting.perceptron import LOWEST_LOGIT, read_perceptron
 from inference.prompting.place import Place, Triple, interpolate
+from inference.prompting.seen import Bools, Field, Judge, Seen
 
-ALGORITHM = "click perceptron"
-ALGORITHM_VERSION = "1"
+logger = logging.getLogger(__name__)
+
 CUBES_MM = ((18.0, 0.75), (36.0, 1.5))
-"""Half side and voxel of the cube, small and large."""
+"""Half side and voxel of the cube, small and large: `click_net.CELLS` voxels along each side."""
 NETWORK_CELLS = 80
 NETWORK_STEP_MM = 1.0
 SMOOTH_MM = 0.4
@@ -42,10 +40,8 @@ KEPT_LOGIT = 5.0
 STEPS = 4
 """So many last clicks are taken as corrections one after another; what is before them at once."""
 OUTSIDE_HU = -1000.0
-LOWEST_LOGIT = -8.0
 
 Voxel = tuple[int, int, int]
-Bools = NDArray[np.bool_]
 
 
 class Unsure(StrEnum):
@@ -119,12 +115,14 @@ class NoClick(ValueError):
     """A prompt needs at least one click within the node."""
 
 
-def classifier_for(network: Network | None) -> Classifier:
-    """The weights that belong to a look with or without a network; read once."""
-    return _shipped(WITHOUT_NETWORK if network is None else WITH_NETWORK)
-
-
-_shipped = cache(read_classifier)
+@cache
+def shipped_judge() -> Judge:
+    """The click network; where it cannot be loaded, the perceptron, which needs none."""
+    try:
+        return read_click_net()
+    except ClickNetworkDamaged:
+        logger.exception("clicks are answered without the click network")
+        return read_perceptron()
 
 
 def propose(
@@ -133,7 +131,7 @@ def propose(
     prompt: Prompt,
     *,
     network: Network | None = None,
-    classifier: Classifier | None = None,
+    judge: Judge | None = None,
     taken: tuple[Voxel, Bools] | None = None,
     before: tuple[Voxel, Bools] | None = None,
     earlier: MutableMapping[Prompt, Proposal] | None = None,
@@ -144,6 +142,8 @@ def propose(
         volume_hu: HU (slices, rows, columns), caudal to cranial, anterior to posterior, right to
             left; may be memory-mapped: only the cube is read.
         spacing_mm: between voxel centres (slices, rows, columns).
+        network: the protocol's model, whose opinion is asked for.
+        judge: who tells the node from what lies beside it; else `shipped_judge`.
         taken: other nodes, as the first voxel and a mask from there; never proposed.
         before: what the node is now, likewise, where a node is refined: kept but for the
             surroundings of the clicks.
@@ -156,7 +156,7 @@ def propose(
     if not prompt.within:
         raise NoClick(NoClick.__doc__)
     known: MutableMapping[Prompt, Proposal] = {} if earlier is None else earlier
-    weights = classifier or classifier_for(network)
+    judge = judge or shipped_judge()
     waiting = [prompt]
     while len(waiting) < STEPS and (one := waiting[-1].before) is not None and one not in known:
         waiting.append(one)
@@ -165,7 +165,14 @@ def propose(
         if step.before is not None and (last := known.get(step.before)) is not None:
             now = (last.start, last.mask) if last.mask.size else before
         known[step] = _step(
-            volume_hu, spacing_mm, step, network=network, weights=weights, taken=taken, before=now
+            volume_hu,
+            spacing_mm,
+            step,
+            network=network,
+            judge=judge,
+            taken=taken,
+            before=now,
+            bound=before is not None or not judge.keeps,
         )
     return known[prompt]
 
@@ -176,11 +183,15 @@ def _step(
     prompt: Prompt,
     *,
     network: Network | None,
-    weights: Classifier,
+    judge: Judge,
     taken: tuple[Voxel, Bools] | None,
     before: tuple[Voxel, Bools] | None,
+    bound: bool,
 ) -> Proposal:
-    """The node at the clicks; where there was something before, the last click corrects it."""
+    """The node at the clicks; where there was something before, the last click corrects it.
+
+    `bound`: away from that click it stays as it was, whatever the judge says.
+    """
     watch = _Watch()
     clicks = [centre_mm(click, spacing_mm) for click in prompt.within]
     away = [centre_mm(click, spacing_mm) for click in prompt.beside]
@@ -194,8 +205,10 @@ def _step(
         watch.note("network")
     for number, (half, step) in enumerate(cubes):
         look = _Look(Place.around(np.mean(clicks, axis=0), half, step), volume_hu, spacing_mm)
-        values = look.values(weights, clicks, away, logit, patch, taken)
-        found = look.proposal(values, prompt, taken, before, last=number == len(cubes) - 1)
+        values = look.values(judge, clicks, away, logit, patch, taken, before)
+        if before is not None and bound:
+            values = look.kept(values, before, prompt)
+        found = look.proposal(values, prompt, taken, last=number == len(cubes) - 1)
         watch.note("propose")
         if found is not None:
             return Proposal(*found, watch.seconds)
@@ -233,29 +246,37 @@ class _Look:
 
     def values(
         self,
-        weights: Classifier,
+        judge: Judge,
         clicks: Sequence[Triple],
         away: Sequence[Triple],
         logit: Field | None,
         patch: Place | None,
         taken: tuple[Voxel, Bools] | None,
+        before: tuple[Voxel, Bools] | None,
     ) -> Field:
-        """The classifier's logit in the cube."""
+        """The judge's logit in the cube; the lowest in air, in bone and in other nodes."""
+        step = self.place.step_mm
         hu = self.place.cut(self.volume, self.spacing_mm, OUTSIDE_HU)
-        known = None
-        if logit is not None and patch is not None:
-            known = moved(logit, patch, self.place)
         blocked = ~self.place.within(self.volume.shape, self.spacing_mm)
         if taken is not None:
             blocked |= self._of_native(taken) > 0.5
-        scene = Scene.of(hu, known, blocked, self.place.step_mm)
-        cells = np.argwhere(scene.candidate)
-        values = np.full(self.place.shape, LOWEST_LOGIT, np.float32)
-        if len(cells):
-            inner = [self.place.index(click) for click in clicks]
-            outer = [self.place.index(click) for click in away]
-            found = weights.logits(features(scene, cells, inner, outer))
-            values[tuple(cells.T)] = np.clip(found, LOWEST_LOGIT + 0.01, 8)
+        opinion = None
+        if logit is not None and patch is not None:
+            opinion = moved(logit, patch, self.place)
+        found = judge.logits(
+            Seen(
+                step_mm=step,
+                hu=hu,
+                opinion=opinion,
+                within=[self.place.index(click) for click in clicks],
+                beside=[self.place.index(click) for click in away],
+                before=None if before is None else self._of_native(before) > 0.5,
+                blocked=blocked,
+            )
+        )
+        smooth = ndi.gaussian_filter(np.clip(hu, -300, 400), 0.7 / step)
+        never = blocked | (smooth <= TISSUE_HU[0]) | (smooth >= TISSUE_HU[1])
+        values: Field = np.where(never, LOWEST_LOGIT, np.clip(found, LOWEST_LOGIT + 0.01, 8))
         return values
 
     def proposal(
@@ -263,13 +284,10 @@ class _Look:
         values: Field,
         prompt: Prompt,
         taken: tuple[Voxel, Bools] | None,
-        before: tuple[Voxel, Bools] | None,
         *,
         last: bool,
     ) -> tuple[Voxel, Bools, float, tuple[Unsure, ...]] | None:
         """What the logits mean on the volume's own grid; None where a larger cube is needed."""
-        if before is not None:
-            values = self._kept(values, before, prompt)
         chance = np.where(values > LOWEST_LOGIT, 1 / (1 + np.exp(-values)), 0).astype(np.float32)
         chance = ndi.gaussian_filter(chance, SMOOTH_MM / self.place.step_mm)
         part, fine = self.place.return_to(chance, self.volume.shape, self.spacing_mm)
@@ -304,7 +322,7 @@ class _Look:
         at = (start[0] + box[0].start, start[1] + box[1].start, start[2] + box[2].start)
         return at, mask[box], round(confidence, 3), unsure
 
-    def _kept(self, values: Field, before: tuple[Voxel, Bools], prompt: Prompt) -> Field:
+    def kept(self, values: Field, before: tuple[Voxel, Bools], prompt: Prompt) -> Field:
         """What was there is kept, away from the click that corrects it."""
         was = np.where(self._of_native(before) > 0.5, KEPT_LOGIT, -KEPT_LOGIT)
         at, _ = prompt.clicks[-1]

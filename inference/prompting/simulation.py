@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from inference.prompting.proposal import Proposal, Voxel
+from inference.prompting.proposal import Network, Prompt, Proposal, Voxel, propose
+from inference.prompting.seen import Bools, Judge
 
 FIRST_CLICK_DEPTH = 0.6
-Bools = NDArray[np.bool_]
 
 
 def first_click(truth: Bools, spacing_mm: Sequence[float], rng: np.random.Generator) -> Voxel:
@@ -69,3 +69,28 @@ def surroundings(
         for part, s in zip(box, spacing_mm, strict=True)
     )
     return a, b, c
+
+
+def clicked(
+    image_hu: NDArray[np.int16], truth: Bools, spacing_mm: tuple[float, float, float],
+    rng: np.random.Generator, clicks: int, *, judge: Judge | None = None,
+    network: Network | None = None,
+) -> tuple[list[tuple[Voxel, bool]], list[float]]:  # fmt: skip
+    """Clicks on one node, the later ones where the proposal is wrong; and the Dice after each.
+
+    A node that needs no further click keeps its score.
+    """
+    made: list[tuple[Voxel, bool]] = [(first_click(truth, spacing_mm, rng), True)]
+    scores: list[float] = []
+    earlier: dict[Prompt, Proposal] = {}
+    while True:
+        prompt = Prompt(tuple(made))
+        found = propose(image_hu, spacing_mm, prompt, network=network, judge=judge, earlier=earlier)
+        mask = placed(found, truth.shape)
+        scores.append(dice(mask, truth))
+        if len(scores) == clicks:
+            return made, scores
+        wrong = correction(truth, mask, spacing_mm)
+        if wrong is None:
+            return made, scores + [scores[-1]] * (clicks - len(scores))
+        made.append(wrong)

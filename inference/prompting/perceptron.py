@@ -1,4 +1,7 @@
-"""A small perceptron over the features of a voxel: node or not. numpy alone."""
+"""A small perceptron over the features of a voxel: node or not. numpy alone, no network.
+
+It answers clicks where the click network cannot be loaded.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.prompting.features import NAMES
+from inference.prompting.features import NAMES, Scene, features
+from inference.prompting.seen import Field, Seen
 
-WITH_NETWORK = Path(__file__).parent / "weights" / "with-network.json"
-WITHOUT_NETWORK = Path(__file__).parent / "weights" / "without-network.json"
+WEIGHTS = Path(__file__).parent / "weights" / "perceptron.json"
+LOWEST_LOGIT = -8.0
 
 
-class ClassifierDamaged(ValueError):
+class PerceptronDamaged(ValueError):
     """The click's weights are not what this code reads. Install the application again."""
 
     def __init__(self) -> None:
@@ -25,7 +29,7 @@ class ClassifierDamaged(ValueError):
 
 
 @dataclass(frozen=True)
-class Classifier:
+class Perceptron:
     """Layers `(weights, bias)`; ReLU between them; features normalised by centre and scale."""
 
     centre: NDArray[np.float32]
@@ -35,8 +39,22 @@ class Classifier:
     sha256: str
     facts: dict[str, Any]
 
-    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The logit of "node" for features `(voxels, names)`, above 0 where it is one."""
+    name = "click perceptron"
+    version = "2"
+    keeps = False
+
+    def logits(self, seen: Seen) -> Field:
+        """The logit of "this node" for every voxel of the cube; `LOWEST_LOGIT` in air and bone."""
+        scene = Scene.of(seen.hu, seen.blocked, seen.step_mm)
+        cells = np.argwhere(scene.candidate)
+        found = np.full(seen.hu.shape, LOWEST_LOGIT, np.float32)
+        if len(cells):
+            values = features(scene, cells, seen.within, seen.beside)
+            found[tuple(cells.T)] = self.of_features(values)
+        return found
+
+    def of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The logit for features `(voxels, names)`, above 0 where it is node."""
         values = (features - self.centre) / self.scale
         for number, (weights, bias) in enumerate(self.layers):
             values = values @ weights + bias
@@ -46,14 +64,14 @@ class Classifier:
         return found
 
 
-def read_classifier(path: Path) -> Classifier:
-    """Read weights from their file; raises `ClassifierDamaged`."""
+def read_perceptron(path: Path = WEIGHTS) -> Perceptron:
+    """Read weights from their file; raises `PerceptronDamaged`."""
     try:
         text = path.read_bytes()
         content = json.loads(text)
         if tuple(content["features"]) != NAMES:
-            raise ClassifierDamaged
-        return Classifier(
+            raise PerceptronDamaged
+        return Perceptron(
             centre=np.array(content["centre"], np.float32),
             scale=np.array(content["scale"], np.float32),
             layers=tuple(
@@ -65,4 +83,4 @@ def read_classifier(path: Path) -> Classifier:
             facts=dict(content["facts"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ClassifierDamaged from error
+        raise PerceptronDamaged from error

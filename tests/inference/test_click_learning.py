@@ -1,0 +1,124 @@
+"""The click network learns: exercises are honest, a step goes, and what is written is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fixtures.small import small_phantom
+from inference.foveal_openvino import FovealOpenVINO
+from inference.model_folder import read_model
+from inference.prompting import click_net, learning
+from inference.prompting.cases import Case, apart
+from inference.prompting.click_net import CELLS, ClickNet, channels
+from inference.prompting.learning import Exercise, Exercises, Learner, begun, cubes, started
+
+
+@pytest.fixture(scope="module")
+def network() -> FovealOpenVINO:
+    return FovealOpenVINO(read_model(), threads=1)
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    made = small_phantom(4, (48, 96, 96), (1.5, 0.8, 0.8))
+    nodes = tuple((node.label, node.short_axis_mm) for node in made.nodes)
+    return Case(4, made.image, made.labels, made.spacing_mm, nodes)
+
+
+def test_every_node_has_a_fine_cube_and_a_large_one_a_coarse_cube_too(
+    case: Case, network: FovealOpenVINO
+) -> None:
+    found = cubes(case, network)
+    large = [size for _, size in case.nodes if size >= learning.COARSE_FROM_MM]
+    assert sorted(one.step_mm for one in found) == [0.75] * len(case.nodes) + [1.5] * len(large)
+    for one, (label, _) in zip([o for o in found if o.step_mm < 1], case.nodes, strict=True):
+        volume = (case.labels == label).sum() * np.prod(case.spacing_mm)
+        assert one.truth.sum() * one.step_mm**3 == pytest.approx(volume, rel=0.1)
+        assert not (one.truth & one.others).any()
+
+
+def test_a_click_lies_in_the_node_and_the_next_where_the_answer_was_wrong(
+    case: Case, network: FovealOpenVINO
+) -> None:
+    rng = np.random.default_rng(2)
+    for one in cubes(case, network) * 4:
+        exercise = begun(one, rng)
+        z, y, x = np.rint(exercise.seen.within[0]).astype(int)
+        near = exercise.truth[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2]
+        assert near.any(), "the first click lies in the node, or half a voxel beside its voxel"
+        nothing = np.full((CELLS,) * 3, -1, np.float32)
+        assert exercise.answered(nothing) == 0
+        assert exercise.clicks == 2
+        assert exercise.truth[tuple(exercise.seen.within[1].astype(int))]
+        everything = -nothing
+        exercise.answered(everything)
+        assert not exercise.truth[tuple(exercise.seen.beside[0].astype(int))]
+        assert exercise.seen.before is not None
+        assert not (exercise.seen.before & exercise.seen.blocked).any()
+        right = np.where(exercise.truth, 1, -1).astype(np.float32)
+        assert exercise.answered(right) == 1
+        assert exercise.clicks == 3, "nothing was wrong: no click"
+
+
+def test_without_an_opinion_its_channel_is_empty(case: Case, network: FovealOpenVINO) -> None:
+    exercise = begun(cubes(case, network)[0], np.random.default_rng(1))
+    blind = channels(replace(exercise.seen, opinion=None))
+    assert not blind[1].any()
+    assert channels(replace(exercise.seen, opinion=np.ones((CELLS,) * 3, np.float32)))[1].all()
+    assert blind[2].max() > 0.8
+    assert not blind[3].any()
+
+
+def test_it_begins_with_what_the_default_model_knows() -> None:
+    own = started().state_dict()
+    model = read_model()
+    known = learning.load_file(model.file("weights.safetensors"))
+    for name, value in known.items():
+        part = own[name].numpy()[:, : value.shape[1]] if value.ndim > 1 else own[name].numpy()
+        assert (part == value).all(), name
+
+
+def test_a_run_leaves_curve_and_weights_that_the_product_reads_and_repeats(
+    case: Case, network: FovealOpenVINO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "WEIGHTS", tmp_path / "click.safetensors")
+    monkeypatch.setattr(click_net, "WEIGHTS", tmp_path / "click.safetensors")
+    monkeypatch.setattr(learning, "FACTS", tmp_path / "click.json")
+    monkeypatch.setattr(learning, "WATCHED", 2)
+    torch.manual_seed(1)
+    found = cubes(case, network)
+    learner = Learner(started(), Exercises(found, 1), Exercises(found, 2), tmp_path)
+    before = [one.detach().clone() for one in learner.net.parameters()]
+    learner.run(minutes=0.02, peak_rate=1e-3)
+    assert learner.step > 0
+    assert any((a != b).any() for a, b in zip(before, learner.net.parameters(), strict=True))
+    last = (tmp_path / "curve.csv").read_text().splitlines()[-1].split(",")
+    assert last[:2] == ["watched", str(learner.step)]
+    learning.write(tmp_path / "checkpoint.pt", [], [case], {}, network)
+    facts = json.loads((tmp_path / "click.json").read_text())
+    assert facts["chosen_on"] == [4]
+    assert len(facts["dice_after_each_click_where_chosen"]["without"]) == learning.CLICKS
+    judge = click_net.read_click_net(threads=1)
+    exercise: Exercise = begun(found[0], np.random.default_rng(3))
+    learner.average.eval()
+    with torch.no_grad():
+        stack = torch.from_numpy(channels(exercise.seen))[None]
+        of_torch = learner.average(stack)[0, 0].numpy()
+    in_openvino = judge.logits(exercise.seen)
+    assert np.abs(in_openvino - of_torch).mean() < 0.05 * np.abs(of_torch).mean() + 0.02
+    again = judge.logits(exercise.seen)
+    assert (again == in_openvino).all()
+    assert isinstance(judge, ClickNet)
+
+
+def test_a_phantom_set_apart_must_be_there(case: Case) -> None:
+    learned, chosen = apart([replace(case, seed=seed) for seed in range(4)], [1, 3])
+    assert [[one.seed for one in part] for part in (learned, chosen)] == [[0, 2], [1, 3]]
+    with pytest.raises(ValueError, match=r"seeds \[9\]"):
+        apart([case], [4, 9])

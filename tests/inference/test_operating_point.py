@@ -1,0 +1,34 @@
+"""Which pair of thresholds a model gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inference.second_look import SecondLook
+from inference.training.operating_point import choose
+
+NONE = np.zeros(0)
+LOOK = SecondLook((), NONE, NONE, NONE, NONE, bias=0.0, threshold=0.5)
+
+
+def row(false_positives: float, recall: float, dice: float | None) -> tuple[dict[str, Any], Any]:
+    return {"false_positives": false_positives, "recall_5mm": recall, "dice": dice}, LOOK
+
+
+def test_recall_and_dice_together_are_weighed_within_the_limit() -> None:
+    best = row(5.0, 0.78, 0.80)
+    rows = [row(9.0, 0.95, 0.9), row(6.0, 0.80, 0.70), best, row(1.0, 0.40, 0.85)]
+    assert choose(rows, 6.0) is best
+
+
+def test_ties_go_to_fewer_false_positives_and_no_dice_counts_as_none() -> None:
+    fewer = row(2.0, 0.8, 0.7)
+    assert choose([row(3.0, 0.8, 0.7), fewer, row(0.5, 0.9, None)], 6.0) is fewer
+
+
+def test_where_no_pair_keeps_to_the_limit_it_says_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"6\.0 false positives a scan. Train longer"):
+        choose([row(6.1, 1.0, 1.0)], 6.0)
