@@ -72,15 +72,18 @@ class Cube:
 
     step_mm: float
     hu: NDArray[np.int16]
-    opinion: NDArray[np.float16]
+    opinion: NDArray[np.float16] | None
     truth: Bools
     others: Bools
     outside: Bools
     short_axis_mm: float
 
 
-def cubes(case: Case, network: Network) -> list[Cube]:
-    """The cubes of a phantom's nodes: fine, and coarse where a node is large."""
+def cubes(case: Case, network: Network | None) -> list[Cube]:
+    """The cubes of a phantom's nodes: fine, and coarse where a node is large.
+
+    Without a network they have no opinion: the default model's own phantoms serve so.
+    """
     found = []
     for label, short_axis_mm in case.nodes:
         near = case.around(label)
@@ -90,13 +93,13 @@ def cubes(case: Case, network: Network) -> list[Cube]:
         others = ((near.labels > 0) & ~truth).astype(np.float32)
         z, y, x = (np.argwhere(truth).mean(axis=0) + 0.5) * near.spacing_mm
         centre = (float(z), float(y), float(x))
-        logit, patch = network_logit(network, near.image, near.spacing_mm, centre)
+        asked = network and network_logit(network, near.image, near.spacing_mm, centre)
         for _, step in CUBES_MM[: 1 if short_axis_mm < COARSE_FROM_MM else 2]:
             place = Place.around(centre, KEPT_CELLS * step / 2, step)
             one = Cube(
                 step,
                 np.rint(place.cut(near.image, near.spacing_mm, OUTSIDE_HU)).astype(np.int16),
-                moved(logit, patch, place).astype(np.float16),
+                moved(*asked, place).astype(np.float16) if asked else None,
                 place.cut(truth.astype(np.float32), near.spacing_mm, 0.0) > 0.5,
                 place.cut(others, near.spacing_mm, 0.0) > 0.5,
                 ~place.within(near.image.shape, near.spacing_mm),
@@ -153,16 +156,20 @@ def begun(one: Cube, rng: np.random.Generator) -> Exercise:
     blocked = one.outside[turned][window]
     if rng.random() < TAKEN:
         blocked = blocked | one.others[turned][window]
-    opinion = one.opinion[turned][window].astype(np.float32)
+    opinion = None
+    if one.opinion is not None and rng.random() >= BLIND:
+        opinion = one.opinion[turned][window].astype(np.float32)
     if rng.random() < ENDING:
         beyond = _beyond(int((click - first)[0]), rng)
         truth, blocked = truth.copy(), blocked.copy()
-        blocked[beyond], hu[beyond], opinion[beyond] = True, OUTSIDE_HU, -HIGHEST_LOGIT
+        blocked[beyond], hu[beyond] = True, OUTSIDE_HU
         truth[window][beyond] = False
+        if opinion is not None:
+            opinion[beyond] = -HIGHEST_LOGIT
     seen = Seen(
         step_mm=one.step_mm,
         hu=hu,
-        opinion=None if rng.random() < BLIND else opinion,
+        opinion=opinion,
         within=[click - first + rng.uniform(-0.5, 0.5, 3)],
         beside=[],
         before=None,
@@ -357,6 +364,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Learn from the phantoms of the folders, but those set apart, on which it is watched."""
     parser = argparse.ArgumentParser(prog="python -m inference.prompting.learning")
     parser.add_argument("folder", type=Path, nargs="+", help="phantoms")
+    parser.add_argument(
+        "--blind", type=Path, nargs="*", default=[], help="those whose opinion is never shown"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and curve")
     parser.add_argument("--minutes", type=float, default=30.0, help="by the clock; 0: write alone")
     parser.add_argument("--peak-rate", type=float, default=1.5e-3)
@@ -373,15 +383,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     learned, chosen = apart(
         [case for folder in given.folder for case in read_cases(folder)], given.apart
     )
+    unknown = [case for folder in given.blind for case in read_cases(folder)]
     if given.minutes:
         nodes = [one for case in learned for one in cubes(case, network)]
+        nodes += [one for case in unknown for one in cubes(case, None)]
         watched = [one for case in chosen for one in cubes(case, network)]
-        sys.stderr.write(f"{len(nodes)} cubes of {len(learned)} phantoms, {len(watched)} apart\n")
+        sys.stderr.write(
+            f"{len(nodes)} cubes of {len(learned) + len(unknown)} phantoms, {len(watched)} apart\n"
+        )
         net = gone_on() if given.go_on else started()
         learner = Learner(net, Exercises(nodes, given.seed), Exercises(watched, 0), given.out)
         learner.run(given.minutes, given.peak_rate)
     if given.write:
-        facts = {"command": " ".join(["python -m inference.prompting.learning", *sys.argv[1:]])}
+        facts: dict[str, Any] = {
+            "command": " ".join(["python -m inference.prompting.learning", *sys.argv[1:]])
+        }
+        facts |= {"fitted_without_opinion_on": [case.seed for case in unknown]}
         write(given.out / "checkpoint.pt", learned, chosen, facts, network)
 
 
