@@ -396,7 +396,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         learner.run(given.minutes, given.peak_rate)
     if given.write:
         facts: dict[str, Any] = {
-            "command": " ".join(["python -m inference.prompting.learning", *sys.argv[1:]])
+            "command": "python -m inference.prompting.learning FOLDER… --apart SEED… --write",
+            "minutes": given.minutes,
+            "peak_rate": given.peak_rate,
+            "seed": given.seed,
+            "went_on": given.go_on,
         }
         facts |= {"fitted_without_opinion_on": [case.seed for case in unknown]}
         write(given.out / "checkpoint.pt", learned, chosen, facts, network)
