@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from inference.skull import head_of
+
 COARSE_MM = 3.0
 TISSUE_HU = -250
 CORE_DEPTH_MM = 9.0
@@ -42,19 +44,27 @@ class Body:
     """The body on a coarse grid.
 
     ``depth_mm`` is the distance to the outside (0 outside); coarse voxel i stands for native voxel
-    ``i * step``. ``box`` is where the body lies on the native grid.
+    ``i * step``. ``box`` is where the body lies on the native grid. ``head`` is where no node can
+    lie (`inference.skull.head_of`), if the scan goes up there.
     """
 
     depth_mm: NDArray[np.float32]
     step: tuple[int, int, int]
     box: Box
+    head: NDArray[np.bool_] | None = None
 
     def depth_at(self, voxels: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """Return the depth in mm of native voxels, an (n, 3) array of indices."""
-        coarse = (voxels + np.array(self.step) // 2) // np.array(self.step)
-        z, y, x = np.minimum(coarse, np.array(self.depth_mm.shape) - 1).T
-        found: NDArray[np.float32] = self.depth_mm[z, y, x]
+        found: NDArray[np.float32] = self.depth_mm[self._coarse(voxels)]
         return found
+
+    def share_in_head(self, voxels: NDArray[np.integer[Any]]) -> float:
+        """Return the share of native voxels, likewise, that lie where no node can."""
+        return 0.0 if self.head is None else float(self.head[self._coarse(voxels)].mean())
+
+    def _coarse(self, voxels: NDArray[np.integer[Any]]) -> tuple[NDArray[np.intp], ...]:
+        nearest = (voxels + np.array(self.step) // 2) // np.array(self.step)
+        return tuple(np.minimum(nearest, np.array(self.depth_mm.shape) - 1).T)
 
 
 def find_body(volume_hu: NDArray[np.int16], spacing_mm: Sequence[float]) -> Body:
@@ -80,6 +90,7 @@ def find_body(volume_hu: NDArray[np.int16], spacing_mm: Sequence[float]) -> Body
         depth_mm=_distance(body, coarse_mm, in_plane=True),
         step=(step[0], step[1], step[2]),
         box=(slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])),
+        head=head_of(coarse, coarse_mm),
     )
 
 

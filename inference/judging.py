@@ -25,8 +25,9 @@ the native grid decides."""
 MEAN_HU_RANGE = (-30.0, 220.0)
 MIN_DEPTH_MM = 4.0
 MAX_OUTSIDE_SHARE = 0.3
+MAX_HEAD_SHARE = 0.5
 """Gates: a node's mean density is soft tissue; its deepest voxel lies under the skin; not much of
-it lies outside the body (ears, folds of skin)."""
+it lies outside the body (ears, folds of skin), nor most of it in the head (brain, eyes)."""
 
 MARGIN_VOXELS = 2
 """So far around a candidate its probability is taken along to the native grid."""
@@ -221,8 +222,11 @@ def _judge(
     if not MEAN_HU_RANGE[0] <= mean_hu <= MEAN_HU_RANGE[1]:
         return None
     first = [part.start + at for part, at in zip(box, corner, strict=True)]
-    depth = body.depth_at(np.argwhere(mask) + first)
+    voxels = np.argwhere(mask) + first
+    depth = body.depth_at(voxels)
     if depth.max() < MIN_DEPTH_MM or (depth == 0).mean() > MAX_OUTSIDE_SHARE:
+        return None
+    if body.share_in_head(voxels) > MAX_HEAD_SHARE:
         return None
     size_mm = short_axis_mm(mask, spacing_mm[1], spacing_mm[2])
     if size_mm < model.min_short_axis_mm:
