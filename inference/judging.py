@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import edt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +33,11 @@ it lies outside the body (ears, folds of skin), nor most of it in the head (brai
 MARGIN_VOXELS = 2
 """So far around a candidate its probability is taken along to the native grid."""
 
+LARGE_RADIUS_VOXELS = 4
+DRAWN_ON_VOXELS = 10
+"""A candidate that holds a ball of this radius is large: the network is less sure of the border and
+the core of large nodes, so that it is drawn on, at most so far, to a lower probability."""
+
 
 @dataclass(frozen=True)
 class NodeProbability:
@@ -42,6 +48,29 @@ class NodeProbability:
     highest: float
     short_axis_mm: float
     mean_hu: float
+
+
+def drawn_on(
+    own: NDArray[np.bool_],
+    other: NDArray[np.bool_],
+    probability: NDArray[np.float32],
+    level: float,
+) -> NDArray[np.bool_]:
+    """Return a candidate with what is connected to it above a lower level and no other's.
+
+    All are boxes (slices, rows, columns) on the working grid with `DRAWN_ON_VOXELS` around it.
+    """
+    allowed = (probability > level) & ~grown(other, 1)
+    drawn = own
+    for _ in range(DRAWN_ON_VOXELS):
+        drawn = own | grown(drawn, 1) & allowed
+    return drawn
+
+
+def is_large(own: NDArray[np.bool_]) -> bool:
+    """Return whether a candidate on the working grid holds a ball of `LARGE_RADIUS_VOXELS`."""
+    deepest = edt.edt(np.ascontiguousarray(own), black_border=True).max()
+    return bool(deepest >= LARGE_RADIUS_VOXELS)
 
 
 @dataclass(frozen=True)
@@ -95,13 +124,14 @@ def nodes_of(
     if not coarse.boxes:
         return final, []
     crop = volume_hu[body.box]
-    ways = [_Way.of(coarse, at, spacing_mm, model, crop.shape) for at in coarse.boxes]
+    ways = [_Way.of(coarse, at, spacing_mm, model, crop.shape, threshold) for at in coarse.boxes]
     around = _union([way.target for way in ways])
     native = np.zeros([part.stop - part.start for part in around], np.float32)
+    inside = np.zeros(native.shape, np.bool_)
     for way in ways:
         go_on()
-        way.write(native, around, coarse, probability)
-    labels = components(native > threshold)
+        way.write(native, inside, around, coarse, probability)
+    labels = components(inside)
     boxes = label_boxes(labels)
     hu, corner = (
         crop[around],
@@ -138,10 +168,13 @@ def _union(boxes: Sequence[Box]) -> Box:
 class _Way:
     """Where a candidate lies on the working grid, with a margin, and where on the native crop.
 
-    `first_mm` is the corner of `target`, measured from that of `wide`.
+    `first_mm` is the corner of `target`, measured from that of `wide`. A `drawn` one is drawn on
+    to its `level`.
     """
 
     label: int
+    level: float
+    drawn: bool
     wide: Box
     target: Box
     first_mm: Sequence[float]
@@ -156,15 +189,20 @@ class _Way:
         spacing_mm: Sequence[float],
         model: ModelDescription,
         native: Sequence[int],
+        threshold: float,
     ) -> _Way:
         """Find a candidate's way to a native crop of that shape."""
+        own = coarse.labels[coarse.boxes[label]] == label
+        lower = model.drawn_threshold
+        level = threshold if lower is None or not is_large(own) else min(threshold, lower)
+        margin = MARGIN_VOXELS + DRAWN_ON_VOXELS * (level < threshold)
         wide, target, first_mm = [], [], []
         for part, extent, spacing, working, n in zip(
             coarse.boxes[label], coarse.labels.shape, spacing_mm, model.spacing_mm, native,
             strict=True,
         ):  # fmt: skip
-            start = max(0, part.start - MARGIN_VOXELS)
-            stop = min(extent, part.stop + MARGIN_VOXELS)
+            start = max(0, part.start - margin)
+            stop = min(extent, part.stop + margin)
             low = max(0, int(np.floor(start * working / spacing)))
             high = min(n, int(np.ceil(stop * working / spacing)))
             wide.append(slice(start, stop))
@@ -172,6 +210,8 @@ class _Way:
             first_mm.append(low * spacing - start * working)
         return cls(
             label,
+            level,
+            level < threshold,
             (wide[0], wide[1], wide[2]),
             (target[0], target[1], target[2]),
             first_mm,
@@ -182,25 +222,31 @@ class _Way:
     def write(
         self,
         native: NDArray[np.float32],
+        inside: NDArray[np.bool_],
         around: Box,
         coarse: Candidates,
         probability: NDArray[np.float32],
     ) -> None:
-        """Write the candidate's probability into `around`; other candidates are left out."""
+        """Write the candidate's probability, and what of it is `inside`, into `around`.
+
+        Other candidates are left out.
+        """
         here = coarse.labels[self.wide]
         own = here == self.label
         other = (here > 0) & ~own
         for strange in set(np.unique(here[other])) - coarse.boxes.keys():
             other &= here != strange
+        if self.drawn:
+            own = drawn_on(own, other, probability[self.wide], self.level)
         score = np.where(grown(own, MARGIN_VOXELS) & ~other, probability[self.wide], 0)
-        place = native[
-            tuple(
-                slice(part.start - at.start, part.stop - at.start)
-                for part, at in zip(self.target, around, strict=True)
-            )
-        ]
+        target = tuple(
+            slice(part.start - at.start, part.stop - at.start)
+            for part, at in zip(self.target, around, strict=True)
+        )
+        place = native[target]
         fine = resample(score, self.working_mm, place.shape, self.spacing_mm, self.first_mm)
         np.maximum(place, fine, out=place)
+        inside[target] |= fine > self.level
 
 
 def _judge(

@@ -41,6 +41,8 @@ class ModelDescription:
     second_look: SecondLook | None
     sha256: dict[str, str]
     content: dict[str, Any]
+    drawn_threshold: float | None = None
+    """Large nodes are drawn on to this probability, where it is below ``threshold``."""
 
     def file(self, name: str) -> Path:
         """Return the path of one of the model's files after checking its digest."""
@@ -76,4 +78,5 @@ def read_model(folder: Path = DEFAULT_MODEL) -> ModelDescription:
         second_look=SecondLook.from_json(second) if second else None,
         sha256=content["files"],
         content=content,
+        drawn_threshold=content["output"].get("drawn_threshold"),
     )

@@ -13,7 +13,7 @@ from inference.pipeline import SegmentationCancelled, segment
 class BrightnessNet:
     """Calls node what is as bright as the small phantom's nodes."""
 
-    def __init__(self, tmp_path, threshold=0.5, min_short_axis_mm=4.5):
+    def __init__(self, tmp_path, threshold=0.5, min_short_axis_mm=4.5, drawn_threshold=None):
         self.model = ModelDescription(
             folder=tmp_path,
             model_id="brightness",
@@ -27,6 +27,7 @@ class BrightnessNet:
             second_look=None,
             sha256={},
             content={},
+            drawn_threshold=drawn_threshold,
         )
         self.shapes = []
 
@@ -86,6 +87,32 @@ def test_a_candidate_below_the_smallest_short_axis_is_left_out(net):
     nodes = [SmallNode((0.5, 0.5, 0.3), (6.0, 1.8, 1.8)), BALLS[1]]
     found = segment(*_image_and_spacing(small_phantom(nodes=nodes)), net)
     assert len(found.nodes) == 1
+
+
+def test_a_large_node_is_drawn_on_to_what_the_network_is_less_sure_of(tmp_path):
+    """Both nodes have a dim half; what is dim and touches none stays outside."""
+    large = SmallNode((0.5, 0.5, 0.35), (9.0, 9.0, 9.0))
+    small = SmallNode((0.5, 0.5, 0.75), (5.0, 3.5, 3.5))
+    lonely = SmallNode((0.5, 0.15, 0.6), (4.0, 4.0, 4.0))
+    phantom = small_phantom(
+        shape=(40, 64, 80), spacing_mm=(1.0, 1.0, 1.0), nodes=(large, small, lonely)
+    )
+    image = phantom.image.copy()
+    dim = np.zeros(image.shape, bool)
+    dim[23:] = True
+    image[(phantom.labels > 0) & dim] = 66
+    image[phantom.labels == 3] = 66
+    as_others = segment(image, phantom.spacing_mm, BrightnessNet(tmp_path)).labels
+    drawn = segment(image, phantom.spacing_mm, BrightnessNet(tmp_path, drawn_threshold=0.2)).labels
+
+    def covered(labels, node):
+        return (labels[(phantom.labels == node) & dim] > 0).mean()
+
+    assert covered(as_others, 1) < 0.3
+    assert covered(drawn, 1) > 0.9
+    assert covered(drawn, 2) == covered(as_others, 2) < 0.5
+    assert not drawn[phantom.labels == 3].any()
+    assert drawn.max() == as_others.max() == 2
 
 
 def test_bone_is_no_node(net):
