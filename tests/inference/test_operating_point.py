@@ -29,6 +29,13 @@ def test_ties_go_to_fewer_false_positives_and_no_dice_counts_as_none() -> None:
     assert choose([row(3.0, 0.8, 0.7), fewer, row(0.5, 0.9, None)], 6.0) is fewer
 
 
+def test_a_false_alarm_must_bring_something() -> None:
+    few = row(2.0, 0.80, 0.80)
+    assert choose([row(6.0, 0.81, 0.80), few], 6.2) is few
+    more = row(4.0, 0.82, 0.80)
+    assert choose([more, few], 6.2) is more
+
+
 def test_where_no_pair_keeps_to_the_limit_it_says_what_to_do() -> None:
     with pytest.raises(ValueError, match=r"6\.0 false positives a scan. Train longer"):
         choose([row(6.1, 1.0, 1.0)], 6.0)
