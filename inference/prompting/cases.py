@@ -21,7 +21,7 @@ from scipy import ndimage as ndi
 from fixtures.phantom import generate
 
 SEEN_MM = 45.0
-PREPARED_SEEDS = range(41_000, 41_032)
+PREPARED_SEEDS = range(41_000, 41_096)
 PREPARED_SPACINGS_MM = ((1.5, 0.8, 0.8), (1.0, 1.0, 1.0), (2.5, 0.7, 0.7))
 
 
@@ -72,8 +72,8 @@ def read_cases(folder: Path) -> Iterator[Case]:
         spacing = content.get("spacing_mm", [1.0, 1.0, 1.0])
         yield Case(
             seed,
-            np.load(folder / f"{seed}.image.npy"),
-            np.load(folder / f"{seed}.labels.npy"),
+            np.load(folder / f"{seed}.image.npy", mmap_mode="r"),
+            np.load(folder / f"{seed}.labels.npy", mmap_mode="r"),
             (spacing[0], spacing[1], spacing[2]),
             tuple((n["label"], n["short_axis_mm"]) for n in content["nodes"]),
         )

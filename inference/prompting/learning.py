@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ from inference.training.measuring import channels_last
 
 KEPT_CELLS = 72
 """Side of the cube that is kept of a node: the network's cube is cut out of it around a click."""
-COARSE_FROM_MM = 9.0
+COARSE_FROM_MM = 6.0
 """Nodes from this short axis on are also learned in the larger, coarser cube."""
 SHARES = (0.35, 0.35, 0.15, 0.15)
 """Of nodes below 5, 10 and 15 mm, and above."""
@@ -68,15 +68,20 @@ TOLD_STEPS, WATCHED_STEPS, WATCHED = 200, 2000, 96
 
 @dataclass(frozen=True)
 class Cube:
-    """One node and what lies around it: HU, the model's opinion, itself, other nodes, outside."""
+    """One node and what lies around it: HU, the model's opinion, what is what.
+
+    ``parts``: 0 tissue, else `ITSELF`, `OTHERS` or `OUTSIDE`.
+    """
 
     step_mm: float
     hu: NDArray[np.int16]
     opinion: NDArray[np.float16] | None
-    truth: Bools
-    others: Bools
-    outside: Bools
+    parts: NDArray[np.uint8]
     short_axis_mm: float
+
+    ITSELF: ClassVar = 1
+    OTHERS: ClassVar = 2
+    OUTSIDE: ClassVar = 3
 
 
 def cubes(case: Case, network: Network | None) -> list[Cube]:
@@ -96,17 +101,15 @@ def cubes(case: Case, network: Network | None) -> list[Cube]:
         asked = network and network_logit(network, near.image, near.spacing_mm, centre)
         for _, step in CUBES_MM[: 1 if short_axis_mm < COARSE_FROM_MM else 2]:
             place = Place.around(centre, KEPT_CELLS * step / 2, step)
-            one = Cube(
-                step,
-                np.rint(place.cut(near.image, near.spacing_mm, OUTSIDE_HU)).astype(np.int16),
-                moved(*asked, place).astype(np.float16) if asked else None,
-                place.cut(truth.astype(np.float32), near.spacing_mm, 0.0) > 0.5,
-                place.cut(others, near.spacing_mm, 0.0) > 0.5,
-                ~place.within(near.image.shape, near.spacing_mm),
-                short_axis_mm,
-            )
-            if one.truth.any():
-                found.append(one)
+            parts = np.zeros(place.shape, np.uint8)
+            parts[place.cut(others, near.spacing_mm, 0.0) > 0.5] = Cube.OTHERS
+            parts[place.cut(truth.astype(np.float32), near.spacing_mm, 0.0) > 0.5] = Cube.ITSELF
+            parts[~place.within(near.image.shape, near.spacing_mm)] = Cube.OUTSIDE
+            if not (parts == Cube.ITSELF).any():
+                continue
+            hu = np.rint(place.cut(near.image, near.spacing_mm, OUTSIDE_HU)).astype(np.int16)
+            opinion = moved(*asked, place).astype(np.float16) if asked else None
+            found.append(Cube(step, hu, opinion, parts, short_axis_mm))
     return found
 
 
@@ -141,7 +144,8 @@ class Exercise:
 def begun(one: Cube, rng: np.random.Generator) -> Exercise:
     """A node with its first click, mirrored, shifted, brightened and blurred by noise at random."""
     turned = np.s_[:, :, :: -1 if rng.random() < 0.5 else 1]
-    truth = one.truth[turned]
+    parts = one.parts[turned]
+    truth = parts == Cube.ITSELF
     box = ndi.find_objects(truth.astype(np.uint8))[0]
     inner = first_click(truth[box], (one.step_mm,) * 3, rng)
     jitter = rng.integers(-JITTER, JITTER + 1, 3) * (rng.random() < SHIFTED)
@@ -153,9 +157,9 @@ def begun(one: Cube, rng: np.random.Generator) -> Exercise:
     hu = hu * np.float32(rng.uniform(0.94, 1.06)) + np.float32(rng.uniform(-12, 12))
     if rng.random() < 0.3:
         hu += rng.standard_normal(hu.shape, dtype=np.float32) * np.float32(rng.uniform(2, 15))
-    blocked = one.outside[turned][window]
+    blocked = parts[window] == Cube.OUTSIDE
     if rng.random() < TAKEN:
-        blocked = blocked | one.others[turned][window]
+        blocked |= parts[window] == Cube.OTHERS
     opinion = None
     if one.opinion is not None and rng.random() >= BLIND:
         opinion = one.opinion[turned][window].astype(np.float32)
