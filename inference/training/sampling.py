@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
+from torch.nn import functional
 
 from .volumes import Volume, read_volume, written_seeds
 
@@ -28,6 +30,13 @@ large: 10 to 15; bulky: above; necrotic: whatever its size; mined: a false alarm
 network during training; body: any soft tissue."""
 
 MINED_PER_VOLUME = 24
+
+SCALED_SHARE = 0.25
+SCALES = (0.8, 1.35)
+"""This share of the patches is shown smaller or larger than it is."""
+
+ENHANCED_HU = 130.0
+"""What is denser is a vessel with contrast, calcified, metal or bone."""
 
 
 @dataclass
@@ -107,8 +116,14 @@ class PatchSampler:
     def patch(self, *, augmented: bool = True) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return a patch in HU and its truth, both float32: 1 node, 0 none, -1 left undecided."""
         volume, point = self._point()
+        scale = 1.0
+        if augmented and self.rng.random() < SCALED_SHARE:
+            scale = float(self.rng.uniform(*SCALES))
+        taken = [round(side / scale) for side in self.patch_shape]
+        if any(side > extent for side, extent in zip(taken, volume.image.shape, strict=True)):
+            taken = list(self.patch_shape)
         parts = []
-        for centre, side, extent in zip(point, self.patch_shape, volume.image.shape, strict=True):
+        for centre, side, extent in zip(point, taken, volume.image.shape, strict=True):
             jitter = int(JITTER_SHARE * side)
             first = centre + int(self.rng.integers(-jitter, jitter + 1)) - side // 2
             first = int(np.clip(first, 0, extent - side))
@@ -117,18 +132,25 @@ class PatchSampler:
         truth = (volume.labels[tuple(parts)] > 0).astype(np.float32)
         if volume.ignored is not None:
             truth[volume.ignored[tuple(parts)] & (truth == 0)] = -1
+        image = _resized(image, self.patch_shape, "trilinear")
+        truth = _resized(truth, self.patch_shape, "nearest-exact")
         return self._augmented(image, truth) if augmented else (image, truth)
 
     def _augmented(
         self, image: NDArray[np.float32], truth: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mirror left and right, vary gain and offset, sometimes blur, add fine or coarse noise."""
+        """Mirror left and right, vary gain, offset, contrast, sharpness, slice profile, noise."""
         rng = self.rng
         if rng.random() < 0.5:
             image, truth = image[..., ::-1], truth[..., ::-1]
         image = image * np.float32(rng.uniform(0.92, 1.08)) + np.float32(rng.uniform(-15, 15))
+        if rng.random() < 0.25:  # Vessels that take up more contrast, or less, than nodes do.
+            over = np.maximum(image - np.float32(ENHANCED_HU), 0)
+            image = image + over * np.float32(rng.uniform(-0.7, 1.5))
         if rng.random() < 0.15:
             image = ndi.gaussian_filter(image, float(rng.uniform(0.3, 0.8)), truncate=2.0)
+        if rng.random() < 0.15:
+            image = ndi.gaussian_filter1d(image, float(rng.uniform(0.4, 1.6)), axis=0, truncate=2.0)
         if rng.random() < 0.15:
             coarse = rng.standard_normal([-(-n // 2) for n in image.shape], dtype=np.float32)
             coarse = coarse.repeat(2, 0).repeat(2, 1).repeat(2, 2)
@@ -137,4 +159,19 @@ class PatchSampler:
         if rng.random() < 0.3:
             noise = rng.standard_normal(image.shape, dtype=np.float32)
             image = image + noise * np.float32(rng.uniform(2, 18))
+        if rng.random() < 0.15:
+            noise = rng.standard_normal(image.shape, dtype=np.float32)
+            noise = ndi.gaussian_filter(noise, float(rng.uniform(0.7, 1.6)), truncate=2.0)
+            image = image + noise * np.float32(rng.uniform(4, 16) / noise.std())
         return np.ascontiguousarray(image), np.ascontiguousarray(truth)
+
+
+def _resized(
+    values: NDArray[np.float32], shape: tuple[int, int, int], mode: str
+) -> NDArray[np.float32]:
+    """Return the array on another number of voxels."""
+    if values.shape == shape:
+        return values
+    given = torch.from_numpy(np.ascontiguousarray(values))[None, None]
+    resized: NDArray[np.float32] = functional.interpolate(given, shape, mode=mode)[0, 0].numpy()
+    return resized
