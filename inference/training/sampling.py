@@ -35,6 +35,11 @@ SCALED_SHARE = 0.25
 SCALES = (0.8, 1.35)
 """This share of the patches is shown smaller or larger than it is."""
 
+WIDE_SHARE, WIDE_SCALE = 0.2, 0.5
+WIDE_FROM_MM = 10.0
+"""This share is shown at half the size, as the network looks for large nodes
+(`inference/two_scales.py`); nodes with a shorter short axis are left undecided there."""
+
 ENHANCED_HU = 130.0
 """What is denser is a vessel with contrast, calcified, metal or bone."""
 
@@ -116,12 +121,10 @@ class PatchSampler:
     def patch(self, *, augmented: bool = True) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return a patch in HU and its truth, both float32: 1 node, 0 none, -1 left undecided."""
         volume, point = self._point()
-        scale = 1.0
-        if augmented and self.rng.random() < SCALED_SHARE:
-            scale = float(self.rng.uniform(*SCALES))
+        scale = self._scale() if augmented else 1.0
         taken = [round(side / scale) for side in self.patch_shape]
         if any(side > extent for side, extent in zip(taken, volume.image.shape, strict=True)):
-            taken = list(self.patch_shape)
+            scale, taken = 1.0, list(self.patch_shape)
         parts = []
         for centre, side, extent in zip(point, taken, volume.image.shape, strict=True):
             jitter = int(JITTER_SHARE * side)
@@ -129,12 +132,22 @@ class PatchSampler:
             first = int(np.clip(first, 0, extent - side))
             parts.append(slice(first, first + side))
         image = volume.image[tuple(parts)].astype(np.float32)
-        truth = (volume.labels[tuple(parts)] > 0).astype(np.float32)
+        labels = volume.labels[tuple(parts)]
+        truth = (labels > 0).astype(np.float32)
+        if scale == WIDE_SCALE:
+            small = [n["label"] for n in volume.nodes if n["short_axis_mm"] < WIDE_FROM_MM]
+            truth[np.isin(labels, small)] = -1
         if volume.ignored is not None:
             truth[volume.ignored[tuple(parts)] & (truth == 0)] = -1
-        image = _resized(image, self.patch_shape, "trilinear")
+        image = _resized(image, self.patch_shape, "area" if scale < 1 else "trilinear")
         truth = _resized(truth, self.patch_shape, "nearest-exact")
         return self._augmented(image, truth) if augmented else (image, truth)
+
+    def _scale(self) -> float:
+        drawn = self.rng.random()
+        if drawn < WIDE_SHARE:
+            return WIDE_SCALE
+        return float(self.rng.uniform(*SCALES)) if drawn < WIDE_SHARE + SCALED_SHARE else 1.0
 
     def _augmented(
         self, image: NDArray[np.float32], truth: NDArray[np.float32]
