@@ -37,8 +37,8 @@ SCALES = (0.8, 1.35)
 
 WIDE_SHARE, WIDE_SCALE = 0.2, 0.5
 WIDE_FROM_MM = 10.0
-"""This share is shown at half the size, as the network looks for large nodes
-(`inference/two_scales.py`); nodes with a shorter short axis are left undecided there."""
+"""This share is shown at half the size, so that the large nodes fill a patch as medium ones do;
+nodes with a shorter short axis are left undecided there."""
 
 ENHANCED_HU = 130.0
 """What is denser is a vessel with contrast, calcified, metal or bone."""

@@ -10,7 +10,7 @@ import pytest
 from fixtures.freeze import RESERVED_SEEDS
 from fixtures.small import SmallNode, small_phantom
 from inference.__main__ import main
-from inference.training.sampling import STRATA, PatchSampler
+from inference.training.sampling import STRATA, WIDE_SCALE, PatchSampler
 from inference.training.trainer import Plan, Trainer
 
 
@@ -67,6 +67,36 @@ def test_every_kind_of_node_has_its_own_share_of_the_patches(data):
     image, truth = sampler.patch()
     assert image.shape == truth.shape == (16, 32, 32)
     assert set(np.unique(truth)) <= {0, 1}
+
+
+def test_patches_are_shown_in_other_sizes_and_small_nodes_are_undecided_at_half(data, monkeypatch):
+    both = [
+        SmallNode((0.5, 0.5, 0.36), (7.0, 6.0, 6.0)),
+        SmallNode((0.5, 0.5, 0.7), (4.0, 2.5, 2.5)),
+    ]
+    made = small_phantom(1, (32, 32, 32), (1.0, 1.0, 1.0), both)
+    np.save(data / "train" / "1.image.npy", made.image)
+    np.save(data / "train" / "1.labels.npy", made.labels.astype(np.uint8))
+    content = {"nodes": [asdict(n) for n in made.nodes], "settings": made.settings}
+    (data / "train" / "1.json").write_text(json.dumps(content))
+    (data / "train" / "2.json").unlink()
+    large, small = ((made.labels == label).sum() for label in (1, 2))
+
+    def shown(scale, side):
+        monkeypatch.setattr(PatchSampler, "_scale", lambda self: scale)
+        image, truth = PatchSampler(data / "train", 0, side).patch()
+        assert image.shape == truth.shape == side
+        assert image[truth == 1].mean() > image[truth == 0].mean()
+        return truth
+
+    half = shown(WIDE_SCALE, (16, 16, 16))
+    assert (half == 1).sum() * 8 == pytest.approx(large, rel=0.2)
+    assert (half == -1).sum() * 8 == pytest.approx(small, rel=0.35)
+    whole = shown(1.0, (32, 32, 32))
+    assert (whole == 1).sum() == large + small
+    grown = shown(1.25, (32, 32, 32))
+    assert set(np.unique(grown)) == {0, 1}
+    assert shown(WIDE_SCALE, (32, 32, 32)).min() == 0, "what is larger than the scan is not shrunk"
 
 
 def test_frozen_test_seeds_are_refused_for_training(data, capsys):
