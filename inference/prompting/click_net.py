@@ -1,8 +1,9 @@
 """The click network: a cube of images with the clicks on it → the logit of "this node".
 
-It has the shape of the default model's network (`inference/foveal.py`), with six channels: density,
-the opinion of the protocol's model (zero where there is none), how near a click within and a click
-beside lie, what was proposed before, and what is none of this node.
+It has the shape of the default model's network (`inference/foveal.py`), with seven channels:
+density, the opinion of the protocol's model (zero where there is none), how near a click within and
+a click beside lie, what was proposed before, what is none of this node, and what the network itself
+said in a cube twice as large (zero there): a large node reaches farther than the small cube shows.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ HIGHEST_LOGIT = 8.0
 SCALE_LOGIT = 4.0
 NEAR_MM = 4.0
 """At this distance a click counts a third of what it counts at its place."""
-CHANNELS = ("density", "opinion", "within", "beside", "before", "blocked")
+CHANNELS = ("density", "opinion", "within", "beside", "before", "blocked", "wide")
 
 
 class ClickNetworkDamaged(ValueError):
@@ -44,11 +45,12 @@ class ClickNetworkDamaged(ValueError):
 
 
 def channels(seen: Seen) -> Field:
-    """The network's input (6, slices, rows, columns)."""
+    """The network's input (7, slices, rows, columns)."""
     stack = np.zeros((len(CHANNELS), *seen.hu.shape), np.float32)
     stack[0] = np.clip(seen.hu, *WINDOW_HU) / SCALE_HU
-    if seen.opinion is not None:
-        stack[1] = np.clip(seen.opinion, -HIGHEST_LOGIT, HIGHEST_LOGIT) / SCALE_LOGIT
+    for number, logit in ((1, seen.opinion), (6, seen.wide)):
+        if logit is not None:
+            stack[number] = np.clip(logit, -HIGHEST_LOGIT, HIGHEST_LOGIT) / SCALE_LOGIT
     stack[2] = _nearness(seen.hu.shape, seen.within, seen.step_mm)
     stack[3] = _nearness(seen.hu.shape, seen.beside, seen.step_mm)
     if seen.before is not None:
@@ -75,8 +77,9 @@ class ClickNet:
     """The network in OpenVINO, compiled for the one cube it sees."""
 
     name = "click network"
-    version = "1"
+    version = "2"
     keeps = True
+    looks_wide = True
 
     def __init__(
         self,

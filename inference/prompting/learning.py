@@ -16,7 +16,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,19 +38,21 @@ from inference.prompting.click_net import (
     FACTS,
     HIGHEST_LOGIT,
     WEIGHTS,
+    WINDOW_HU,
     channels,
     read_click_net,
 )
 from inference.prompting.place import Place
 from inference.prompting.proposal import CUBES_MM, OUTSIDE_HU, Network, moved, network_logit
-from inference.prompting.seen import Bools, Seen
+from inference.prompting.seen import Bools, Field, Index, Seen
 from inference.prompting.simulation import clicked, correction, dice, first_click
 from inference.training.measuring import channels_last
 
-KEPT_CELLS = 72
-"""Side of the cube that is kept of a node: the network's cube is cut out of it around a click."""
-COARSE_FROM_MM = 6.0
-"""Nodes from this short axis on are also learned in the larger, coarser cube."""
+KEPT_CELLS = (72, 60)
+"""Sides of the small and the large cube kept of a node: what the network sees of each is cut out
+of it around a click."""
+WIDE_FROM_MM, WIDE_SHARE = 6.0, 0.2
+"""Nodes from this short axis on are sometimes learned in the large cube; how often."""
 SHARES = (0.35, 0.35, 0.15, 0.15)
 """Of nodes below 5, 10 and 15 mm, and above."""
 CLICKS = 4
@@ -60,32 +62,44 @@ BLIND, TAKEN, ENDING, SHIFTED, JITTER = 0.2, 0.3, 0.12, 0.3, 3
 """How often the model's opinion is hidden, neighbours are other nodes, the scan ends near the click
 and a cube is off its click; by how many voxels."""
 ENDS_WITHIN = 10
+LOGITS = (-HIGHEST_LOGIT, HIGHEST_LOGIT)
 BATCH = 4
 WARM_UP_STEPS = 100
 AVERAGING = 0.998
 TOLD_STEPS, WATCHED_STEPS, WATCHED = 200, 2000, 96
 
 
+Bytes = NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class Cube:
-    """One node and what lies around it: HU, the model's opinion, what is what.
+    """What lies around a node: HU, the model's opinion, what is what; a byte for each voxel.
 
     ``parts``: 0 tissue, else `ITSELF`, `OTHERS` or `OUTSIDE`.
     """
 
-    step_mm: float
-    hu: NDArray[np.int16]
-    opinion: NDArray[np.float16] | None
-    parts: NDArray[np.uint8]
-    short_axis_mm: float
+    place: Place
+    hu: Bytes
+    opinion: Bytes | None
+    parts: Bytes
 
     ITSELF: ClassVar = 1
     OTHERS: ClassVar = 2
     OUTSIDE: ClassVar = 3
 
 
-def cubes(case: Case, network: Network | None) -> list[Cube]:
-    """The cubes of a phantom's nodes: fine, and coarse where a node is large.
+@dataclass(frozen=True)
+class Node:
+    """One node to click: the small cube around it and the large one."""
+
+    small: Cube
+    large: Cube
+    short_axis_mm: float
+
+
+def nodes_of(case: Case, network: Network | None) -> list[Node]:
+    """The nodes of a phantom.
 
     Without a network they have no opinion: the default model's own phantoms serve so.
     """
@@ -95,30 +109,52 @@ def cubes(case: Case, network: Network | None) -> list[Cube]:
         if near is None:
             continue
         truth = near.labels == label
-        others = ((near.labels > 0) & ~truth).astype(np.float32)
         z, y, x = (np.argwhere(truth).mean(axis=0) + 0.5) * near.spacing_mm
         centre = (float(z), float(y), float(x))
-        asked = network and network_logit(network, near.image, near.spacing_mm, centre)
-        for _, step in CUBES_MM[: 1 if short_axis_mm < COARSE_FROM_MM else 2]:
-            place = Place.around(centre, KEPT_CELLS * step / 2, step)
-            parts = np.zeros(place.shape, np.uint8)
-            parts[place.cut(others, near.spacing_mm, 0.0) > 0.5] = Cube.OTHERS
-            parts[place.cut(truth.astype(np.float32), near.spacing_mm, 0.0) > 0.5] = Cube.ITSELF
-            parts[~place.within(near.image.shape, near.spacing_mm)] = Cube.OUTSIDE
-            if not (parts == Cube.ITSELF).any():
-                continue
-            hu = np.rint(place.cut(near.image, near.spacing_mm, OUTSIDE_HU)).astype(np.int16)
-            opinion = moved(*asked, place).astype(np.float16) if asked else None
-            found.append(Cube(step, hu, opinion, parts, short_axis_mm))
+        asked = None
+        if network is not None:
+            asked = network_logit(network, near.image, near.spacing_mm, centre)
+        small, large = (
+            _cube(near, truth, Place.around(centre, cells * step / 2, step), asked)
+            for cells, (_, step) in zip(KEPT_CELLS, CUBES_MM, strict=True)
+        )
+        if (small.parts == Cube.ITSELF).any():
+            found.append(Node(small, large, short_axis_mm))
     return found
+
+
+def _cube(near: Case, truth: Bools, place: Place, asked: tuple[Place, Field] | None) -> Cube:
+    others = ((near.labels > 0) & ~truth).astype(np.float32)
+    parts = np.zeros(place.shape, np.uint8)
+    parts[place.cut(others, near.spacing_mm, 0.0) > 0.5] = Cube.OTHERS
+    parts[place.cut(truth.astype(np.float32), near.spacing_mm, 0.0) > 0.5] = Cube.ITSELF
+    parts[~place.within(near.image.shape, near.spacing_mm)] = Cube.OUTSIDE
+    hu = _packed(place.cut(near.image, near.spacing_mm, OUTSIDE_HU), *WINDOW_HU)
+    opinion = None if asked is None else _packed(moved(asked[1], asked[0], place), *LOGITS)
+    return Cube(place, hu, opinion, parts)
+
+
+def _packed(values: Field, low: float, high: float) -> Bytes:
+    shares = (np.clip(values, low, high) - low) / (high - low)
+    packed: Bytes = np.rint(shares * 255).astype(np.uint8)
+    return packed
+
+
+def _unpacked(values: Bytes, low: float, high: float) -> Field:
+    return values.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
 
 
 @dataclass
 class Exercise:
-    """One node being clicked: what the network sees of it, and what it should say."""
+    """One node being clicked: what the network sees of it, and what it should say.
 
+    ``wide`` is the large cube, which the network sees first; None where it learns that one.
+    """
+
+    place: Place
     seen: Seen
     truth: Bools
+    wide: tuple[Place, Seen] | None = None
 
     @property
     def clicks(self) -> int:
@@ -130,70 +166,114 @@ class Exercise:
         answer = (logit > 0) & ~self.seen.blocked
         wrong = correction(self.truth, answer, (self.seen.step_mm,) * 3)
         if wrong is not None:
-            at = [np.array(wrong[0], np.float64)]
-            within, beside = (at, []) if wrong[1] else ([], at)
-            self.seen = replace(
-                self.seen,
-                within=[*self.seen.within, *within],
-                beside=[*self.seen.beside, *beside],
-                before=answer,
-            )
+            at = np.array(wrong[0], np.float64)
+            self.seen = _clicked(self.seen, at, wrong[1], answer)
+            if self.wide is not None:
+                place, seen = self.wide
+                step = self.place.step_mm
+                at = place.index((at + 0.5) * step + self.place.corner_mm)
+                z, y, x = np.subtract(place.corner_mm, self.place.corner_mm)
+                moving = Place((float(z), float(y), float(x)), place.step_mm, place.cells)
+                was = moving.cut(answer.astype(np.float32), (step,) * 3, 0.0) > 0.5
+                self.wide = place, _clicked(seen, at, wrong[1], was)
         return dice(answer, self.truth)
 
 
-def begun(one: Cube, rng: np.random.Generator) -> Exercise:
-    """A node with its first click, mirrored, shifted, brightened and blurred by noise at random."""
-    turned = np.s_[:, :, :: -1 if rng.random() < 0.5 else 1]
-    parts = one.parts[turned]
-    truth = parts == Cube.ITSELF
-    box = ndi.find_objects(truth.astype(np.uint8))[0]
-    inner = first_click(truth[box], (one.step_mm,) * 3, rng)
-    jitter = rng.integers(-JITTER, JITTER + 1, 3) * (rng.random() < SHIFTED)
-    click = np.add(inner, [part.start for part in box])
-    first = np.clip(click - CELLS // 2 + jitter, 0, KEPT_CELLS - CELLS)
-    z, y, x = (slice(int(f), int(f) + CELLS) for f in first)
-    window = (z, y, x)
-    hu = one.hu[turned][window].astype(np.float32)
-    hu = hu * np.float32(rng.uniform(0.94, 1.06)) + np.float32(rng.uniform(-12, 12))
-    if rng.random() < 0.3:
-        hu += rng.standard_normal(hu.shape, dtype=np.float32) * np.float32(rng.uniform(2, 15))
-    blocked = parts[window] == Cube.OUTSIDE
-    if rng.random() < TAKEN:
-        blocked |= parts[window] == Cube.OTHERS
-    opinion = None
-    if one.opinion is not None and rng.random() >= BLIND:
-        opinion = one.opinion[turned][window].astype(np.float32)
-    if rng.random() < ENDING:
-        beyond = _beyond(int((click - first)[0]), rng)
-        truth, blocked = truth.copy(), blocked.copy()
-        blocked[beyond], hu[beyond] = True, OUTSIDE_HU
-        truth[window][beyond] = False
-        if opinion is not None:
-            opinion[beyond] = -HIGHEST_LOGIT
-    seen = Seen(
-        step_mm=one.step_mm,
-        hu=hu,
-        opinion=opinion,
-        within=[click - first + rng.uniform(-0.5, 0.5, 3)],
-        beside=[],
-        before=None,
-        blocked=np.ascontiguousarray(blocked),
+def _clicked(seen: Seen, at: Index, within: bool, answer: Bools) -> Seen:
+    """The cube with one more click on what was answered."""
+    return replace(
+        seen,
+        within=[*seen.within, at] if within else seen.within,
+        beside=seen.beside if within else [*seen.beside, at],
+        before=answer,
     )
-    return Exercise(seen, np.ascontiguousarray(truth[window]))
 
 
-def _beyond(at: int, rng: np.random.Generator) -> slice:
-    """The slices of a cube behind the end of the scan, a little above or below the click's."""
-    gap = int(rng.integers(1, ENDS_WITHIN + 1))
-    return slice(at + gap, None) if rng.random() < 0.5 else slice(0, max(0, at - gap + 1))
+def begun(node: Node, rng: np.random.Generator) -> Exercise:
+    """A node with its first click, mirrored, shifted, brightened and blurred by noise at random."""
+    alone = node.short_axis_mm >= WIDE_FROM_MM and rng.random() < WIDE_SHARE
+    main = node.large if alone else node.small
+    mirrored = bool(rng.random() < 0.5)
+    truth = _turned(main.parts, mirrored) == Cube.ITSELF
+    box = ndi.find_objects(truth.astype(np.uint8))[0]
+    inner = first_click(truth[box], (main.place.step_mm,) * 3, rng)
+    click = np.add(inner, [part.start for part in box])
+    told = (click + rng.uniform(-0.5, 0.5, 3) + 0.5) * main.place.step_mm + main.place.corner_mm
+    looks = _Looks(rng, mirrored, click * main.place.step_mm + main.place.corner_mm)
+    place, seen, shown = looks.at(main, told)
+    truth = shown == Cube.ITSELF
+    truth &= ~seen.blocked
+    if alone:
+        return Exercise(place, seen, truth)
+    return Exercise(place, seen, truth, looks.at(node.large, told)[:2])
+
+
+class _Looks:
+    """What is drawn at random of a node's first click, the same for both of its cubes."""
+
+    def __init__(self, rng: np.random.Generator, mirrored: bool, click_mm: Index) -> None:
+        self.mirrored = mirrored
+        self.first_mm = click_mm
+        self.gain, self.offset = rng.uniform(0.94, 1.06), rng.uniform(-12, 12)
+        self.noise_hu = rng.uniform(2, 15) if rng.random() < 0.3 else 0.0
+        self.taken = rng.random() < TAKEN
+        self.blind = rng.random() < BLIND
+        self.jitter_mm = rng.integers(-JITTER, JITTER + 1, 3) * CUBES_MM[0][1]
+        self.jitter_mm *= rng.random() < SHIFTED
+        gap = rng.integers(1, ENDS_WITHIN + 1) * CUBES_MM[0][1]
+        self.ends = 0 if rng.random() >= ENDING else 1 if rng.random() < 0.5 else -1
+        self.end_mm = click_mm[0] + self.ends * gap
+        self.rng = rng
+
+    def at(self, cube: Cube, told_mm: Index) -> tuple[Place, Seen, Bytes]:
+        """The part of a cube that the network sees, where it lies, and what is what in it."""
+        step, kept = cube.place.step_mm, cube.place.cells
+        middle = (self.first_mm + self.jitter_mm - cube.place.corner_mm) / step
+        first = np.clip(np.rint(middle).astype(int) - CELLS // 2, 0, kept - CELLS)
+        z, y, x = (slice(int(f), int(f) + CELLS) for f in first)
+        window = (z, y, x)
+        corner = first * step + cube.place.corner_mm
+        place = Place((float(corner[0]), float(corner[1]), float(corner[2])), step, CELLS)
+        parts = _turned(cube.parts, self.mirrored)[window]
+        hu = _unpacked(_turned(cube.hu, self.mirrored)[window], *WINDOW_HU)
+        hu = hu * np.float32(self.gain) + np.float32(self.offset)
+        if self.noise_hu:  # Averaged where a voxel is larger.
+            noise = self.noise_hu * CUBES_MM[0][1] / step
+            hu += self.rng.standard_normal(hu.shape, dtype=np.float32) * np.float32(noise)
+        blocked = parts == Cube.OUTSIDE
+        if self.taken:
+            blocked |= parts == Cube.OTHERS
+        opinion = None
+        if cube.opinion is not None and not self.blind:
+            opinion = _unpacked(_turned(cube.opinion, self.mirrored)[window], *LOGITS)
+        if self.ends:
+            centres = corner[0] + (np.arange(CELLS) + 0.5) * step
+            beyond = (centres - self.end_mm) * self.ends > 0
+            blocked[beyond], hu[beyond] = True, OUTSIDE_HU
+            if opinion is not None:
+                opinion[beyond] = -HIGHEST_LOGIT
+        seen = Seen(
+            step_mm=step,
+            hu=hu,
+            opinion=opinion,
+            within=[place.index(told_mm)],
+            beside=[],
+            before=None,
+            blocked=np.ascontiguousarray(blocked),
+        )
+        return place, seen, parts
+
+
+def _turned(values: Bytes, mirrored: bool) -> Bytes:
+    return values[:, :, ::-1] if mirrored else values
 
 
 class Exercises:
     """Nodes drawn by size."""
 
-    def __init__(self, found: Sequence[Cube], seed: int) -> None:
+    def __init__(self, found: Sequence[Node], seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self._by_size: dict[int, list[Cube]] = {}
+        self._by_size: dict[int, list[Node]] = {}
         for one in found:
             size = min(len(SHARES) - 1, int(one.short_axis_mm // 5))
             self._by_size.setdefault(size, []).append(one)
@@ -209,25 +289,27 @@ class Exercises:
 
 def started() -> FovealNet:
     """A network that begins with what the default model knows of density."""
+    return _beginning(load_file(read_model().file("weights.safetensors")))
+
+
+def gone_on() -> FovealNet:
+    """The network as the product has it."""
+    return _beginning(load_file(WEIGHTS))
+
+
+def _beginning(weights: Mapping[str, NDArray[Any]]) -> FovealNet:
+    """A network with these weights; channels that they do not know begin at random, faintly."""
     net = FovealNet(inputs=len(CHANNELS))
     own = net.state_dict()
     with torch.no_grad():
-        for name, value in load_file(read_model().file("weights.safetensors")).items():
-            known = torch.from_numpy(value)
+        for name, value in weights.items():
+            known = torch.from_numpy(value.astype(np.float32))
             if own[name].shape == known.shape:
                 own[name].copy_(known)
             else:
                 own[name].mul_(0.3)
                 own[name][:, : known.shape[1]] = known
     net.load_state_dict(own)
-    return net
-
-
-def gone_on() -> FovealNet:
-    """The network as the product has it."""
-    net = FovealNet(inputs=len(CHANNELS))
-    weights = {n: torch.from_numpy(v.astype(np.float32)) for n, v in load_file(WEIGHTS).items()}
-    net.load_state_dict(weights, strict=False)
     return net
 
 
@@ -246,7 +328,7 @@ class Learner:
 
     def __init__(self, net: FovealNet, learned: Exercises, watched: Exercises, out: Path) -> None:
         self.net = channels_last(net)
-        self.average = copy.deepcopy(self.net)
+        self.average = copy.deepcopy(self.net).eval()
         self.learned, self.out = learned, out
         self._watched = [watched.draw() for _ in range(WATCHED)]
         self.step = 0
@@ -286,13 +368,20 @@ class Learner:
         self._tell("watched", began, self._watch())
         torch.save(self.average.state_dict(), self.out / "checkpoint.pt")
 
-    @staticmethod
-    def _answers(net: FovealNet, exercises: Sequence[Exercise]) -> Tensor:
-        stack = torch.from_numpy(np.stack([channels(one.seen) for one in exercises]))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logit: Tensor = net(stack.contiguous(memory_format=torch.channels_last_3d))[:, 0]
-        blocked = torch.from_numpy(np.stack([one.seen.blocked for one in exercises]))
-        return logit.float().masked_fill(blocked, -10.0)
+    def _answers(self, net: FovealNet, exercises: Sequence[Exercise]) -> Tensor:
+        """The logits, after a glance at the large cubes with the averaged weights."""
+        wide = [one.wide for one in exercises if one.wide is not None]
+        with torch.no_grad():
+            glances = iter(
+                _logits(self.average, [seen for _, seen in wide]).numpy() if wide else ()
+            )
+        shown = [
+            one.seen
+            if one.wide is None
+            else replace(one.seen, wide=moved(next(glances), one.wide[0], one.place))
+            for one in exercises
+        ]
+        return _logits(net, shown)
 
     def _update_average(self) -> None:
         keep = min(AVERAGING, (self.step + 1) / (self.step + 10))
@@ -304,7 +393,6 @@ class Learner:
 
     def _watch(self) -> NDArray[np.float64]:
         """Mean Dice after each click on nodes of the phantoms set apart."""
-        self.average.eval()
         scores = np.zeros((WATCHED, CLICKS))
         with torch.no_grad():
             for number, watched in enumerate(self._watched):
@@ -313,7 +401,6 @@ class Learner:
                     scores[number, click] = one.answered(
                         self._answers(self.average, [one])[0].numpy()
                     )
-        self.average.train()
         means: NDArray[np.float64] = scores.mean(axis=0)
         return means
 
@@ -322,6 +409,15 @@ class Learner:
         with (self.out / "curve.csv").open("a", newline="") as stream:
             csv.writer(stream).writerow(row)
         sys.stderr.write(f"{row}\n")
+
+
+def _logits(net: FovealNet, cubes: Sequence[Seen]) -> Tensor:
+    """The network's logit for each cube, very low where it is blocked."""
+    stack = torch.from_numpy(np.stack([channels(seen) for seen in cubes]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logit: Tensor = net(stack.contiguous(memory_format=torch.channels_last_3d))[:, 0]
+    blocked = torch.from_numpy(np.stack([seen.blocked for seen in cubes]))
+    return logit.float().masked_fill(blocked, -10.0)
 
 
 def write(checkpoint: Path, learned: Sequence[Case], chosen: Sequence[Case], facts: dict[str, Any],
@@ -389,11 +485,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     unknown = [case for folder in given.blind for case in read_cases(folder)]
     if given.minutes:
-        nodes = [one for case in learned for one in cubes(case, network)]
-        nodes += [one for case in unknown for one in cubes(case, None)]
-        watched = [one for case in chosen for one in cubes(case, network)]
+        nodes = [one for case in learned for one in nodes_of(case, network)]
+        nodes += [one for case in unknown for one in nodes_of(case, None)]
+        watched = [one for case in chosen for one in nodes_of(case, network)]
         sys.stderr.write(
-            f"{len(nodes)} cubes of {len(learned) + len(unknown)} phantoms, {len(watched)} apart\n"
+            f"{len(nodes)} nodes of {len(learned) + len(unknown)} phantoms, {len(watched)} apart\n"
         )
         net = gone_on() if given.go_on else started()
         learner = Learner(net, Exercises(nodes, given.seed), Exercises(watched, 0), given.out)

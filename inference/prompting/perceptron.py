@@ -42,6 +42,7 @@ class Perceptron:
     name = "click perceptron"
     version = "2"
     keeps = False
+    looks_wide = False
 
     def logits(self, seen: Seen) -> Field:
         """The logit of "this node" for every voxel of the cube; `LOWEST_LOGIT` in air and bone."""

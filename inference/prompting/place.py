@@ -68,7 +68,7 @@ class Place:
         )
         return whole
 
-    def index(self, point_mm: Sequence[float]) -> NDArray[np.float64]:
+    def index(self, point_mm: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
         """A point as (fractional) voxel numbers of this grid."""
         return (np.asarray(point_mm) - self.corner_mm) / self.step_mm - 0.5
 

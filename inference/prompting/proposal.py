@@ -1,8 +1,9 @@
 """`propose`: clicks in a CT → the node that lies there, how sure, and what is unsure about it.
 
-The cube around the clicks is looked at twice as fine as a small node is wide; where what is found
-reaches its border, once more in a cube twice as large and coarse. Fat, air, bone, other nodes and
-clicks beside the node stop it; a dark centre within a rim is part of the node.
+The cube around the clicks is looked at twice as fine as a small node is wide, after a glance at a
+cube twice as large and coarse, which answers where what is found reaches the small one's border.
+Fat, air, bone, other nodes and clicks beside the node stop it; a dark centre within a rim is part
+of the node.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from typing import Protocol
 
 import numpy as np
@@ -198,17 +199,28 @@ def _step(
     cubes = list(CUBES_MM)
     if _spread(clicks, before, spacing_mm) > 0.7 * CUBES_MM[0][0]:
         cubes = cubes[1:]
-    logit, patch = None, None
+    opinion = None
     if network is not None:
         # Around the first click alone: a further one need not ask the network again.
-        logit, patch = network_logit(network, volume_hu, spacing_mm, clicks[0])
+        opinion = network_logit(network, volume_hu, spacing_mm, clicks[0])
         watch.note("network")
-    for number, (half, step) in enumerate(cubes):
-        look = _Look(Place.around(np.mean(clicks, axis=0), half, step), volume_hu, spacing_mm)
-        values = look.values(judge, clicks, away, logit, patch, taken, before)
+    centre = np.mean(clicks, axis=0)
+    looks = [_Look(Place.around(centre, *cube), volume_hu, spacing_mm) for cube in cubes]
+    wide: tuple[Place, Field] | None = None
+    if judge.looks_wide:
+        large = looks[-1]
+        wide = large.place, large.judged(judge, clicks, away, opinion, taken, before)
+        watch.note("wide")
+    for look in looks:
+        last = look is looks[-1]
+        if last and wide is not None:
+            judged = wide[1]
+        else:
+            judged = look.judged(judge, clicks, away, opinion, taken, before, wide)
+        values = look.possible(judged, taken)
         if before is not None and bound:
             values = look.kept(values, before, prompt)
-        found = look.proposal(values, prompt, taken, last=number == len(cubes) - 1)
+        found = look.proposal(values, prompt, taken, last=last)
         watch.note("propose")
         if found is not None:
             return Proposal(*found, watch.seconds)
@@ -217,12 +229,12 @@ def _step(
 
 def network_logit(
     network: Network, volume_hu: NDArray[np.int16], spacing_mm: Triple, around_mm: Triple
-) -> tuple[Field, Place]:
-    """The network's opinion, as a logit, of the cube around a point; and that cube."""
+) -> tuple[Place, Field]:
+    """The cube around a point, and the network's opinion of it, as a logit."""
     patch = Place.around(around_mm, NETWORK_CELLS * NETWORK_STEP_MM / 2, NETWORK_STEP_MM)
     chance = network.probability(patch.cut(volume_hu, spacing_mm, OUTSIDE_HU))
     chance = np.clip(chance, 3e-4, 1 - 3e-4)
-    return np.log(chance / (1 - chance)).astype(np.float32), patch
+    return patch, np.log(chance / (1 - chance)).astype(np.float32)
 
 
 @dataclass
@@ -244,40 +256,46 @@ class _Look:
     volume: NDArray[np.int16]
     spacing_mm: Triple
 
-    def values(
+    def judged(
         self,
         judge: Judge,
         clicks: Sequence[Triple],
         away: Sequence[Triple],
-        logit: Field | None,
-        patch: Place | None,
+        opinion: tuple[Place, Field] | None,
         taken: tuple[Voxel, Bools] | None,
         before: tuple[Voxel, Bools] | None,
+        wide: tuple[Place, Field] | None = None,
     ) -> Field:
-        """The judge's logit in the cube; the lowest in air, in bone and in other nodes."""
-        step = self.place.step_mm
-        hu = self.place.cut(self.volume, self.spacing_mm, OUTSIDE_HU)
-        blocked = ~self.place.within(self.volume.shape, self.spacing_mm)
-        if taken is not None:
-            blocked |= self._of_native(taken) > 0.5
-        opinion = None
-        if logit is not None and patch is not None:
-            opinion = moved(logit, patch, self.place)
-        found = judge.logits(
+        """The judge's logit in the cube."""
+        return judge.logits(
             Seen(
-                step_mm=step,
-                hu=hu,
-                opinion=opinion,
+                step_mm=self.place.step_mm,
+                hu=self._hu,
+                opinion=None if opinion is None else moved(opinion[1], opinion[0], self.place),
                 within=[self.place.index(click) for click in clicks],
                 beside=[self.place.index(click) for click in away],
                 before=None if before is None else self._of_native(before) > 0.5,
-                blocked=blocked,
+                blocked=self._blocked(taken),
+                wide=None if wide is None else moved(wide[1], wide[0], self.place),
             )
         )
-        smooth = ndi.gaussian_filter(np.clip(hu, -300, 400), 0.7 / step)
-        never = blocked | (smooth <= TISSUE_HU[0]) | (smooth >= TISSUE_HU[1])
-        values: Field = np.where(never, LOWEST_LOGIT, np.clip(found, LOWEST_LOGIT + 0.01, 8))
+
+    def possible(self, judged: Field, taken: tuple[Voxel, Bools] | None) -> Field:
+        """The judge's logit; the lowest in air, in bone and in other nodes."""
+        smooth = ndi.gaussian_filter(np.clip(self._hu, -300, 400), 0.7 / self.place.step_mm)
+        never = self._blocked(taken) | (smooth <= TISSUE_HU[0]) | (smooth >= TISSUE_HU[1])
+        values: Field = np.where(never, LOWEST_LOGIT, np.clip(judged, LOWEST_LOGIT + 0.01, 8))
         return values
+
+    @cached_property
+    def _hu(self) -> Field:
+        return self.place.cut(self.volume, self.spacing_mm, OUTSIDE_HU)
+
+    def _blocked(self, taken: tuple[Voxel, Bools] | None) -> Bools:
+        blocked = ~self.place.within(self.volume.shape, self.spacing_mm)
+        if taken is not None:
+            blocked |= self._of_native(taken) > 0.5
+        return blocked
 
     def proposal(
         self,

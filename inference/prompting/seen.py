@@ -26,6 +26,7 @@ class Seen:
         beside: likewise, those that are not the node.
         before: what was proposed last, or is the node now.
         blocked: other nodes', or outside the images.
+        wide: logit of the same judge in a larger, coarser cube, where it was asked before.
     """
 
     step_mm: float
@@ -35,6 +36,7 @@ class Seen:
     beside: Sequence[Index]
     before: Bools | None
     blocked: Bools
+    wide: Field | None = None
 
 
 class Judge(Protocol):
@@ -55,6 +57,10 @@ class Judge(Protocol):
     @property
     def keeps(self) -> bool:
         """Whether it knows what to leave of its last proposal; a reader's own is kept anyway."""
+
+    @property
+    def looks_wide(self) -> bool:
+        """Whether it wants to see the larger cube before the small one."""
 
     def logits(self, seen: Seen) -> Field:
         """The logit of "this node" for every voxel of the cube."""

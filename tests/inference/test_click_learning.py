@@ -16,7 +16,16 @@ from inference.model_folder import read_model
 from inference.prompting import click_net, learning
 from inference.prompting.cases import Case, apart
 from inference.prompting.click_net import CELLS, ClickNet, channels
-from inference.prompting.learning import Exercise, Exercises, Learner, begun, cubes, started
+from inference.prompting.learning import (
+    Cube,
+    Exercise,
+    Exercises,
+    Learner,
+    Node,
+    begun,
+    nodes_of,
+    started,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,23 +40,67 @@ def case() -> Case:
     return Case(4, made.image, made.labels, made.spacing_mm, nodes)
 
 
-def test_every_node_has_a_fine_cube_and_a_large_one_a_coarse_cube_too(
-    case: Case, network: FovealOpenVINO
+@pytest.fixture(scope="module")
+def nodes(case: Case, network: FovealOpenVINO) -> list[Node]:
+    return nodes_of(case, network)
+
+
+def test_every_node_has_a_small_and_a_large_cube_with_what_is_the_node(
+    case: Case, nodes: list[Node]
 ) -> None:
-    found = cubes(case, network)
-    large = [size for _, size in case.nodes if size >= learning.COARSE_FROM_MM]
-    assert sorted(one.step_mm for one in found) == [0.75] * len(case.nodes) + [1.5] * len(large)
-    for one, (label, _) in zip([o for o in found if o.step_mm < 1], case.nodes, strict=True):
+    for node, (label, size) in zip(nodes, case.nodes, strict=True):
         volume = (case.labels == label).sum() * np.prod(case.spacing_mm)
-        itself = (one.parts == one.ITSELF).sum()
-        assert itself * one.step_mm**3 == pytest.approx(volume, rel=0.1)
+        assert node.short_axis_mm == size
+        assert (node.small.place.step_mm, node.large.place.step_mm) == (0.75, 1.5)
+        for cube, tolerance in ((node.small, 0.1), (node.large, 0.5)):
+            itself = (cube.parts == Cube.ITSELF).sum()
+            assert itself * cube.place.step_mm**3 == pytest.approx(volume, rel=tolerance)
+
+
+def test_both_cubes_are_seen_in_the_same_way(nodes: list[Node]) -> None:
+    rng = np.random.default_rng(5)
+    ended = 0
+    for node in nodes * 12:
+        exercise = begun(node, rng)
+        if exercise.wide is None:
+            continue
+        place, wide = exercise.wide
+        small = exercise.seen
+        for which in (exercise.place, place):
+            assert which.cells == CELLS
+        at_mm = exercise.place.corner_mm + (small.within[0] + 0.5) * small.step_mm
+        assert place.index(at_mm) == pytest.approx(wide.within[0])
+        click = tuple(np.rint(one.within[0]).astype(int) for one in (small, wide))
+        near = [
+            one.hu[tuple(slice(max(0, i - 1), i + 2) for i in at)].mean()
+            for one, at in zip((small, wide), click, strict=True)
+        ]
+        assert near[0] == pytest.approx(near[1], abs=45), "the same tissue at the click"
+        # What lies beyond the scan's end does so in both.
+        heights = [
+            corner + (np.flatnonzero(seen.blocked.all(axis=(1, 2))) + 0.5) * seen.step_mm
+            for corner, seen in ((exercise.place.corner_mm[0], small), (place.corner_mm[0], wide))
+        ]
+        if len(heights[0]):
+            ended += 1
+            assert heights[1].min() <= heights[0].max() + 1.5
+            assert heights[1].max() >= heights[0].min() - 1.5
+        answer = np.where(exercise.truth, -1, 1).astype(np.float32)
+        exercise.answered(answer)
+        assert exercise.wide is not None
+        after = exercise.wide[1]
+        assert len(after.within) + len(after.beside) == exercise.clicks == 2
+        assert after.before is not None
+        share = after.before.sum() * 1.5**3 / ((answer > 0) & ~small.blocked).sum() / 0.75**3
+        assert share == pytest.approx(1, abs=0.15), "the answer lies in the large cube as well"
+    assert ended > 0
 
 
 def test_a_click_lies_in_the_node_and_the_next_where_the_answer_was_wrong(
-    case: Case, network: FovealOpenVINO
+    nodes: list[Node],
 ) -> None:
     rng = np.random.default_rng(2)
-    for one in cubes(case, network) * 4:
+    for one in nodes * 4:
         exercise = begun(one, rng)
         z, y, x = np.rint(exercise.seen.within[0]).astype(int)
         near = exercise.truth[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2]
@@ -66,11 +119,14 @@ def test_a_click_lies_in_the_node_and_the_next_where_the_answer_was_wrong(
         assert exercise.clicks == 3, "nothing was wrong: no click"
 
 
-def test_without_an_opinion_its_channel_is_empty(case: Case, network: FovealOpenVINO) -> None:
-    exercise = begun(cubes(case, network)[0], np.random.default_rng(1))
+def test_without_an_opinion_its_channel_is_empty(nodes: list[Node]) -> None:
+    exercise = begun(nodes[0], np.random.default_rng(1))
     blind = channels(replace(exercise.seen, opinion=None))
     assert not blind[1].any()
-    assert channels(replace(exercise.seen, opinion=np.ones((CELLS,) * 3, np.float32)))[1].all()
+    assert not blind[6].any()
+    ones = np.ones((CELLS,) * 3, np.float32)
+    assert channels(replace(exercise.seen, opinion=ones))[1].all()
+    assert channels(replace(exercise.seen, wide=ones))[6].all()
     assert blind[2].max() > 0.8
     assert not blind[3].any()
 
@@ -85,15 +141,18 @@ def test_it_begins_with_what_the_default_model_knows() -> None:
 
 
 def test_a_run_leaves_curve_and_weights_that_the_product_reads_and_repeats(
-    case: Case, network: FovealOpenVINO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case,
+    nodes: list[Node],
+    network: FovealOpenVINO,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(learning, "WEIGHTS", tmp_path / "click.safetensors")
     monkeypatch.setattr(click_net, "WEIGHTS", tmp_path / "click.safetensors")
     monkeypatch.setattr(learning, "FACTS", tmp_path / "click.json")
     monkeypatch.setattr(learning, "WATCHED", 2)
     torch.manual_seed(1)
-    found = cubes(case, network)
-    learner = Learner(started(), Exercises(found, 1), Exercises(found, 2), tmp_path)
+    learner = Learner(started(), Exercises(nodes, 1), Exercises(nodes, 2), tmp_path)
     before = [one.detach().clone() for one in learner.net.parameters()]
     learner.run(minutes=0.02, peak_rate=1e-3)
     assert learner.step > 0
@@ -105,8 +164,7 @@ def test_a_run_leaves_curve_and_weights_that_the_product_reads_and_repeats(
     assert facts["chosen_on"] == [4]
     assert len(facts["dice_after_each_click_where_chosen"]["without"]) == learning.CLICKS
     judge = click_net.read_click_net(threads=1)
-    exercise: Exercise = begun(found[0], np.random.default_rng(3))
-    learner.average.eval()
+    exercise: Exercise = begun(nodes[0], np.random.default_rng(3))
     with torch.no_grad():
         stack = torch.from_numpy(channels(exercise.seen))[None]
         of_torch = learner.average(stack)[0, 0].numpy()
