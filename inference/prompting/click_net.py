@@ -100,8 +100,17 @@ class ClickNet:
         self.sha256 = sha256
 
     def logits(self, seen: Seen) -> Field:
-        """The logit of "this node" for every voxel of the cube, whose side is `CELLS`."""
-        self._request.infer({0: channels(seen)[None]}, share_inputs=True)
+        """The logit of "this node" for every voxel of the cube, whose side is `CELLS`.
+
+        The mean of what it says of the cube and of its mirror image.
+        """
+        shown = channels(seen)
+        mirrored = np.ascontiguousarray(shown[..., ::-1])
+        found: Field = self._once(shown) + self._once(mirrored)[..., ::-1]
+        return found * np.float32(0.5)
+
+    def _once(self, shown: Field) -> Field:
+        self._request.infer({0: shown[None]}, share_inputs=True)
         found: Field = self._request.get_output_tensor(0).data[0, 0].copy()
         return found
 
