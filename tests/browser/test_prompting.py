@@ -171,14 +171,14 @@ register_model(folder=Path({folder!r}), actor=None)
 
 
 def newer_model(
-    stack: Stack, folder: Path, version: str, *, score: float, voxel: float | None = None
+    stack: Stack, folder: Path, version: str, *, score: float, voxel_share: float = 1.0
 ) -> None:
     """The shipped model at another operating point, as its next version; a worker that has it."""
     shutil.copytree(ROOT / "inference" / "models", folder)
     model = folder / "foveal-ln-ct"
     told = json.loads((model / "model.json").read_text())
     told["version"] = version
-    told["output"]["threshold"] = voxel or told["output"]["threshold"]
+    told["output"]["threshold"] *= voxel_share
     told["output"]["second_look"]["threshold"] = score
     (model / "model.json").write_text(json.dumps(told))
     alive = "select 1 from jobs_workersession where gone is null"
@@ -234,7 +234,7 @@ def test_a_newer_model_s_differences_are_offered_beside_the_reading_and_taken_on
     reader.saved()
     head, focus, labels = reader.hook("head"), reader.hook("focus"), reader.server_mask()[0]
 
-    newer_model(stack, tmp_path / "lenient", "lenient", score=0.05, voxel=0.3)
+    newer_model(stack, tmp_path / "lenient", "lenient", score=0.05, voxel_share=1.5)
     looks_again(reader, stack)
     assert reader.hook("head") == head
     assert reader.hook("focus") == focus
