@@ -35,7 +35,6 @@ SEED = 60_001
 SHAPE, SPACING_MM = (250, 512, 512), (1.5, 0.6, 0.6)
 SMALL_MM = (60.0, 120.0, 130.0)
 REPEATS = 5
-GPU_WINDOWS = (None, 160, 128, 96, 64)
 GPU_BATCHES = (1, 4)
 AIR_HU = -1000
 
@@ -134,7 +133,7 @@ def _gpu(
 
     from inference.device import Step
     from inference.foveal_openvino import FovealOpenVINO
-    from inference.foveal_torch import FovealTorch
+    from inference.foveal_torch import TILES, FovealTorch
 
     rows = []
     low, high = model.window_hu
@@ -143,15 +142,18 @@ def _gpu(
     shown = np.pad(shown, [(0, n) for n in sides])
     for precision in ("f32", "bf16", "fp16"):
         net = FovealTorch(model, precision=precision)
-        for tile in GPU_WINDOWS:
+        for tile in (None, *TILES):
             window = (tile, tile, tile) if tile else None
             step = Step("cuda", precision, window)
-            for net.batch in GPU_BATCHES if tile else (1,):
+            for net.batch in GPU_BATCHES:
+                at_once = net.windows_at_once(step)
+                if at_once < net.batch:
+                    continue
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
                 net.in_step(shown, step)
                 seconds = [_timed(partial(net.in_step, shown, step)) for _ in range(3)]
-                row = {**step.to_json(), "windows_at_once": net.batch, "seconds": min(seconds)}
+                row = {**step.to_json(), "windows_at_once": at_once, "seconds": min(seconds)}
                 rows.append({**row, "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated()})
     cpu = segment(phantom.image, phantom.spacing_mm, FovealOpenVINO(model)).labels > 0
     gpu = labels > 0

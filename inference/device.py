@@ -1,6 +1,6 @@
 """Where a torch network runs: which device, in which precision, and what follows where memory ends.
 
-GPU at once → GPU in windows of 160, 128, 96, 64 → processor in windows. Only running out of memory
+GPU at once → GPU in smaller and smaller windows → processor in windows. Only running out of memory
 leads on; every other error is an error. Each step taken is kept for the provenance.
 """
 
@@ -73,17 +73,21 @@ def precision_of(device: str) -> str:
 
 
 def steps_for(
-    device: str, shape: Sequence[int], patch: tuple[int, int, int] | None, multiple: int
+    device: str,
+    shape: Sequence[int],
+    patch: tuple[int, int, int] | None,
+    multiple: int,
+    tiles: Sequence[int] = TILES,
 ) -> list[Step]:
     """The steps from the first choice down, for an image of that shape on the network's grid."""
     first = Step(device, precision_of(device), patch)
     steps = [first]
     sides = patch or (int(shape[0]), int(shape[1]), int(shape[2]))
     for place in [device] if device == "cpu" else [device, "cpu"]:
-        for tile in TILES:
+        for tile in tiles:
             window = _within(tile, sides, multiple)
             step = Step(place, precision_of(place), window)
-            smaller = window != sides or (place != device and tile == TILES[-1])
+            smaller = window != sides or (place != device and tile == tiles[-1])
             if smaller and step not in steps:
                 steps.append(step)
     return steps

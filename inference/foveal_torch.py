@@ -18,8 +18,12 @@ from inference.model_folder import ModelDescription
 from inference.pipeline import SegmentationCancelled, never
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
-MARGIN = 32
-GPU_WINDOWS = 4
+REACH = 64
+"""How far from a voxel its answer is made, in voxels: 48 of the coarsest branch, 14 where the
+branches are joined. With that much around it a window answers as the whole image does."""
+TILES = (256, 192, 128, 96)
+"""Windows of which the first two have room for it; below, a far border may sway the answer."""
+GPU_WINDOWS, SEVERAL_UP_TO = 4, 128
 
 Window = tuple[Box, Box, Box]
 
@@ -59,7 +63,7 @@ class FovealTorch:
         image = (np.clip(padded, low, high) / self.model.scale_hu).astype(np.float32)
         steps = [
             Step(step.device, self.precision if step.device == self.device else "f32", step.window)
-            for step in steps_for(self.device, sides, None, MULTIPLE)
+            for step in steps_for(self.device, sides, None, MULTIPLE, TILES)
         ]
         ladder = Ladder(steps)
         found, _ = ladder.climb_down(lambda step: self.in_step(image, step, cancelled))
@@ -87,7 +91,7 @@ class FovealTorch:
             (whole,) = self._shot(image[None], step)
             return np.asarray(whole)
         found = np.zeros(image.shape, np.float32)
-        for alike in _windows(image.shape, step.window).values():
+        for alike in windows_of(image.shape, step.window).values():
             for first in range(0, len(alike), count := self.windows_at_once(step)):
                 if cancelled():
                     raise SegmentationCancelled
@@ -98,8 +102,9 @@ class FovealTorch:
         return found
 
     def windows_at_once(self, step: Step) -> int:
-        """How many windows go through the network together: several on a GPU."""
-        return self.batch if step.device == self.device != "cpu" else 1
+        """How many windows go through the network together: several small ones on a GPU."""
+        small = step.window is not None and max(step.window) <= SEVERAL_UP_TO
+        return self.batch if small and step.device == self.device != "cpu" else 1
 
     def _shot(self, images: NDArray[np.float32], step: Step) -> NDArray[np.float32]:
         """Probability (windows, d, h, w) of windows of one shape."""
@@ -119,20 +124,21 @@ class FovealTorch:
         return found
 
 
-def _windows(
+def windows_of(
     shape: tuple[int, ...], window: tuple[int, int, int]
 ) -> dict[tuple[int, ...], list[Window]]:
     """By shape, every window: where it lies, its part without margin, and where that part lies."""
+    margins = [_margin(side) for side in window]
     inner = [
-        side if side == n else max(MULTIPLE, side - 2 * MARGIN)
-        for side, n in zip(window, shape, strict=True)
+        side if side == n else side - 2 * margin
+        for side, n, margin in zip(window, shape, margins, strict=True)
     ]
     found: dict[tuple[int, ...], list[Window]] = {}
     for corner in product(*(range(0, n, side) for n, side in zip(shape, inner, strict=True))):
         outer, inside, target = [], [], []
-        for start, side, extent in zip(corner, inner, shape, strict=True):
+        for start, side, extent, margin in zip(corner, inner, shape, margins, strict=True):
             stop = min(start + side, extent)
-            low, high = max(0, start - MARGIN), min(extent, stop + MARGIN)
+            low, high = max(0, start - margin), min(extent, stop + margin)
             outer.append(slice(low, high))
             inside.append(slice(start - low, stop - low))
             target.append(slice(start, stop))
@@ -140,3 +146,9 @@ def _windows(
         lying = (tuple(outer), tuple(inside), tuple(target))
         found.setdefault(size, []).append(lying)  # type: ignore[arg-type]
     return found
+
+
+def _margin(side: int) -> int:
+    """What a window gives to its surroundings: the network's reach, less where it is too small."""
+    room = (side - 2 * MULTIPLE) // 2
+    return max(0, min(REACH, room // MULTIPLE * MULTIPLE))

@@ -26,8 +26,9 @@ from inference.second_look import BodyFrame
 LARGEST_SHOT_VOXELS = 25_000_000
 """Largest volume the network sees at once: about 2.5 GB of features. Above it: windows."""
 
-WINDOW_MARGIN = 32
-"""Windows overlap by twice this many voxels; only the part without margin is used."""
+WINDOW_MARGIN = 64
+"""Windows overlap by twice this many voxels, the default network's reach; only the part without
+margin is used."""
 
 Progress = Callable[[str, float], None]
 
