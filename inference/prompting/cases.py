@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from fixtures.phantom import generate
+from inference.training.volumes import write_phantom
 
 SEEN_MM = 45.0
 PREPARED_SEEDS = range(41_000, 41_096)
@@ -58,10 +59,7 @@ def prepare(folder: Path) -> None:
         phantom = (
             generate(seed, spacing_mm, metastatic_share=0.4) if odd else generate(seed, spacing_mm)
         )
-        np.save(folder / f"{seed}.image.npy", phantom.image)
-        np.save(folder / f"{seed}.labels.npy", phantom.labels)
-        content = {"nodes": [asdict(node) for node in phantom.nodes], "spacing_mm": spacing_mm}
-        (folder / f"{seed}.json").write_text(json.dumps(content))
+        write_phantom(folder, phantom)
 
 
 def read_cases(folder: Path) -> Iterator[Case]:

@@ -2,9 +2,9 @@
 
 For the phantoms see `inference.prompting.cases`. A node is clicked once and then, in the next
 steps, where the network's own answer was wrong. It begins with the weights of the default model, or
-goes on from those of the click (``--go-on``). RUN holds ``checkpoint.pt`` and ``curve.csv``;
-``--write`` puts the weights where the product reads them, with what they reach on the phantoms set
-apart. torch is needed here alone.
+goes on from those of the click (``--go-on``). RUN holds ``checkpoint.pt``, ``curve.csv`` and
+``record.json``; ``--write`` puts the weights where the product reads them, with how they came to be
+and what they reach on the phantoms set apart. torch is needed here alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import copy
 import csv
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,8 @@ from inference.prompting.seen import Bools, Field, Index, Seen
 from inference.prompting.simulation import clicked, correction, dice, first_click
 from inference.training.measuring import channels_last
 
+Bytes = NDArray[np.uint8]
+
 KEPT_CELLS = (72, 60)
 """Sides of the small and the large cube kept of a node: what the network sees of each is cut out
 of it around a click."""
@@ -67,9 +70,6 @@ BATCH = 4
 WARM_UP_STEPS = 100
 AVERAGING = 0.998
 TOLD_STEPS, WATCHED_STEPS, WATCHED = 200, 2000, 96
-
-
-Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _cube(near: Case, truth: Bools, place: Place, asked: tuple[Place, Field] | N
     parts[place.cut(truth.astype(np.float32), near.spacing_mm, 0.0) > 0.5] = Cube.ITSELF
     parts[~place.within(near.image.shape, near.spacing_mm)] = Cube.OUTSIDE
     hu = _packed(place.cut(near.image, near.spacing_mm, OUTSIDE_HU), *WINDOW_HU)
-    opinion = None if asked is None else _packed(moved(asked[1], asked[0], place), *LOGITS)
+    opinion = None if asked is None else _packed(moved(*asked, place), *LOGITS)
     return Cube(place, hu, opinion, parts)
 
 
@@ -170,11 +170,8 @@ class Exercise:
             self.seen = _clicked(self.seen, at, wrong[1], answer)
             if self.wide is not None:
                 place, seen = self.wide
-                step = self.place.step_mm
-                at = place.index((at + 0.5) * step + self.place.corner_mm)
-                z, y, x = np.subtract(place.corner_mm, self.place.corner_mm)
-                moving = Place((float(z), float(y), float(x)), place.step_mm, place.cells)
-                was = moving.cut(answer.astype(np.float32), (step,) * 3, 0.0) > 0.5
+                was = place.cut_mask(answer, (self.place.step_mm,) * 3, self.place.corner_mm)
+                at = place.index(self.place.point(at))
                 self.wide = place, _clicked(seen, at, wrong[1], was)
         return dice(answer, self.truth)
 
@@ -193,16 +190,15 @@ def begun(node: Node, rng: np.random.Generator) -> Exercise:
     """A node with its first click, mirrored, shifted, brightened and blurred by noise at random."""
     alone = node.short_axis_mm >= WIDE_FROM_MM and rng.random() < WIDE_SHARE
     main = node.large if alone else node.small
-    mirrored = bool(rng.random() < 0.5)
-    truth = _turned(main.parts, mirrored) == Cube.ITSELF
-    box = ndi.find_objects(truth.astype(np.uint8))[0]
-    inner = first_click(truth[box], (main.place.step_mm,) * 3, rng)
+    mirrored = tuple(np.flatnonzero(rng.random(3) < 0.5).tolist())
+    node_itself = np.flip(main.parts, mirrored) == Cube.ITSELF
+    box = ndi.find_objects(node_itself.astype(np.uint8))[0]
+    inner = first_click(node_itself[box], (main.place.step_mm,) * 3, rng)
     click = np.add(inner, [part.start for part in box])
-    told = (click + rng.uniform(-0.5, 0.5, 3) + 0.5) * main.place.step_mm + main.place.corner_mm
-    looks = _Looks(rng, mirrored, click * main.place.step_mm + main.place.corner_mm)
-    place, seen, shown = looks.at(main, told)
-    truth = shown == Cube.ITSELF
-    truth &= ~seen.blocked
+    told = main.place.point(click + rng.uniform(-0.5, 0.5, 3))
+    looks = _Looks(rng, mirrored, main.place.point(click))
+    place, seen, parts = looks.at(main, told)
+    truth = (parts == Cube.ITSELF) & ~seen.blocked
     if alone:
         return Exercise(place, seen, truth)
     return Exercise(place, seen, truth, looks.at(node.large, told)[:2])
@@ -211,7 +207,9 @@ def begun(node: Node, rng: np.random.Generator) -> Exercise:
 class _Looks:
     """What is drawn at random of a node's first click, the same for both of its cubes."""
 
-    def __init__(self, rng: np.random.Generator, mirrored: bool, click_mm: Index) -> None:
+    def __init__(
+        self, rng: np.random.Generator, mirrored: tuple[int, ...], click_mm: Index
+    ) -> None:
         self.mirrored = mirrored
         self.first_mm = click_mm
         self.gain, self.offset = rng.uniform(0.94, 1.06), rng.uniform(-12, 12)
@@ -228,14 +226,13 @@ class _Looks:
     def at(self, cube: Cube, told_mm: Index) -> tuple[Place, Seen, Bytes]:
         """The part of a cube that the network sees, where it lies, and what is what in it."""
         step, kept = cube.place.step_mm, cube.place.cells
-        middle = (self.first_mm + self.jitter_mm - cube.place.corner_mm) / step
+        middle = cube.place.index(self.first_mm + self.jitter_mm)
         first = np.clip(np.rint(middle).astype(int) - CELLS // 2, 0, kept - CELLS)
         z, y, x = (slice(int(f), int(f) + CELLS) for f in first)
         window = (z, y, x)
-        corner = first * step + cube.place.corner_mm
-        place = Place((float(corner[0]), float(corner[1]), float(corner[2])), step, CELLS)
-        parts = _turned(cube.parts, self.mirrored)[window]
-        hu = _unpacked(_turned(cube.hu, self.mirrored)[window], *WINDOW_HU)
+        place = cube.place.inner(first, CELLS)
+        parts = np.flip(cube.parts, self.mirrored)[window]
+        hu = _unpacked(np.flip(cube.hu, self.mirrored)[window], *WINDOW_HU)
         hu = hu * np.float32(self.gain) + np.float32(self.offset)
         if self.noise_hu:  # Averaged where a voxel is larger.
             noise = self.noise_hu * CUBES_MM[0][1] / step
@@ -245,9 +242,9 @@ class _Looks:
             blocked |= parts == Cube.OTHERS
         opinion = None
         if cube.opinion is not None and not self.blind:
-            opinion = _unpacked(_turned(cube.opinion, self.mirrored)[window], *LOGITS)
+            opinion = _unpacked(np.flip(cube.opinion, self.mirrored)[window], *LOGITS)
         if self.ends:
-            centres = corner[0] + (np.arange(CELLS) + 0.5) * step
+            centres = place.corner_mm[0] + (np.arange(CELLS) + 0.5) * step
             beyond = (centres - self.end_mm) * self.ends > 0
             blocked[beyond], hu[beyond] = True, OUTSIDE_HU
             if opinion is not None:
@@ -262,10 +259,6 @@ class _Looks:
             blocked=np.ascontiguousarray(blocked),
         )
         return place, seen, parts
-
-
-def _turned(values: Bytes, mirrored: bool) -> Bytes:
-    return values[:, :, ::-1] if mirrored else values
 
 
 class Exercises:
@@ -378,7 +371,7 @@ class Learner:
         shown = [
             one.seen
             if one.wide is None
-            else replace(one.seen, wide=moved(next(glances), one.wide[0], one.place))
+            else replace(one.seen, wide=moved(one.wide[0], next(glances), one.place))
             for one in exercises
         ]
         return _logits(net, shown)
@@ -420,10 +413,13 @@ def _logits(net: FovealNet, cubes: Sequence[Seen]) -> Tensor:
     return logit.float().masked_fill(blocked, -10.0)
 
 
-def write(checkpoint: Path, learned: Sequence[Case], chosen: Sequence[Case], facts: dict[str, Any],
+def write(run: Path, learned: Sequence[Case], chosen: Sequence[Case], unknown: Sequence[Case],
           network: FovealOpenVINO) -> None:  # fmt: skip
-    """Write the weights, as float16, and what they reach with the product's own proposals."""
-    state = torch.load(checkpoint, weights_only=True)
+    """Write the weights, as float16, and what they reach with the product's own proposals.
+
+    The run's record and curve are put after those of the phases it went on from.
+    """
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
     floats = {  # safetensors writes memory as it lies, and training's lies otherwise.
         name: np.ascontiguousarray(value.half().numpy())
         for name, value in state.items()
@@ -447,7 +443,8 @@ def write(checkpoint: Path, learned: Sequence[Case], chosen: Sequence[Case], fac
                 )  # fmt: skip
                 scores[asked].append(found[1])
     content = {
-        **facts,
+        "phases": _phases(run),
+        "fitted_without_opinion_on": [case.seed for case in unknown],
         "fitted_on": [case.seed for case in learned],
         "chosen_on": [case.seed for case in chosen],
         "data": "phantoms alone (fixtures/phantom.py); no patient",
@@ -458,6 +455,27 @@ def write(checkpoint: Path, learned: Sequence[Case], chosen: Sequence[Case], fac
     }
     FACTS.write_text(json.dumps(content, indent=2) + "\n")
     sys.stderr.write(f"{content['dice_after_each_click_where_chosen']}\n")
+
+
+def _phases(run: Path) -> list[dict[str, Any]]:
+    """The phases that made the weights, the run's own last; its curve goes where the others lie."""
+    own = json.loads((run / "record.json").read_text())
+    phases = json.loads(FACTS.read_text())["phases"] if own["went_on"] else []
+    if own not in phases:  # Written before.
+        phases.append(own)
+    shutil.copyfile(run / "curve.csv", FACTS.with_name(f"curve-{phases.index(own) + 1}.csv"))
+    return list(phases)
+
+
+def _command(given: argparse.Namespace) -> str:
+    """The command line, with folders by their last name alone."""
+    words = ["python -m inference.prompting.learning"]
+    words += [folder.name.upper() for folder in given.folder]
+    if given.blind:
+        words += ["--blind", *(folder.name.upper() for folder in given.blind)]
+    words += ["--apart", *map(str, given.apart), f"--out RUN --minutes {given.minutes:g}"]
+    words += [f"--peak-rate {given.peak_rate:g} --seed {given.seed} --threads {given.threads}"]
+    return " ".join(words + ["--go-on"] * given.go_on)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -494,16 +512,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         net = gone_on() if given.go_on else started()
         learner = Learner(net, Exercises(nodes, given.seed), Exercises(watched, 0), given.out)
         learner.run(given.minutes, given.peak_rate)
-    if given.write:
-        facts: dict[str, Any] = {
-            "command": "python -m inference.prompting.learning FOLDER… --apart SEED… --write",
-            "minutes": given.minutes,
-            "peak_rate": given.peak_rate,
-            "seed": given.seed,
+        record = {
+            "command": _command(given),
             "went_on": given.go_on,
+            "steps": learner.step,
+            "phantoms": len(learned) + len(unknown),
         }
-        facts |= {"fitted_without_opinion_on": [case.seed for case in unknown]}
-        write(given.out / "checkpoint.pt", learned, chosen, facts, network)
+        (given.out / "record.json").write_text(json.dumps(record, indent=2) + "\n")
+    if given.write:
+        write(given.out, learned, chosen, unknown, network)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,14 @@ class Place:
     @classmethod
     def around(cls, centre_mm: Sequence[float], half_mm: float, step_mm: float) -> Place:
         """The cube of `2 * half_mm` around a point."""
-        z, y, x = (float(c) - half_mm for c in centre_mm)
-        return cls((z, y, x), step_mm, round(2 * half_mm / step_mm))
+        corner = _triple(np.asarray(centre_mm) - half_mm)
+        return cls(corner, step_mm, round(2 * half_mm / step_mm))
+
+    def inner(self, first: Sequence[int] | NDArray[np.intp], cells: int) -> Place:
+        """The part of this grid from a voxel on, with so many voxels along each side."""
+        return Place(
+            _triple(np.asarray(first) * self.step_mm + self.corner_mm), self.step_mm, cells
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -57,6 +63,15 @@ class Place:
         found[~self.within(volume.shape, spacing_mm)] = outside
         return found
 
+    def cut_mask(
+        self, mask: NDArray[np.bool_], spacing_mm: Sequence[float], corner_mm: Sequence[float]
+    ) -> NDArray[np.bool_]:
+        """A mask whose outer corner lies at a point of the volume, on this grid."""
+        if not mask.size:
+            return np.zeros(self.shape, np.bool_)
+        seen = Place(_triple(np.subtract(self.corner_mm, corner_mm)), self.step_mm, self.cells)
+        return seen.cut(mask.astype(np.float32), spacing_mm, 0.0) > 0.5
+
     def within(self, shape: Sequence[int], spacing_mm: Sequence[float]) -> NDArray[np.bool_]:
         """Which voxels of this grid have their centre in the volume."""
         inside = []
@@ -72,6 +87,10 @@ class Place:
         """A point as (fractional) voxel numbers of this grid."""
         return (np.asarray(point_mm) - self.corner_mm) / self.step_mm - 0.5
 
+    def point(self, index: Sequence[float] | NDArray[Any]) -> NDArray[np.float64]:
+        """A (fractional) voxel number of this grid as a point: what `index` undoes."""
+        return (np.asarray(index) + 0.5) * self.step_mm + self.corner_mm
+
     def return_to(
         self, values: NDArray[np.float32], shape: Sequence[int], spacing_mm: Sequence[float]
     ) -> tuple[tuple[slice, slice, slice], NDArray[np.float32]]:
@@ -86,6 +105,11 @@ class Place:
             sides.append(high - low)
         fine = interpolate(values, (self.step_mm,) * 3, sides, spacing_mm, first)
         return (parts[0], parts[1], parts[2]), fine
+
+
+def _triple(values: NDArray[np.float64]) -> Triple:
+    z, y, x = values
+    return float(z), float(y), float(x)
 
 
 def interpolate(

@@ -205,22 +205,21 @@ def _step(
         opinion = network_logit(network, volume_hu, spacing_mm, clicks[0])
         watch.note("network")
     centre = np.mean(clicks, axis=0)
-    looks = [_Look(Place.around(centre, *cube), volume_hu, spacing_mm) for cube in cubes]
+    looks = [_Look(Place.around(centre, *cube), volume_hu, spacing_mm, taken) for cube in cubes]
+    largest = looks[-1]
     wide: tuple[Place, Field] | None = None
     if judge.looks_wide:
-        large = looks[-1]
-        wide = large.place, large.judged(judge, clicks, away, opinion, taken, before)
+        wide = largest.place, largest.judged(judge, clicks, away, opinion, before)
         watch.note("wide")
     for look in looks:
-        last = look is looks[-1]
-        if last and wide is not None:
+        if wide is not None and look is largest:
             judged = wide[1]
         else:
-            judged = look.judged(judge, clicks, away, opinion, taken, before, wide)
-        values = look.possible(judged, taken)
+            judged = look.judged(judge, clicks, away, opinion, before, wide)
+        values = look.possible(judged)
         if before is not None and bound:
             values = look.kept(values, before, prompt)
-        found = look.proposal(values, prompt, taken, last=last)
+        found = look.proposal(values, prompt, last=look is largest)
         watch.note("propose")
         if found is not None:
             return Proposal(*found, watch.seconds)
@@ -250,11 +249,12 @@ class _Watch:
 
 @dataclass
 class _Look:
-    """One cube."""
+    """One cube; `taken` are other nodes."""
 
     place: Place
     volume: NDArray[np.int16]
     spacing_mm: Triple
+    taken: tuple[Voxel, Bools] | None
 
     def judged(
         self,
@@ -262,7 +262,6 @@ class _Look:
         clicks: Sequence[Triple],
         away: Sequence[Triple],
         opinion: tuple[Place, Field] | None,
-        taken: tuple[Voxel, Bools] | None,
         before: tuple[Voxel, Bools] | None,
         wide: tuple[Place, Field] | None = None,
     ) -> Field:
@@ -271,19 +270,19 @@ class _Look:
             Seen(
                 step_mm=self.place.step_mm,
                 hu=self._hu,
-                opinion=None if opinion is None else moved(opinion[1], opinion[0], self.place),
+                opinion=None if opinion is None else moved(*opinion, self.place),
                 within=[self.place.index(click) for click in clicks],
                 beside=[self.place.index(click) for click in away],
-                before=None if before is None else self._of_native(before) > 0.5,
-                blocked=self._blocked(taken),
-                wide=None if wide is None else moved(wide[1], wide[0], self.place),
+                before=None if before is None else self._of_native(before),
+                blocked=self._blocked,
+                wide=None if wide is None else moved(*wide, self.place),
             )
         )
 
-    def possible(self, judged: Field, taken: tuple[Voxel, Bools] | None) -> Field:
+    def possible(self, judged: Field) -> Field:
         """The judge's logit; the lowest in air, in bone and in other nodes."""
         smooth = ndi.gaussian_filter(np.clip(self._hu, -300, 400), 0.7 / self.place.step_mm)
-        never = self._blocked(taken) | (smooth <= TISSUE_HU[0]) | (smooth >= TISSUE_HU[1])
+        never = self._blocked | (smooth <= TISSUE_HU[0]) | (smooth >= TISSUE_HU[1])
         values: Field = np.where(never, LOWEST_LOGIT, np.clip(judged, LOWEST_LOGIT + 0.01, 8))
         return values
 
@@ -291,19 +290,13 @@ class _Look:
     def _hu(self) -> Field:
         return self.place.cut(self.volume, self.spacing_mm, OUTSIDE_HU)
 
-    def _blocked(self, taken: tuple[Voxel, Bools] | None) -> Bools:
-        blocked = ~self.place.within(self.volume.shape, self.spacing_mm)
-        if taken is not None:
-            blocked |= self._of_native(taken) > 0.5
-        return blocked
+    @cached_property
+    def _blocked(self) -> Bools:
+        outside = ~self.place.within(self.volume.shape, self.spacing_mm)
+        return outside if self.taken is None else outside | self._of_native(self.taken)
 
     def proposal(
-        self,
-        values: Field,
-        prompt: Prompt,
-        taken: tuple[Voxel, Bools] | None,
-        *,
-        last: bool,
+        self, values: Field, prompt: Prompt, *, last: bool
     ) -> tuple[Voxel, Bools, float, tuple[Unsure, ...]] | None:
         """What the logits mean on the volume's own grid; None where a larger cube is needed."""
         chance = np.where(values > LOWEST_LOGIT, 1 / (1 + np.exp(-values)), 0).astype(np.float32)
@@ -312,8 +305,8 @@ class _Look:
         start = (part[0].start, part[1].start, part[2].start)
         hu = np.asarray(self.volume[part], np.float32)
         allowed = (hu > -200) & (hu < 600)
-        if taken is not None:
-            allowed &= ~_window(taken, start, fine.shape)
+        if self.taken is not None:
+            allowed &= ~_window(self.taken, start, fine.shape)
         if prompt.box is not None:
             allowed &= _boxed(prompt.box, start, fine.shape)
         inside = [_relative(click, start) for click in prompt.within]
@@ -331,7 +324,7 @@ class _Look:
         self._sure(mask, outside, False, None)
         if not mask.any():
             return start, mask[:0, :0, :0], 0.0, (Unsure.NO_TISSUE,)
-        unsure = self._unsure(mask, hu, start, taken)
+        unsure = self._unsure(mask, hu, start)
         if Unsure.SIZE_LIMIT in unsure and not last:
             return None
         if confidence < 0.6:
@@ -342,7 +335,7 @@ class _Look:
 
     def kept(self, values: Field, before: tuple[Voxel, Bools], prompt: Prompt) -> Field:
         """What was there is kept, away from the click that corrects it."""
-        was = np.where(self._of_native(before) > 0.5, KEPT_LOGIT, -KEPT_LOGIT)
+        was = np.where(self._of_native(before), KEPT_LOGIT, -KEPT_LOGIT)
         at, _ = prompt.clicks[-1]
         centre = self.place.index(centre_mm(at, self.spacing_mm))
         axes = np.ogrid[tuple(slice(n) for n in self.place.shape)]
@@ -352,15 +345,11 @@ class _Look:
         kept: Field = (values * (1 - share) + was * share).astype(np.float32)
         return kept
 
-    def _of_native(self, other: tuple[Voxel, Bools]) -> Field:
+    def _of_native(self, other: tuple[Voxel, Bools]) -> Bools:
         """A mask of the volume's grid on the cube's."""
         at, mask = other
         corner = [first * s for first, s in zip(at, self.spacing_mm, strict=True)]
-        shifted = tuple(c - o for c, o in zip(self.place.corner_mm, corner, strict=True))
-        moved = Place((shifted[0], shifted[1], shifted[2]), self.place.step_mm, self.place.cells)
-        if not mask.size:
-            return np.zeros(self.place.shape, np.float32)
-        return moved.cut(mask.astype(np.float32), self.spacing_mm, 0.0)
+        return self.place.cut_mask(mask, self.spacing_mm, corner)
 
     def _sure(self, mask: Bools, clicks: Sequence[Voxel], value: bool, among: Bools | None) -> None:
         """A reader's word counts at the click itself, whatever the classifier says."""
@@ -375,14 +364,14 @@ class _Look:
                 mask[near] |= among[near]
                 mask[click] = True
 
-    def _unsure(
-        self, mask: Bools, hu: Field, start: Voxel, taken: tuple[Voxel, Bools] | None
-    ) -> tuple[Unsure, ...]:
+    def _unsure(self, mask: Bools, hu: Field, start: Voxel) -> tuple[Unsure, ...]:
         found = []
         reach = [max(1, round(1.5 / s)) for s in self.spacing_mm]
         shell = ndi.binary_dilation(mask) & ~mask
         smooth = ndi.gaussian_filter(hu, [0.7 / s for s in self.spacing_mm])
-        others = np.zeros_like(mask) if taken is None else _window(taken, start, mask.shape)
+        others = (
+            np.zeros_like(mask) if self.taken is None else _window(self.taken, start, mask.shape)
+        )
         if (shell & others).any():
             found.append(Unsure.NEIGHBOUR)
         tissue = (smooth > FAT_HU + 40) & (smooth < TISSUE_HU[1]) & ~others
@@ -438,7 +427,7 @@ def _spread(
     return float(np.abs(np.concatenate(points) - np.mean(clicks, axis=0)).max())
 
 
-def moved(values: Field, source: Place, target: Place) -> Field:
+def moved(source: Place, values: Field, target: Place) -> Field:
     """Values of one cube on another; what lies outside repeats the border."""
     steps = (source.step_mm,) * 3
     first = [t - s for t, s in zip(target.corner_mm, source.corner_mm, strict=True)]

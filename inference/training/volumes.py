@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixtures.phantom import generate
+from fixtures.phantom import Phantom, generate
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,23 @@ class Volume:
 
 def write_volume(folder: Path, seed: int) -> None:
     """Generate the phantom of this seed; the JSON file is written last and marks it complete."""
-    described = folder / f"{seed}.json"
-    if described.exists():
-        return
-    phantom = generate(seed)
+    if not (folder / f"{seed}.json").exists():
+        write_phantom(folder, generate(seed))
+
+
+def write_phantom(folder: Path, phantom: Phantom) -> None:
+    """Write a phantom that is there already, its JSON file last."""
+    seed = phantom.seed
     if len(phantom.nodes) > 255:
         raise ValueError(f"Phantom {seed} has more than 255 nodes; labels are stored as uint8.")
     np.save(folder / f"{seed}.image.npy", phantom.image)
     np.save(folder / f"{seed}.labels.npy", phantom.labels.astype(np.uint8))
-    content = {"nodes": [asdict(node) for node in phantom.nodes], "settings": phantom.settings}
-    described.write_text(json.dumps(content))
+    content = {
+        "nodes": [asdict(node) for node in phantom.nodes],
+        "settings": phantom.settings,
+        "spacing_mm": phantom.spacing_mm,
+    }
+    (folder / f"{seed}.json").write_text(json.dumps(content))
 
 
 def read_volume(folder: Path, seed: int) -> Volume:

@@ -26,6 +26,7 @@ from inference.prompting.learning import (
     nodes_of,
     started,
 )
+from inference.training.volumes import write_phantom
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +69,13 @@ def test_both_cubes_are_seen_in_the_same_way(nodes: list[Node]) -> None:
         small = exercise.seen
         for which in (exercise.place, place):
             assert which.cells == CELLS
-        at_mm = exercise.place.corner_mm + (small.within[0] + 0.5) * small.step_mm
+        at_mm = exercise.place.point(small.within[0])
         assert place.index(at_mm) == pytest.approx(wide.within[0])
-        click = tuple(np.rint(one.within[0]).astype(int) for one in (small, wide))
-        near = [
-            one.hu[tuple(slice(max(0, i - 1), i + 2) for i in at)].mean()
-            for one, at in zip((small, wide), click, strict=True)
-        ]
+        near = []
+        for one in (small, wide):
+            click = np.rint(one.within[0]).astype(int)
+            around = tuple(slice(max(0, i - 1), i + 2) for i in click)
+            near.append(one.hu[around][~one.blocked[around]].mean())
         assert near[0] == pytest.approx(near[1], abs=45), "the same tissue at the click"
         # What lies beyond the scan's end does so in both.
         heights = [
@@ -159,8 +160,13 @@ def test_a_run_leaves_curve_and_weights_that_the_product_reads_and_repeats(
     assert any((a != b).any() for a, b in zip(before, learner.net.parameters(), strict=True))
     last = (tmp_path / "curve.csv").read_text().splitlines()[-1].split(",")
     assert last[:2] == ["watched", str(learner.step)]
-    learning.write(tmp_path / "checkpoint.pt", [], [case], {}, network)
+    (tmp_path / "click.json").write_text('{"phases": [{"command": "the first"}]}')
+    (tmp_path / "record.json").write_text('{"command": "the second", "went_on": true}')
+    for _ in range(2):  # The second time changes nothing.
+        learning.write(tmp_path, [], [case], [], network)
     facts = json.loads((tmp_path / "click.json").read_text())
+    assert [phase["command"] for phase in facts["phases"]] == ["the first", "the second"]
+    assert (tmp_path / "curve-2.csv").read_text() == (tmp_path / "curve.csv").read_text()
     assert facts["chosen_on"] == [4]
     assert len(facts["dice_after_each_click_where_chosen"]["without"]) == learning.CLICKS
     judge = click_net.read_click_net(threads=1)
@@ -174,6 +180,28 @@ def test_a_run_leaves_curve_and_weights_that_the_product_reads_and_repeats(
     again = judge.logits(exercise.seen)
     assert (again == in_openvino).all()
     assert isinstance(judge, ClickNet)
+
+
+def test_the_command_learns_sets_apart_and_says_how_it_was_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(learning, "WATCHED", 1)
+    for name, seed in (("shown", 1), ("shown", 2), ("hidden", 3)):
+        (tmp_path / name).mkdir(exist_ok=True)
+        write_phantom(tmp_path / name, small_phantom(seed, (24, 48, 48), (1.5, 0.8, 0.8)))
+
+    shown, hidden, out = (str(tmp_path / name) for name in ("shown", "hidden", "run"))
+    asked = [shown, "--blind", hidden, "--apart", "2", "--out", out, "--minutes", "0.01"]
+    learning.main([*asked, "--threads", "1", "--go-on"])
+
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert record["command"] == (
+        "python -m inference.prompting.learning SHOWN --blind HIDDEN --apart 2 "
+        "--out RUN --minutes 0.01 --peak-rate 0.0015 --seed 1 --threads 1 --go-on"
+    )
+    assert (record["phantoms"], record["went_on"]) == (2, True)
+    assert record["steps"] > 0
+    assert "6 nodes of 2 phantoms, 3 apart" in capsys.readouterr().err
 
 
 def test_a_phantom_set_apart_must_be_there(case: Case) -> None:

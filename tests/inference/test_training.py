@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from fixtures.small import SmallNode, small_phantom
 from inference.__main__ import main
 from inference.training.sampling import STRATA, WIDE_SCALE, PatchSampler
 from inference.training.trainer import Plan, Trainer
+from inference.training.volumes import write_phantom
 
 
 @pytest.fixture
@@ -23,10 +24,7 @@ def data(tmp_path):
         for seed in seeds:
             node = SmallNode((0.5, 0.5, 0.5), (8.0, 8.0, 8.0))
             made = small_phantom(seed, (32, 48, 48), (1.0, 1.0, 1.0), [node])
-            np.save(folder / f"{seed}.image.npy", made.image)
-            np.save(folder / f"{seed}.labels.npy", made.labels.astype(np.uint8))
-            content = {"nodes": [asdict(n) for n in made.nodes], "settings": made.settings}
-            (folder / f"{seed}.json").write_text(json.dumps(content))
+            write_phantom(folder, made)
     return tmp_path
 
 
@@ -75,10 +73,7 @@ def test_patches_are_shown_in_other_sizes_and_small_nodes_are_undecided_at_half(
         SmallNode((0.5, 0.5, 0.7), (4.0, 2.5, 2.5)),
     ]
     made = small_phantom(1, (32, 32, 32), (1.0, 1.0, 1.0), both)
-    np.save(data / "train" / "1.image.npy", made.image)
-    np.save(data / "train" / "1.labels.npy", made.labels.astype(np.uint8))
-    content = {"nodes": [asdict(n) for n in made.nodes], "settings": made.settings}
-    (data / "train" / "1.json").write_text(json.dumps(content))
+    write_phantom(data / "train", made)
     (data / "train" / "2.json").unlink()
     large, small = ((made.labels == label).sum() for label in (1, 2))
 
