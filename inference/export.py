@@ -67,6 +67,7 @@ def describe(
             "spacing_mm": [1.0, 1.0, 1.0],
             "window_hu": [-250.0, 350.0],
             "scale_hu": 200.0,
+            "mirrored": True,
         },
         "output": {
             "labels": {"1": "lymph node"},

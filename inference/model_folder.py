@@ -43,6 +43,8 @@ class ModelDescription:
     content: dict[str, Any]
     drawn_threshold: float | None = None
     """Large nodes are drawn on to this probability, where it is below ``threshold``."""
+    mirrored: bool = False
+    """Whether the network is asked of the mirror image too, and the mean is its answer."""
 
     def file(self, name: str) -> Path:
         """Return the path of one of the model's files after checking its digest."""
@@ -79,4 +81,5 @@ def read_model(folder: Path = DEFAULT_MODEL) -> ModelDescription:
         sha256=content["files"],
         content=content,
         drawn_threshold=content["output"].get("drawn_threshold"),
+        mirrored=bool(working.get("mirrored")),
     )

@@ -153,10 +153,23 @@ def segment(
             "min_short_axis_mm": model.min_short_axis_mm,
             "working_spacing_mm": list(model.spacing_mm),
             "working_shape": list(shape),
+            "mirrored": model.mirrored,
             "windows": windows,
             "window_margin": WINDOW_MARGIN if windows > 1 else 0,
         },
     )
+
+
+def probability_of(
+    net: Network, image_hu: NDArray[np.float32], cancelled: Callable[[], bool] = never
+) -> NDArray[np.float32]:
+    """Return the node probability of an image on the working grid as the model wants it asked."""
+    found = net.probability(image_hu, cancelled)
+    if net.model.mirrored:
+        mirrored = net.probability(np.ascontiguousarray(image_hu[..., ::-1]), cancelled)
+        found += mirrored[..., ::-1]
+        found *= np.float32(0.5)
+    return found
 
 
 def _infer(
@@ -164,7 +177,7 @@ def _infer(
 ) -> tuple[NDArray[np.float32], int]:
     """Return the probability of the whole image and the number of windows it took."""
     if image.size <= LARGEST_SHOT_VOXELS:
-        return net.probability(image, watch.cancelled), 1
+        return probability_of(net, image, watch.cancelled), 1
     probability = np.zeros(image.shape, np.float32)
     inner = _inner_sides(image.shape)
     corners = list(
@@ -173,7 +186,7 @@ def _infer(
     for done, corner in enumerate(corners):
         watch.check("network", 0.3 + 0.5 * done / len(corners))
         outer, inside, target = _window(corner, inner, image.shape)
-        probability[target] = net.probability(image[outer], watch.cancelled)[inside]
+        probability[target] = probability_of(net, image[outer], watch.cancelled)[inside]
     return probability, len(corners)
 
 

@@ -29,6 +29,7 @@ from inference.evaluation import CHOICE_FIRST_SEED, included_seeds
 from inference.foveal_openvino import FovealOpenVINO
 from inference.judging import DRAWN_ON_VOXELS, drawn_on, is_large
 from inference.model_folder import read_model
+from inference.pipeline import probability_of
 from inference.resampling import resample
 from inference.scoring import ScanScore, score_scan, summarise
 from inference.second_look import FEATURES, BodyFrame, SecondLook, candidate_features, fit, vector
@@ -104,7 +105,7 @@ def read_cases(folder: Path, seeds: Sequence[int], net: FovealOpenVINO) -> Itera
         image = resample(crop, GRID_MM, crop.shape, GRID_MM)
         truth = np.asarray(volume.labels[body.box])
         frame = BodyFrame(body, GRID_MM, GRID_MM)
-        yield Case(volume, image, truth, net.probability(image), frame)
+        yield Case(volume, image, truth, probability_of(net, image), frame)
 
 
 def find_candidates(case: Case, threshold: float) -> Candidates:

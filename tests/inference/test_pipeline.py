@@ -1,5 +1,7 @@
 """From a native volume to candidates on the same grid, with a network whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,22 @@ def test_windows_give_what_one_shot_gives(net, monkeypatch):
     assert windowed.provenance["windows"] > 4
     assert max(np.prod(shape) for shape in net.shapes[1:]) <= 60_000
     assert np.array_equal(windowed.labels, whole.labels)
+
+
+def test_a_model_may_be_asked_of_the_mirror_image_too(net, monkeypatch):
+    image = np.random.default_rng(1).normal(60, 20, (6, 7, 8)).astype(np.float32)
+    alone = pipeline.probability_of(net, image)
+    plain = net.probability
+
+    def surer_of_one_side(hu, cancelled):
+        return plain(hu, cancelled) * np.linspace(0.5, 1, hu.shape[2], dtype=np.float32)
+
+    monkeypatch.setattr(net, "probability", surer_of_one_side)
+    assert not np.allclose(pipeline.probability_of(net, image), alone * 0.75, atol=0.01)
+    net.model = replace(net.model, mirrored=True)
+    np.testing.assert_allclose(pipeline.probability_of(net, image), alone * 0.75, atol=1e-6)
+    phantom = small_phantom(shape=(24, 64, 64), nodes=BALLS)
+    assert segment(phantom.image, phantom.spacing_mm, net).provenance["mirrored"] is True
 
 
 def test_progress_rises_to_one_and_every_stage_is_timed(net):
