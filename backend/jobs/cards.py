@@ -1,7 +1,8 @@
 """A model's card (Markdown) as HTML that runs nothing. Pure.
 
 What comes out is made of our own tags alone; every word of the card is escaped. Links lead to
-http(s) addresses; pictures are the model's own. What is not understood is shown as it is written.
+http(s) addresses; pictures are the model's own. A line that is a comment is left out; what is not
+understood is shown as it is written.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 _ITEM = re.compile(r"\s*(?:[-*+]|(\d{1,3})[.)])\s+(.*)$")
 _RULE = re.compile(r"\s*([-*_])(?:\s*\1){2,}\s*$")
 _TABLE_LINE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
+_COMMENT = re.compile(r"\s*<!--(?:(?!-->).)*-->\s*$")
 _INLINE = re.compile(
     r"`(?P<code>[^`]+)`"
     r"|!\[(?P<alt>[^\]]*)\]\((?P<picture>[^)\s]+)\)"
@@ -45,7 +47,7 @@ def _blocks(lines: list[str], picture: PictureAddress) -> list[str]:
     at = 0
     while at < len(lines):
         line = lines[at]
-        if not line.strip():
+        if not line.strip() or _COMMENT.match(line):
             at += 1
         elif line.lstrip().startswith("```"):
             end = _until(lines, at + 1, lambda one: one.lstrip().startswith("```"))
@@ -84,7 +86,8 @@ def _until(lines: list[str], start: int, is_end: Callable[[str], object]) -> int
 
 def _ends_paragraph(line: str) -> bool:
     starts = line.lstrip().startswith(("```", ">"))
-    return not line.strip() or starts or bool(_HEADING.match(line) or _ITEM.match(line))
+    kinds = (_HEADING, _ITEM, _COMMENT)
+    return not line.strip() or starts or any(kind.match(line) for kind in kinds)
 
 
 def _ends_list(line: str) -> bool:

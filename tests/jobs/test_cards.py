@@ -45,6 +45,16 @@ def test_headings_lists_tables_code_links_and_pictures_are_shown() -> None:
     assert '<img src="/pictures/curve.png" alt="curve" loading="lazy">' in html
 
 
+def test_a_line_that_is_a_comment_is_left_out_and_nothing_beside_one() -> None:
+    html = card_html("words\n<!-- begin -->\n- item\n<!-- a --> shown <!-- b -->\n<!-- end -->")
+
+    assert "begin" not in html
+    assert "<!--" not in html
+    assert "end" not in html
+    assert "&lt;!-- a --&gt; shown &lt;!-- b --&gt;" in html
+    assert html.startswith("<p>words</p>\n<ul>")
+
+
 def test_what_would_run_is_only_words() -> None:
     html = card_html(
         '<script>x</script> <img src=x onerror=y> [go](javascript:x) ![a"b](x.png "on")\n'
